@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* err.h – what went wrong, as a value that the caller owns: a negative errno and a text.
+ *
+ * A function that can fail returns 0 (or a count) or a negative errno and fills *err. Each level that
+ * passes an error on puts in front what it was doing. No allocation, nothing to release. `err` may be
+ * NULL everywhere: the text is then dropped.
+ *
+ * What an errno means in this project:
+ *   EINVAL      the caller (a user, containerd) asked for something that makes no sense
+ *   EBADMSG     bytes are not what was promised: digest, format, checksum
+ *   EPROTO      a peer broke its protocol
+ *   EACCES      credentials refused, or none where some are needed
+ *   ENOENT      no such thing            EEXIST     there is one already
+ *   EBUSY       not in the state that the call needs (gRPC FailedPrecondition)
+ *   EAGAIN      not now; the peer or the resource may be back soon (gRPC Unavailable)
+ *   ETIMEDOUT   no answer in time, worth retrying
+ *   ECANCELED   someone asked to stop
+ *   EFBIG       larger than a limit of ours   ENOSPC, ENOMEM   as they say
+ *   EOPNOTSUPP  not built in, or the system cannot
+ *   EIO         the rest, mostly the network or the disk
+ */
+#ifndef BASE_ERR_H
+#define BASE_ERR_H
+
+#include "base/attr.h"
+
+enum { ERR_TEXT_BYTES = 640 };
+
+struct err {
+    int code; /* negative errno, 0: nothing went wrong */
+    char text[ERR_TEXT_BYTES];
+};
+
+#define ERR_NONE                                                                                   \
+    {                                                                                              \
+        .code = 0, .text = ""                                                                      \
+    }
+
+/* Set the text and the code. Returns `code`, so that `return err_set(err, -EBADMSG, …)` reads well.
+ * A text that does not fit is cut. */
+int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* As err_set(), with ": " and the system's text for `code` at the end. */
+int err_sys(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Put "…: " in front of the text that is there (or of the system's text for `code` when there is none).
+ * Returns `code`. */
+int err_prefix(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* The text to show: never empty, "unknown error" when nothing was set. Borrowed from err. */
+const char *err_text(const struct err *err);
+
+#endif

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# The libraries that the guest programs stand on. A missing one is a single line that names Debian's package.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+function(soci_need target module package)
+  pkg_check_modules(${target} QUIET IMPORTED_TARGET ${module})
+  if(NOT ${target}_FOUND)
+    message(FATAL_ERROR "missing library ${module}: apt-get install ${package} (or run ./tools/test, which installs what it needs)")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "${module} ${${target}_VERSION}")
+  # PkgConfig::X must be visible where the libraries are declared.
+  set_target_properties(PkgConfig::${target} PROPERTIES IMPORTED_GLOBAL TRUE)
+endfunction()
+
+soci_need(ZLIB zlib zlib1g-dev)
+soci_need(CRYPTO libcrypto libssl-dev)
+soci_need(CJSON libcjson libcjson-dev)
+soci_need(CURL libcurl libcurl4-openssl-dev)
+soci_need(NGHTTP2 libnghttp2 libnghttp2-dev)
+soci_need(PROTOBUF_C libprotobuf-c libprotobuf-c-dev)
+soci_need(FUSE3 "fuse3>=3.10" libfuse3-dev)
+soci_need(SQLITE3 sqlite3 libsqlite3-dev)
+soci_need(TOMLPP tomlplusplus libtomlplusplus-dev)
+
+find_program(PROTOC_C protoc-c)
+if(NOT PROTOC_C)
+  message(FATAL_ERROR "missing program protoc-c: apt-get install protobuf-c-compiler")
+endif()
+
+if(SOCI_TESTS)
+  soci_need(CMOCKA cmocka libcmocka-dev)
+endif()

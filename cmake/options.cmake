@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a build can choose. The presets set these; packagers may too.
+option(SOCI_TESTS "Build the tests" ON)
+option(SOCI_WERROR "Warnings are errors" OFF)
+option(SOCI_FUZZ "Build libFuzzer targets (needs Clang)" OFF)
+option(SOCI_COVERAGE "Measure coverage" OFF)
+set(SOCI_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")

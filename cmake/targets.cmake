@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+# How a folder becomes a library, a program or a test. Flags live here and nowhere else.
+
+add_library(soci_flags INTERFACE)
+target_compile_definitions(soci_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
+target_compile_options(soci_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wformat=2 -Wcast-qual -Wundef -Wvla -Wframe-larger-than=32768
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
+  -fno-common -fvisibility=hidden)
+target_include_directories(soci_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/snapshotter)
+target_link_libraries(soci_flags INTERFACE Threads::Threads)
+if(SOCI_WERROR)
+  target_compile_options(soci_flags INTERFACE -Werror)
+endif()
+if(SOCI_SANITIZE)
+  target_compile_options(soci_flags INTERFACE -fsanitize=${SOCI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(soci_flags INTERFACE -fsanitize=${SOCI_SANITIZE})
+endif()
+if(SOCI_FUZZ)
+  # Coverage for libFuzzer in every library; the fuzzer's main comes in with soci_fuzzer() alone.
+  target_compile_options(soci_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(soci_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(SOCI_COVERAGE)
+  target_compile_options(soci_flags INTERFACE --coverage)
+  target_link_options(soci_flags INTERFACE --coverage)
+endif()
+
+# soci_library(NAME SOURCES … [DEPS soci::x …] [PUBLIC_DEPS soci::y …])
+# The folder's static library, as soci::NAME. DEPS are used in .c files, PUBLIC_DEPS in the header too.
+function(soci_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PUBLIC_DEPS" ${ARGN})
+  add_library(soci_${name} STATIC ${ARG_SOURCES})
+  add_library(soci::${name} ALIAS soci_${name})
+  target_link_libraries(soci_${name} PUBLIC soci_flags ${ARG_PUBLIC_DEPS} PRIVATE ${ARG_DEPS})
+endfunction()
+
+# soci_program(NAME SOURCES … DEPS …): lands in build/<preset>/bin/ and is installed.
+function(soci_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE soci_flags soci_release_flags ${ARG_DEPS})
+  install(TARGETS ${name} RUNTIME)
+endfunction()
+
+# soci_unit_test(NAME [SOURCES NAME.c …] DEPS soci::folder …): a cmocka program, ctest label "unit".
+function(soci_unit_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${name}.c)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE soci_flags ${ARG_DEPS} PkgConfig::CMOCKA)
+  target_compile_definitions(${name} PRIVATE VECTORS_DIR="${PROJECT_SOURCE_DIR}/tests/vectors")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/unit)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# soci_fuzzer(NAME CORPUS dir DEPS …): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput. Always built and run over
+# its corpus as an ordinary test (label "fuzz"); with SOCI_FUZZ it is the libFuzzer program too.
+function(soci_fuzzer name)
+  cmake_parse_arguments(ARG "" "CORPUS" "DEPS" ${ARGN})
+  add_executable(${name} ${name}.c)
+  target_link_libraries(${name} PRIVATE soci_flags ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/fuzz)
+  if(SOCI_FUZZ)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME ${name}_replay COMMAND ${name} -runs=0 ${ARG_CORPUS})
+    add_test(NAME ${name}_10s COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/run $<TARGET_FILE:${name}> ${ARG_CORPUS} 10)
+    set_tests_properties(${name}_10s PROPERTIES LABELS fuzz10s TIMEOUT 120)
+  else()
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+    add_test(NAME ${name}_replay COMMAND ${name} ${ARG_CORPUS})
+  endif()
+  set_tests_properties(${name}_replay PROPERTIES LABELS fuzz TIMEOUT 120)
+endfunction()
+
+# PIE, RELRO and fortify for what is shipped.
+include(CheckPIESupported)
+check_pie_supported()
+add_library(soci_release_flags INTERFACE)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(soci_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+                         -ffunction-sections -fdata-sections)
+  target_link_options(soci_release_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections -s)
+endif()

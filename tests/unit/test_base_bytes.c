@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_base_bytes.c – buffers and the bounded reader. */
+#include "test.h"
+
+static void a_reader_gives_fields_in_order(void **state)
+{
+    static const uint8_t data[] = {1, 2, 0, 3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5};
+    struct reader r = reader_of(bytes_of(data, sizeof(data)));
+
+    (void)state;
+    assert_int_equal(reader_u8(&r), 1);
+    assert_int_equal(reader_u16le(&r), 2);
+    assert_int_equal(reader_u32le(&r), 3);
+    assert_int_equal(reader_u64le(&r), 4);
+    assert_int_equal(reader_u32be(&r), 5);
+    assert_false(reader_failed(&r));
+    assert_int_equal(reader_left(&r), 0);
+}
+
+static void a_reader_remembers_that_it_ran_out(void **state)
+{
+    static const uint8_t data[] = {1, 2, 3};
+    struct reader r = reader_of(bytes_of(data, sizeof(data)));
+
+    (void)state;
+    assert_int_equal(reader_u32le(&r), 0);
+    assert_true(reader_failed(&r));
+    assert_int_equal(reader_u8(&r), 0);
+    assert_int_equal(reader_left(&r), 0);
+}
+
+static void a_buffer_refuses_a_size_that_overflows(void **state)
+{
+    SCOPED(buf_value) struct buf buf = BUF_EMPTY;
+
+    (void)state;
+    assert_ok(buf_add_str(&buf, "abc"));
+    assert_int_equal(buf_reserve(&buf, SIZE_MAX), -ENOMEM);
+    assert_int_equal(buf_reserve(&buf, SIZE_MAX / 2), -ENOMEM);
+    assert_ok(buf_addf(&buf, "%d", 42));
+    assert_string_equal(buf_str(&buf), "abc42");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_gives_fields_in_order),
+        cmocka_unit_test(a_reader_remembers_that_it_ran_out),
+        cmocka_unit_test(a_buffer_refuses_a_size_that_overflows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
