@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layer.h – one opened layer: its ztoc, its tree, its spans, where its bytes come from. Shared: the same ztoc of the
+ * same layer is opened once however many images and mounts use it. */
+#ifndef LAYER_LAYER_H
+#define LAYER_LAYER_H
+
+#include "base/err.h"
+#include "digest/digest.h"
+#include "span/span.h"
+#include "store/store.h"
+#include "tree/tree.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The layers that are open, by digest. */
+struct layer_set;
+MUST_CHECK int layer_set_new(struct store *store, struct span_engine *engine, struct layer_set **ret, struct err *err);
+void layer_set_free(struct layer_set *set); /* every layer is closed before */
+DEFINE_SCOPED_PTR(layer_set, struct layer_set, layer_set_free)
+
+struct layer; /* counted */
+struct layer_options {
+    struct digest layer;
+    struct digest ztoc;        /* its blob is in the store already */
+    uint64_t layer_bytes;      /* of the compressed blob as the image says; 0: not known. Must agree with the ztoc */
+    bool disable_xattrs;
+    struct span_source source; /* owned by the layer, on failure too. For a layer that is open already it becomes
+                                  the one in use (newest credentials win) */
+};
+/* Reads the ztoc from the store: no network. -EBADMSG: the ztoc is broken or belongs to another layer. */
+MUST_CHECK int layer_open(struct layer_set *set, struct layer_options *options, struct layer **ret, struct err *err);
+struct layer *layer_ref(struct layer *layer);
+/* The last one cancels fetches and blocks until they are gone. Not from a done(). */
+void layer_unref(struct layer *layer);
+DEFINE_SCOPED_PTR(layer, struct layer, layer_unref)
+
+const struct tree *layer_tree(const struct layer *layer);
+const struct digest *layer_digest(const struct layer *layer);
+const struct digest *layer_ztoc_digest(const struct layer *layer);
+uint64_t layer_comp_bytes(const struct layer *layer);
+uint64_t layer_uncomp_bytes(const struct layer *layer);
+bool layer_xattrs_disabled(const struct layer *layer);
+
+/* span_set_want() and friends of this layer. */
+MUST_CHECK int layer_want(struct layer *layer, struct span_want *want, struct err *err);
+int layer_fd(const struct layer *layer);
+void layer_start_background(struct layer *layer);
+
+struct layer_status {
+    uint64_t size_bytes;    /* compressed */
+    uint64_t fetched_bytes; /* compressed, of present spans */
+    struct err last_error;  /* code 0: none */
+};
+void layer_get_status(struct layer *layer, struct layer_status *ret);
+
+#endif

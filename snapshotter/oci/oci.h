@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oci.h – what a registry stores about images, as structs: references, descriptors, manifests, image
+ * indexes, and the SOCI index, which is a manifest too. Bytes in, structs out; no sockets.
+ *
+ * Everything parsed here is hostile until its digest was checked by the caller, and bounded even then:
+ * at most OCI_MANIFEST_MAX_BYTES, OCI_ENTRIES_MAX descriptors, cJSON's own nesting limit.
+ * Facts: OCI image-spec 1.1, OCI distribution-spec 1.1, docs/soci-index.md. */
+#ifndef OCI_OCI_H
+#define OCI_OCI_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "digest/digest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { OCI_MANIFEST_MAX_BYTES = 8 * 1024 * 1024 };
+enum { OCI_ENTRIES_MAX = 10000 };
+
+#define OCI_MEDIA_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_MEDIA_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define OCI_MEDIA_DOCKER_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
+#define OCI_MEDIA_OCTETS "application/octet-stream"
+#define SOCI_MEDIA_INDEX_V1 "application/vnd.amazon.soci.index.v1+json"
+#define SOCI_MEDIA_INDEX_V2 "application/vnd.amazon.soci.index.v2+json"
+#define SOCI_MEDIA_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
+
+/* ---- references ----------------------------------------------------------------------------------- */
+
+/* docker.io/library/alpine:3 , localhost:5000/team/app@sha256:… ; host and repository are as an HTTP
+ * client needs them once docker.io was mapped to its API host by the caller. */
+struct oci_reference {
+    char *host;       /* with the port: "localhost:5000", "docker.io" */
+    char *repository; /* "library/alpine" */
+    char *tag;        /* NULL: none given */
+    char *digest;     /* "sha256:…", NULL: none given */
+};
+/* Normalises as Docker does: "alpine" is docker.io/library/alpine. 0 or -EINVAL, -ENOMEM. */
+MUST_CHECK int oci_reference_parse(const char *text, struct oci_reference *ret, struct err *err);
+void oci_reference_fini(struct oci_reference *ref);
+DEFINE_SCOPED_VALUE(oci_reference, struct oci_reference, oci_reference_fini)
+
+/* ---- descriptors, manifests, indexes -------------------------------------------------------------- */
+
+/* A missing string is NULL. Platform fields are NULL when there is no platform. */
+struct oci_platform {
+    char *os;
+    char *architecture;
+    char *variant;
+    char *os_version;
+    struct text_list os_features;
+};
+
+struct oci_descriptor {
+    char *media_type;
+    struct digest digest;
+    uint64_t size_bytes;
+    struct text_map annotations;
+    char *artifact_type;
+    struct oci_platform platform;
+};
+void oci_descriptor_fini(struct oci_descriptor *desc);
+DEFINE_SCOPED_VALUE(oci_descriptor, struct oci_descriptor, oci_descriptor_fini)
+MUST_CHECK int oci_descriptor_copy(struct oci_descriptor *to, const struct oci_descriptor *from);
+
+/* An image manifest, OCI or Docker schema 2. */
+struct oci_manifest {
+    char *media_type; /* NULL when the document has none */
+    struct oci_descriptor config;
+    struct oci_descriptor *layers;
+    size_t layer_count;
+    struct oci_descriptor *subject; /* NULL: none */
+    struct text_map annotations;
+};
+/* -EBADMSG with what is wrong where. *ret is filled only on success. */
+MUST_CHECK int oci_manifest_parse(struct bytes json, struct oci_manifest **ret, struct err *err);
+void oci_manifest_free(struct oci_manifest *manifest);
+DEFINE_SCOPED_PTR(oci_manifest, struct oci_manifest, oci_manifest_free)
+
+/* An image index, a Docker manifest list, the answer of the referrers API or of a referrers tag. */
+struct oci_index {
+    char *media_type;
+    struct oci_descriptor *manifests;
+    size_t manifest_count;
+    struct text_map annotations;
+};
+MUST_CHECK int oci_index_parse(struct bytes json, struct oci_index **ret, struct err *err);
+void oci_index_free(struct oci_index *index);
+DEFINE_SCOPED_PTR(oci_index, struct oci_index, oci_index_free)
+/* JSON as Go's encoder writes it (key order, escapes); for the referrers tag. 0 or -ENOMEM. */
+MUST_CHECK int oci_index_encode(const struct oci_index *index, struct buf *ret, struct err *err);
+/* Append a copy of `desc`. */
+MUST_CHECK int oci_index_add(struct oci_index *index, const struct oci_descriptor *desc);
+struct oci_index *oci_index_new(void); /* empty OCI index; NULL: out of memory */
+
+bool oci_is_manifest(const char *media_type); /* OCI or Docker manifest; NULL is false */
+bool oci_is_index(const char *media_type);    /* OCI index or Docker list; NULL is false */
+
+/* os/arch[/variant] of `desc` against a wanted platform: as containerd's strict matcher with the usual
+ * normalisation (x86_64 is amd64, arm64 has variant v8 …). "" in `want` matches this machine. */
+MUST_CHECK int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
+bool oci_platform_matches(const struct oci_platform *have, const struct oci_platform *want);
+MUST_CHECK int oci_platform_host(struct oci_platform *ret); /* 0 or -ENOMEM */
+char *oci_platform_text(const struct oci_platform *platform); /* "linux/arm64/v8", new; NULL: no memory */
+void oci_platform_fini(struct oci_platform *platform);
+DEFINE_SCOPED_VALUE(oci_platform, struct oci_platform, oci_platform_fini)
+
+/* How a layer's media type says that its bytes are packed (docs/soci-index.md has the table). */
+enum oci_compression {
+    OCI_COMPRESSION_GZIP,
+    OCI_COMPRESSION_NONE,        /* plain tar */
+    OCI_COMPRESSION_UNKNOWN,     /* Docker's plain tar type: treated as plain tar */
+    OCI_COMPRESSION_UNSUPPORTED, /* zstd, encrypted, foreign plain tar …: the layer gets no ztoc */
+    OCI_COMPRESSION_PREFETCH,    /* no layer: ignored silently */
+    OCI_COMPRESSION_NO_LAYER,    /* not a layer type at all: an error when building */
+};
+enum oci_compression oci_layer_compression(const char *media_type);
+/* The word for messages: "gzip", "", "unknown", "zstd" … borrowed, static. */
+const char *oci_layer_compression_word(const char *media_type);
+
+/* ---- the SOCI index -------------------------------------------------------------------------------- */
+
+struct soci_index_ztoc {
+    struct digest ztoc;
+    uint64_t ztoc_bytes;
+    struct digest layer;
+    char *layer_media_type;
+    uint64_t span_size; /* uncompressed bytes, as asked for when it was built; 0: not said */
+    bool disable_xattrs;
+};
+
+struct soci_index {
+    int version; /* 1 or 2 */
+    struct soci_index_ztoc *ztocs; /* in the order of the image's layers */
+    size_t ztoc_count;
+    bool has_subject; /* always for v1 */
+    char *subject_media_type;
+    struct digest subject;
+    uint64_t subject_bytes;
+    char *build_tool;
+};
+/* Either version. -EBADMSG: no SOCI index, or one that breaks the format. Prefetch artifacts are skipped. */
+MUST_CHECK int soci_index_parse(struct bytes json, struct soci_index **ret, struct err *err);
+/* Byte for byte what the reference writes: its daemon refuses any other spelling of the same index. */
+MUST_CHECK int soci_index_encode(const struct soci_index *index, struct buf *ret, struct err *err);
+/* The ztoc of a layer; NULL: it has none. Borrowed. */
+const struct soci_index_ztoc *soci_index_find(const struct soci_index *index, const struct digest *layer);
+void soci_index_free(struct soci_index *index);
+DEFINE_SCOPED_PTR(soci_index, struct soci_index, soci_index_free)
+
+#endif

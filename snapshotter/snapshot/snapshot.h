@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot.h – containerd's snapshot model (prepare, view, commit, mounts, remove …) without its wire format.
+ *
+ * Rows live in store/'s database, directories under <root>/snapshotter/snapshots/<id>/{fs,work}. The order of the
+ * work is such that a crash leaves directories that no row names, which cleanup collects, and never a row without
+ * its directories.
+ *
+ * Errors: -ENOENT, -EEXIST, -EINVAL, -EBUSY (FailedPrecondition), -EAGAIN (Unavailable), with containerd's meaning.
+ * Any thread. Commit, update, list, stat and remove never wait for the network. */
+#ifndef SNAPSHOT_SNAPSHOT_H
+#define SNAPSHOT_SNAPSHOT_H
+
+#include "base/err.h"
+#include "base/text.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SNAPSHOT_LABEL_TARGET "containerd.io/snapshot.ref"
+#define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
+
+/* What is asked of the lazy half; the daemon plugs it in, a test plugs in an array. */
+struct snapshot_lazy {
+    /* Mount the layer that `labels` (those of Prepare) describe at `dir`. 0: mounted, and ret_labels holds what
+     * remount() will need. A negative errno: not lazily, err says why in one line for the log (-ENOENT: the image
+     * has no index or the layer no ztoc); nothing is left behind. May take long. */
+    int (*mount)(void *self, uint64_t id, const char *dir, const char *namespace_, const struct text_map *labels,
+                 struct text_map *ret_labels, struct err *err);
+    /* After a restart, from disk alone, with what mount() left in the row's labels. */
+    int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels, struct err *err);
+    /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. */
+    void (*unmount)(void *self, uint64_t id, const char *dir);
+    /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. */
+    int (*check)(void *self, uint64_t id, struct err *err);
+    void *self;
+};
+
+struct snapshotter;
+struct snapshotter_options {
+    struct store *store;
+    struct snapshot_lazy lazy;
+};
+/* Reconciles database, directories and mounts first: stale mounts under snapshots/ are detached, rows whose layer
+ * was remote are mounted again from disk (a failure is logged, and check() refuses that snapshot until it heals). */
+MUST_CHECK int snapshotter_new(const struct snapshotter_options *options, struct snapshotter **ret, struct err *err);
+void snapshotter_free(struct snapshotter *s); /* leaves mounts as they are */
+DEFINE_SCOPED_PTR(snapshotter, struct snapshotter, snapshotter_free)
+
+struct snapshot_mount {
+    char *type;
+    char *source;
+    struct text_list options;
+};
+struct snapshot_mounts {
+    struct snapshot_mount *items;
+    size_t count;
+};
+void snapshot_mounts_fini(struct snapshot_mounts *mounts);
+DEFINE_SCOPED_VALUE(snapshot_mounts, struct snapshot_mounts, snapshot_mounts_fini)
+
+struct snapshot_prepare_request {
+    const char *key;
+    const char *parent;          /* "": none */
+    const char *namespace_;      /* "": not said */
+    const struct text_map *labels;
+};
+/* With a target label: -EEXIST when the layer was mounted lazily and committed under the target (text: target
+ * snapshot "…": already exists); else the mounts, and one log line that says why it is not lazy. */
+MUST_CHECK int snapshot_prepare(struct snapshotter *s, const struct snapshot_prepare_request *request,
+                                struct snapshot_mounts *ret, struct err *err);
+MUST_CHECK int snapshot_view(struct snapshotter *s, const struct snapshot_prepare_request *request,
+                             struct snapshot_mounts *ret, struct err *err);
+MUST_CHECK int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_mounts *ret, struct err *err);
+/* `parent` "": keep. */
+MUST_CHECK int snapshot_commit(struct snapshotter *s, const char *name, const char *key, const char *parent,
+                               const struct text_map *labels, struct err *err);
+MUST_CHECK int snapshot_remove(struct snapshotter *s, const char *key, struct err *err);
+MUST_CHECK int snapshot_stat(struct snapshotter *s, const char *key, struct snapdb_row *ret, struct err *err);
+/* `paths` empty: replace all labels; else labels or labels.<key>. */
+MUST_CHECK int snapshot_update(struct snapshotter *s, const char *key, const struct text_map *labels,
+                               const struct text_list *paths, struct snapdb_row *ret, struct err *err);
+/* Filters in containerd's grammar, OR-ed; none: all. */
+MUST_CHECK int snapshot_list(struct snapshotter *s, const struct text_list *filters,
+                             int (*each)(void *arg, const struct snapdb_row *row), void *arg, struct err *err);
+MUST_CHECK int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes, uint64_t *ret_inodes,
+                              struct err *err);
+/* Unmount and delete what no row names. */
+MUST_CHECK int snapshot_cleanup(struct snapshotter *s, struct err *err);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* span.h – the engine that gets spans: one fetch per span however many readers wait, readers before background,
+ * digest verified before a byte is inflated, inflated on a pool, kept in the layer's data file.
+ *
+ * A reader asks with span_set_want(). When every byte is there it gets 0 at once and reads the data file itself
+ * (span_set_fd()); else its done() is called as soon as the last of its spans is in the file. Nobody blocks: a
+ * FUSE thread can hand over a read and go on.
+ *
+ * What happens to a span: MISSING → (wanted or background) FETCHING → INFLATING → PRESENT. A failure goes back to
+ * MISSING, each waiting reader is told, and the next read tries again: nothing failed is ever kept. A span that
+ * does not match its digest is fetched once more and then refused (-EBADMSG) the same way, with a log line. A
+ * span recorded by an earlier process is RECORDED: its CRC is checked at first use, and it is PRESENT or MISSING
+ * after that.
+ *
+ * Locks: span_engine->lock, then span_set->lock. No call out of the folder with either held. */
+#ifndef SPAN_SPAN_H
+#define SPAN_SPAN_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "digest/digest.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- where compressed bytes come from --------------------------------------------------------------------- */
+
+/* One range in the engine's storage; the source fills all of `buf` or fails. */
+struct span_fetch {
+    uint64_t comp_off;
+    size_t len;
+    uint8_t *buf;
+    /* Exactly once per successful start(), from a thread of the source's and never from inside start(). */
+    void (*done)(struct span_fetch *fetch, int rc, const struct err *err);
+    void *source_data; /* the source's */
+};
+/* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the source's. */
+struct span_source {
+    int (*start)(void *self, struct span_fetch *fetch, struct err *err); /* 0, or <0: done() will not come */
+    void (*cancel)(void *self, struct span_fetch *fetch);                /* hurry: done() still comes */
+    void (*close)(void *self);                                           /* after the last done() */
+    void *self;
+};
+
+/* ---- how a layer is cut into spans -------------------------------------------------------------------------- */
+
+struct span_info {
+    uint64_t comp_off, comp_end;     /* of the compressed layer; neighbours share a byte when bits != 0 */
+    uint64_t uncomp_off, uncomp_end; /* of the tar; each span starts where the last ended */
+    uint8_t bits;
+    struct digest digest; /* of the compressed bytes */
+};
+/* The layer's ztoc, as a table of functions; called from any thread. */
+struct span_layout {
+    size_t (*count)(void *self);
+    void (*at)(void *self, size_t n, struct span_info *ret);
+    size_t (*find)(void *self, uint64_t uncomp_off); /* the span that holds this byte of the tar */
+    /* NULL: spans are not compressed. Else the 32 KiB before the span; may read a file. */
+    int (*window)(void *self, size_t n, uint8_t *ret, struct err *err);
+    void *self;
+};
+
+/* ---- the engine ------------------------------------------------------------------------------------------------ */
+
+struct span_engine_options {
+    size_t inflate_threads;      /* 0: as many as CPUs */
+    size_t max_fetches;          /* under way at once in all, demand not counted; 0: 6 */
+    size_t max_memory_bytes;     /* compressed bytes held by fetches; demand may exceed it by one span; 0: 64 MiB */
+    bool disable_background;
+    size_t background_bytes;     /* one background GET covers adjacent spans up to this; 0: 4 MiB compressed */
+};
+struct span_engine;
+MUST_CHECK int span_engine_new(const struct span_engine_options *options, struct span_engine **ret, struct err *err);
+void span_engine_free(struct span_engine *engine); /* every set is closed before */
+DEFINE_SCOPED_PTR(span_engine, struct span_engine, span_engine_free)
+
+/* ---- the spans of one layer ------------------------------------------------------------------------------------- */
+
+struct span_set;
+struct span_set_options {
+    const char *name;         /* the layer digest's text, for log lines; copied */
+    struct span_layout layout;
+    struct span_source source; /* owned by the set on success: close() is called in span_set_close() */
+    struct span_file *file;   /* owned by the set on success */
+};
+MUST_CHECK int span_set_open(struct span_engine *engine, const struct span_set_options *options,
+                             struct span_set **ret, struct err *err);
+/* Readers still waiting are told -ECANCELED; returns when nothing of the set runs any more. Not from a done(). */
+void span_set_close(struct span_set *set);
+DEFINE_SCOPED_PTR(span_set, struct span_set, span_set_close)
+
+/* A read in the caller's storage, untouched from span_set_want() to done(). */
+struct span_want {
+    uint64_t uncomp_off;
+    size_t len; /* > 0, inside the tar */
+    /* Once, from a thread of the engine's; must not block on the network. rc 0: all bytes are in the file.
+     * May free the want. */
+    void (*done)(struct span_want *want, int rc, const struct err *err);
+    /* the engine's */
+    struct span_want *next;
+    size_t first, last;
+    size_t missing;
+    int rc;
+};
+/* 0: every byte is in the file now, done() will not be called. 1: done() will be. <0: neither, -EINVAL outside the
+ * tar, -ECANCELED the set is closing, -ENOMEM. Never blocks on the network or on inflating. */
+MUST_CHECK int span_set_want(struct span_set *set, struct span_want *want, struct err *err);
+/* As above, but waits: 0 or a negative errno. For tools and tests; not from a thread of the engine's. */
+MUST_CHECK int span_set_wait(struct span_set *set, uint64_t uncomp_off, size_t len, int64_t deadline_ms,
+                             struct err *err);
+/* Let the background fetch what is missing, in order, from now on. */
+void span_set_start_background(struct span_set *set);
+/* Replace the source after credentials or images changed: the old one is closed when its fetches are done. */
+void span_set_replace_source(struct span_set *set, struct span_source source);
+
+int span_set_fd(const struct span_set *set);
+/* Compressed bytes whose spans are present, and the last error's text ("" when none since the last success). */
+uint64_t span_set_present_bytes(struct span_set *set);
+bool span_set_is_complete(struct span_set *set);
+void span_set_last_error(struct span_set *set, struct err *ret);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.h – what is on disk under the daemon's root, so that a crash or power loss at any instant leaves
+ * garbage to collect and never a wrong answer:
+ *
+ *   <root>/content/blobs/sha256/<hex>     ztocs, SOCI indexes, manifests: small, checked by digest
+ *   <root>/layers/<hex of ztoc>/{data,map}    the layer's tar, sparse, and which spans of it are present
+ *   <root>/snapshotter/metadata.sqlite    snapshots (SQLite, WAL)
+ *
+ * All calls block on the disk; any thread unless said otherwise. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "digest/digest.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store;
+/* Makes the directories (root 0700). A second process on the same root: -EBUSY. */
+MUST_CHECK int store_open(const char *root, struct store **ret, struct err *err);
+void store_close(struct store *store);
+DEFINE_SCOPED_PTR(store, struct store, store_close)
+const char *store_root(const struct store *store);
+
+/* ---- blobs -------------------------------------------------------------------------------------------- */
+
+/* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. */
+MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest, struct bytes content, struct err *err);
+/* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as well. */
+MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
+                               struct buf *ret, struct err *err);
+/* A descriptor to read ranges from (not checked). */
+MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd, struct err *err);
+MUST_CHECK int store_blob_remove(struct store *store, const struct digest *digest, struct err *err);
+
+/* ---- a layer's spans ------------------------------------------------------------------------------------ */
+
+/* The tar of a layer, sparse, with a log of which spans are present. Keyed by the ztoc's digest, since span
+ * bounds are the ztoc's. A record in the log carries a CRC of the span's bytes, and is written only after
+ * those bytes were synced: "present" survives power loss, and a damaged data file is noticed. */
+struct span_file;
+struct span_file_options {
+    struct digest layer;     /* checked against what the map says: another layer, another file */
+    struct digest ztoc;
+    size_t span_count;
+    uint64_t uncomp_bytes;   /* size of the data file */
+};
+MUST_CHECK int span_file_open(struct store *store, const struct span_file_options *options,
+                              struct span_file **ret, struct err *err);
+/* Syncs and logs what is outstanding. NULL is fine. */
+void span_file_close(struct span_file *file);
+DEFINE_SCOPED_PTR(span_file, struct span_file, span_file_close)
+
+/* Was span n recorded as present by an earlier process, and with which CRC-32 of its bytes? */
+bool span_file_recorded(const struct span_file *file, size_t n, uint32_t *ret_crc32);
+MUST_CHECK int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp_off, struct err *err);
+/* All bytes of span n were written. It is recorded at the next span_file_sync(). */
+MUST_CHECK int span_file_add(struct span_file *file, size_t n, uint32_t crc32, struct err *err);
+/* fdatasync the data, then append the records, then fdatasync those. Serialised inside. */
+MUST_CHECK int span_file_sync(struct span_file *file, struct err *err);
+/* A record turned out wrong (CRC): forget it, on disk too. */
+MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *err);
+/* For pread(2) and splice(2) of present spans; lives as long as the file. */
+int span_file_fd(const struct span_file *file);
+/* Remove the files of a layer that nobody has open. -ENOENT is success. */
+MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
+
+/* ---- snapshots -------------------------------------------------------------------------------------------- */
+
+enum snapdb_kind {
+    SNAPDB_VIEW = 1, /* containerd's numbers */
+    SNAPDB_ACTIVE = 2,
+    SNAPDB_COMMITTED = 3,
+};
+
+struct snapdb_row {
+    uint64_t id; /* never reused; the directory's name */
+    char *name;  /* key of an active or view, name of a committed; unique, opaque bytes without NUL */
+    char *parent; /* "" when there is none */
+    enum snapdb_kind kind;
+    int64_t created_ns, updated_ns; /* since 1970, UTC */
+    struct text_map labels;
+    uint64_t usage_bytes, usage_inodes; /* of a committed one */
+};
+void snapdb_row_fini(struct snapdb_row *row);
+DEFINE_SCOPED_VALUE(snapdb_row, struct snapdb_row, snapdb_row_fini)
+
+/* One database, several threads: a transaction is a begin … commit/rollback of one thread; writers queue.
+ * Reads outside a transaction see the last commit. The rules of containerd's model are snapshot/'s. */
+struct snapdb;
+MUST_CHECK int snapdb_open(struct store *store, struct snapdb **ret, struct err *err);
+void snapdb_close(struct snapdb *db);
+DEFINE_SCOPED_PTR(snapdb, struct snapdb, snapdb_close)
+
+MUST_CHECK int snapdb_begin(struct snapdb *db, struct err *err); /* waits for another writer */
+MUST_CHECK int snapdb_commit(struct snapdb *db, struct err *err);
+void snapdb_rollback(struct snapdb *db);
+
+/* -ENOENT: no such name. */
+MUST_CHECK int snapdb_get(struct snapdb *db, const char *name, struct snapdb_row *ret, struct err *err);
+MUST_CHECK int snapdb_get_by_id(struct snapdb *db, uint64_t id, struct snapdb_row *ret, struct err *err);
+/* In a transaction. insert sets row->id; -EEXIST: the name is taken. */
+MUST_CHECK int snapdb_insert(struct snapdb *db, struct snapdb_row *row, struct err *err);
+MUST_CHECK int snapdb_update(struct snapdb *db, const struct snapdb_row *row, struct err *err); /* by id, all fields */
+MUST_CHECK int snapdb_delete(struct snapdb *db, const char *name, struct err *err);
+MUST_CHECK int snapdb_has_children(struct snapdb *db, const char *name, bool *ret, struct err *err);
+/* Rows in the order of their ids; each() returns 0 to go on, else the walk ends with that value. The row is
+ * borrowed. A consistent view, held without blocking writers. */
+MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struct snapdb_row *row), void *arg,
+                           struct err *err);
+
+#endif
