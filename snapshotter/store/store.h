@@ -96,13 +96,15 @@ void snapdb_close(struct snapdb *db);
 DEFINE_SCOPED_PTR(snapdb, struct snapdb, snapdb_close)
 
 MUST_CHECK int snapdb_begin(struct snapdb *db, struct err *err); /* waits for another writer */
-MUST_CHECK int snapdb_commit(struct snapdb *db, struct err *err);
+MUST_CHECK int snapdb_commit(struct snapdb *db, struct err *err); /* on failure it is rolled back */
 void snapdb_rollback(struct snapdb *db);
 
 /* -ENOENT: no such name. */
 MUST_CHECK int snapdb_get(struct snapdb *db, const char *name, struct snapdb_row *ret, struct err *err);
 MUST_CHECK int snapdb_get_by_id(struct snapdb *db, uint64_t id, struct snapdb_row *ret, struct err *err);
-/* In a transaction. insert sets row->id; -EEXIST: the name is taken. */
+/* In a transaction. insert sets row->id, to one that was never handed out, not even to a transaction that was
+ * rolled back. -EEXIST: the name is taken. -ENOENT: no such row, or its parent is not there. -EBUSY from delete:
+ * it has children. */
 MUST_CHECK int snapdb_insert(struct snapdb *db, struct snapdb_row *row, struct err *err);
 MUST_CHECK int snapdb_update(struct snapdb *db, const struct snapdb_row *row, struct err *err); /* by id, all fields */
 MUST_CHECK int snapdb_delete(struct snapdb *db, const char *name, struct err *err);
@@ -111,5 +113,10 @@ MUST_CHECK int snapdb_has_children(struct snapdb *db, const char *name, bool *re
  * borrowed. A consistent view, held without blocking writers. */
 MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struct snapdb_row *row), void *arg,
                            struct err *err);
+/* Only those with this label, by an index: containerd looks for one by its target after every lazy Prepare. */
+MUST_CHECK int snapdb_walk_label(struct snapdb *db, const char *key, const char *value,
+                                 int (*each)(void *arg, const struct snapdb_row *row), void *arg, struct err *err);
+/* The ids of all rows, ascending; *ret is the caller's to free, NULL when there are none. */
+MUST_CHECK int snapdb_ids(struct snapdb *db, uint64_t **ret, size_t *ret_count, struct err *err);
 
 #endif
