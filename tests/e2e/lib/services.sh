@@ -1,0 +1,114 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with lib.sh and the scripts
+# SPDX-License-Identifier: Apache-2.0
+# services.sh – the registry, the slow link, containerd and our snapshotter.
+
+answers() { (exec 3<>"/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; }
+
+# registry_start: Debian's, on $registry; every request is a line in $logs/registry.log (see registry_log.sh).
+registry_start() {
+    mkdir -p "$work/registry"
+    cat >"$work/registry.yml" <<-CONFIG
+		version: 0.1
+		log: {level: error, accesslog: {disabled: false}}
+		storage:
+		  filesystem: {rootdirectory: "$work/registry"}
+		  delete: {enabled: true}
+		http: {addr: "$registry", secret: "not one"}
+	CONFIG
+    start registry docker-registry serve "$work/registry.yml"
+    wait_for 20 "registry" answers "$registry"
+}
+
+# link_start [RTT_MS [MBIT]]: from then on $far_registry is the registry, far away.
+link_start() {
+    start slow-link slow-link --listen "$far_registry" --to "$registry" --rtt-ms "${1:-40}" --mbit "${2:-100}" \
+        --stats "$work/link.json"
+    wait_for 10 "slow link" answers "$far_registry"
+}
+
+# link_bytes: what has come down the link so far.
+link_bytes() {
+    rm -f "$work/link.json"
+    kill -USR1 "${pids[slow-link]}"
+    wait_for 5 "statistics of the link" test -s "$work/link.json"
+    jq .down_bytes "$work/link.json"
+}
+
+# containerd_start NAME: with nothing in it. Its snapshotters are overlayfs and soci, the latter wherever
+# snapshotter_start NAME makes it listen; containerd does not mind when that is later, or never.
+containerd_start() {
+    local dir=$work/containerd-$1
+    mkdir -p "$dir"
+    cat >"$dir/config.toml" <<-CONFIG
+		version = 3
+		root = "$dir/root"
+		state = "/run/containerd-$1"
+		disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri",
+		    "io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.devmapper"]
+
+		[grpc]
+		  address = "/run/containerd-$1/containerd.sock"
+		[ttrpc]
+		  address = "/run/containerd-$1/containerd.sock.ttrpc"
+
+		[proxy_plugins.soci]
+		  type = "snapshot"
+		  address = "/run/soci-$1/snapshotter.sock"
+		  [proxy_plugins.soci.exports]
+		    root = "$work/soci-$1"
+		    enable_remote_snapshot_annotations = "true"
+
+		# Any entry replaces the defaults, so both snapshotters are here.
+		[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+		  platform = "linux"
+		  snapshotter = "overlayfs"
+		[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+		  platform = "linux"
+		  snapshotter = "soci"
+	CONFIG
+    start "containerd-$1" containerd --config "$dir/config.toml"
+    wait_for 30 "containerd" ctr_of "$1" version
+}
+
+# ctr_of NAME ARGS…
+ctr_of() {
+    local name=$1
+    shift
+    ctr --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" "$@"
+}
+
+# soci_of NAME ARGS…: the program `soci`, talking to that containerd.
+soci_of() {
+    local name=$1
+    shift
+    soci --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" --root "$work/soci-cli-$name" "$@"
+}
+
+# snapshotter_start NAME [LINE…]: for containerd NAME; the lines are added to its configuration.
+snapshotter_start() {
+    local name=$1
+    shift
+    mkdir -p "$work/soci-$name" "/run/soci-$name"
+    {
+        printf '%s\n' "$@"
+        printf '[pull_modes.soci_v1]\nenable = true\n'
+        printf '[content_store]\ncontainerd_address = "/run/containerd-%s/containerd.sock"\n' "$name"
+    } >"$work/soci-$name.toml"
+    start "soci-$name" soci-snapshotter-grpc --address "/run/soci-$name/snapshotter.sock" \
+        --root "$work/soci-$name" --config "$work/soci-$name.toml" --log-level debug
+    wait_for 20 "snapshotter" grep -q 'successfully started' "$logs/soci-$name.log"
+}
+
+# pull NAME SNAPSHOTTER REF
+pull() { ctr_of "$1" image pull --plain-http --snapshotter "$2" "$3" >>"$logs/ctr.log" 2>&1; }
+
+# run NAME SNAPSHOTTER REF COMMAND…: in a new container that is gone afterwards; output and exit code are the command's.
+run() {
+    local name=$1 snapshotter=$2 ref=$3
+    shift 3
+    containers_run=$((${containers_run:-0} + 1))
+    ctr_of "$name" run --rm --net-host --snapshotter "$snapshotter" "$ref" "run-$BASHPID-$containers_run" "$@"
+}
+
+# lazy_mounts: how many layers are mounted by us.
+lazy_mounts() { findmnt -rn -t fuse.rawBridge -o TARGET | wc -l; }
