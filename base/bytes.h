@@ -33,7 +33,8 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* ---- a growing buffer, on the heap -------------------------------------------------------------- */
+/* ---- a growing buffer, on the heap --------------------------------------------------------------
+ */
 
 /* data is NULL until something was added. The bytes after len are not initialised. */
 struct buf {
@@ -67,14 +68,15 @@ static inline struct bytes buf_bytes(const struct buf *buf)
     return (struct bytes){.data = buf->data, .len = buf->len};
 }
 
-/* The text in the buffer as a C string: a NUL is kept behind the bytes and not counted. NULL: -ENOMEM.
- * Borrowed; the next buf_add ends it. */
+/* The text in the buffer as a C string: a NUL is kept behind the bytes and not counted. NULL:
+ * -ENOMEM. Borrowed; the next buf_add ends it. */
 char *buf_str(struct buf *buf);
 
-/* ---- reading untrusted bytes ---------------------------------------------------------------------- */
+/* ---- reading untrusted bytes
+ * ---------------------------------------------------------------------- */
 
-/* Remembers the first failure: after it every read gives zeros and reader_failed() is true. So a decoder
- * reads all the fields of a record and then asks once. */
+/* Remembers the first failure: after it every read gives zeros and reader_failed() is true. So a
+ * decoder reads all the fields of a record and then asks once. */
 struct reader {
     const uint8_t *pos;
     const uint8_t *end;
@@ -101,7 +103,8 @@ uint16_t reader_u16le(struct reader *r);
 uint32_t reader_u32le(struct reader *r);
 uint64_t reader_u64le(struct reader *r);
 uint32_t reader_u32be(struct reader *r);
-struct bytes reader_take(struct reader *r, size_t len); /* borrowed from the source; empty on failure */
+struct bytes reader_take(struct reader *r,
+                         size_t len); /* borrowed from the source; empty on failure */
 void reader_skip(struct reader *r, size_t len);
 
 /* Little-endian stores and loads on memory that the caller has checked. */

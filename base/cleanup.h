@@ -6,8 +6,8 @@
  *   *ret = TAKE(out);                       moved out; out is NULL now, its cleanup does nothing
  *
  * Every type that wants this says so once in its header, with DEFINE_SCOPED_PTR (the variable is a
- * pointer, release takes it, NULL is fine) or DEFINE_SCOPED_VALUE (the variable is the object). Releases
- * keep errno. */
+ * pointer, release takes it, NULL is fine) or DEFINE_SCOPED_VALUE (the variable is the object).
+ * Releases keep errno. */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
 

@@ -99,8 +99,8 @@ void clock_rfc3339(int64_t sec, uint32_t nsec, char out[CLOCK_RFC3339_BYTES])
         out[0] = '\0';
         return;
     }
-    used = snprintf(out, CLOCK_RFC3339_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d", (int)year, month, day,
-                    (int)(second_of_day / 3600), (int)(second_of_day / 60 % 60),
+    used = snprintf(out, CLOCK_RFC3339_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d", (int)year, month,
+                    day, (int)(second_of_day / 3600), (int)(second_of_day / 60 % 60),
                     (int)(second_of_day % 60));
     if (nsec != 0) {
         while (nsec % 10 == 0) {
@@ -183,8 +183,8 @@ int clock_parse_rfc3339(const char *s, int64_t *ret_sec, uint32_t *ret_nsec)
         return -EINVAL;
     if (month == 2 && day == 29 && (year % 4 != 0 || (year % 100 == 0 && year % 400 != 0)))
         return -EINVAL;
-    *ret_sec = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second -
-               offset_sec;
+    *ret_sec =
+        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_sec;
     *ret_nsec = nsec;
     return 0;
 }

@@ -17,13 +17,13 @@ void clock_sleep_ms(int64_t ms); /* not shortened by signals */
 
 /* A condition variable whose timed waits use the monotonic clock. 0 or a negative errno. */
 MUST_CHECK int clock_cond_init(pthread_cond_t *cond);
-/* Wait until signalled or until the moment `deadline_ms` of clock_mono_ms(): 0, or -ETIMEDOUT. As with
- * pthread_cond_wait a wake-up may be spurious. */
+/* Wait until signalled or until the moment `deadline_ms` of clock_mono_ms(): 0, or -ETIMEDOUT. As
+ * with pthread_cond_wait a wake-up may be spurious. */
 int clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms);
 
 enum { CLOCK_RFC3339_BYTES = 40 };
-/* 2023-11-14T22:13:20.123456789Z, trailing zeros of the fraction dropped, as Go's RFC3339Nano. Years
- * outside 0…9999 give an empty string. */
+/* 2023-11-14T22:13:20.123456789Z, trailing zeros of the fraction dropped, as Go's RFC3339Nano.
+ * Years outside 0…9999 give an empty string. */
 void clock_rfc3339(int64_t sec, uint32_t nsec, char out[CLOCK_RFC3339_BYTES]);
 /* The inverse, any numeric zone: 0, else -EINVAL. */
 MUST_CHECK int clock_parse_rfc3339(const char *s, int64_t *ret_sec, uint32_t *ret_nsec);

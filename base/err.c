@@ -19,8 +19,9 @@ int err_set(struct err *err, int code, const char *fmt, ...)
     return code;
 }
 
-/* strerror() shares one buffer between threads in old libcs; glibc's strerrordesc_np() does not, but
- * is glibc's alone. The table of message texts is immutable in every libc that we build against. */
+/* strerror() shares one buffer between threads in old libcs; glibc's strerrordesc_np() does not,
+ * but is glibc's alone. The table of message texts is immutable in every libc that we build
+ * against. */
 static const char *system_text(int code)
 {
     return strerror(code < 0 ? -code : code);

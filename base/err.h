@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* err.h – what went wrong, as a value that the caller owns: a negative errno and a text.
  *
- * A function that can fail returns 0 (or a count) or a negative errno and fills *err. Each level that
- * passes an error on puts in front what it was doing. No allocation, nothing to release. `err` may be
- * NULL everywhere: the text is then dropped.
+ * A function that can fail returns 0 (or a count) or a negative errno and fills *err. Each level
+ * that passes an error on puts in front what it was doing. No allocation, nothing to release. `err`
+ * may be NULL everywhere: the text is then dropped.
  *
  * What an errno means in this project:
  *   EINVAL      the caller (a user, containerd) asked for something that makes no sense
@@ -16,6 +16,7 @@
  *   ETIMEDOUT   no answer in time, worth retrying
  *   ECANCELED   someone asked to stop
  *   EFBIG       larger than a limit of ours   ENOSPC, ENOMEM   as they say
+ *   ENODATA     nothing to work on, and that was not expected
  *   EOPNOTSUPP  not built in, or the system cannot
  *   EIO         the rest, mostly the network or the disk
  */
@@ -43,8 +44,8 @@ int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* As err_set(), with ": " and the system's text for `code` at the end. */
 int err_sys(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Put "…: " in front of the text that is there (or of the system's text for `code` when there is none).
- * Returns `code`. */
+/* Put "…: " in front of the text that is there (or of the system's text for `code` when there is
+ * none). Returns `code`. */
 int err_prefix(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* The text to show: never empty, "unknown error" when nothing was set. Borrowed from err. */

@@ -153,7 +153,8 @@ int dir_make_all(const char *path, mode_t mode, struct err *err)
 
     if (copy == NULL)
         return err_set(err, -ENOMEM, "%s: out of memory", path);
-    for (slash = strchr(copy + 1, '/'); *copy != '\0' && slash != NULL; slash = strchr(slash + 1, '/')) {
+    for (slash = strchr(copy + 1, '/'); *copy != '\0' && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(copy, mode) < 0 && errno != EEXIST)
             return err_sys(err, -errno, "%s", copy);
@@ -186,8 +187,8 @@ static int remove_children(int dir_fd, dev_t dev, int depth, struct err *err)
     return rc;
 }
 
-/* Descriptors bound the depth that is removed in one go; a container can nest deeper than that, but not
- * deeper than PATH_MAX allows it to name. */
+/* Descriptors bound the depth that is removed in one go; a container can nest deeper than that, but
+ * not deeper than PATH_MAX allows it to name. */
 enum { REMOVE_DEPTH_MAX = 2100 };
 
 static int remove_entry(int parent_fd, const char *name, dev_t dev, int depth, struct err *err)
@@ -201,7 +202,8 @@ static int remove_entry(int parent_fd, const char *name, dev_t dev, int depth, s
         if (st.st_dev != dev)
             return err_set(err, -EBUSY, "%s: something is mounted there", name);
         if (depth >= REMOVE_DEPTH_MAX)
-            return err_set(err, -EMFILE, "%s: directories nest deeper than %d", name, REMOVE_DEPTH_MAX);
+            return err_set(err, -EMFILE, "%s: directories nest deeper than %d", name,
+                           REMOVE_DEPTH_MAX);
         fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
             return err_sys(err, -errno, "%s", name);

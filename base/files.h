@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.h – whole reads and writes, atomic replacement, directory trees. Calls block on the disk. */
+/* files.h – whole reads and writes, atomic replacement, directory trees. Calls block on the disk.
+ */
 #ifndef BASE_FILES_H
 #define BASE_FILES_H
 
@@ -12,8 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* All of `len` at `off`, interrupted calls repeated. 0, or a negative errno; file_pread_all: -EBADMSG when
- * the file ends before. */
+/* All of `len` at `off`, interrupted calls repeated. 0, or a negative errno; file_pread_all:
+ * -EBADMSG when the file ends before. */
 MUST_CHECK int file_pread_all(int fd, void *buf, size_t len, uint64_t off, struct err *err);
 MUST_CHECK int file_pwrite_all(int fd, const void *buf, size_t len, uint64_t off, struct err *err);
 MUST_CHECK int file_write_all(int fd, const void *buf, size_t len, struct err *err);
@@ -21,8 +22,8 @@ MUST_CHECK int file_write_all(int fd, const void *buf, size_t len, struct err *e
 /* The whole file, appended to *ret. -EFBIG: larger than `max_bytes`. */
 MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err);
 
-/* Replace `path` so that after a crash it holds the old bytes or the new, never a mixture: temporary file
- * beside it, fsync, rename, fsync of the directory. */
+/* Replace `path` so that after a crash it holds the old bytes or the new, never a mixture:
+ * temporary file beside it, fsync, rename, fsync of the directory. */
 MUST_CHECK int file_replace(const char *path, struct bytes content, mode_t mode, struct err *err);
 
 /* mkdir -p; an existing directory is fine and keeps its mode. */

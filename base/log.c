@@ -48,8 +48,9 @@ bool log_is_on(enum log_level level)
     return level >= sink_level;
 }
 
-/* The fields are formatted in one go, with the marks of the format kept apart from the values: each " key="
- * of the format is preceded by a byte that no value of ours holds, so values may contain spaces. */
+/* The fields are formatted in one go, with the marks of the format kept apart from the values: each
+ * " key=" of the format is preceded by a byte that no value of ours holds, so values may contain
+ * spaces. */
 enum { FIELD_MARK = 0x01 };
 
 static void mark_fields(const char *fmt, char *out, size_t out_bytes)

@@ -3,13 +3,13 @@
  *
  *   log_warn("span digest mismatch, fetching again", "layer=%s span=%zu try=%u", digest, n, tries);
  *
- * The format is `key=%conv key=%conv …`, single spaces between the pairs, checked by the compiler like
- * printf's. A value may hold anything, spaces and equals signs too: each pair is formatted on its own.
- * No fields: log_info("message", NULL). Keys are the same everywhere: layer, span, image, took_ms, err.
- * Tokens and URL queries never appear in a field.
+ * The format is `key=%conv key=%conv …`, single spaces between the pairs, checked by the compiler
+ * like printf's. A value may hold anything, spaces and equals signs too: each pair is formatted on
+ * its own. No fields: log_info("message", NULL). Keys are the same everywhere: layer, span, image,
+ * took_ms, err. Tokens and URL queries never appear in a field.
  *
- * JSON lines ({"time","level","msg",…}, all values strings) by default, text for people; see log_setup().
- * Any thread; a line is one write(2). A line whose level is off costs one load. */
+ * JSON lines ({"time","level","msg",…}, all values strings) by default, text for people; see
+ * log_setup(). Any thread; a line is one write(2). A line whose level is off costs one load. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -32,7 +32,8 @@ enum log_style {
     LOG_STYLE_TEXT, /* time="…" level=… msg="…" key=value */
 };
 
-/* At start-up, from main(), before there are threads. The level is info and the style JSON before. */
+/* At start-up, from main(), before there are threads. The level is info and the style JSON before.
+ */
 void log_setup(enum log_level level, enum log_style style);
 
 /* "trace" … "fatal", and "panic" for fatal, "warning" for warn: 0, else -EINVAL. */
@@ -53,8 +54,8 @@ void log_write(enum log_level level, const char *msg, const char *fmt, ...) PRIN
 #define log_error(msg, ...) log_at(LOG_LEVEL_ERROR, msg, __VA_ARGS__)
 #define log_fatal(msg, ...) log_at(LOG_LEVEL_FATAL, msg, __VA_ARGS__)
 
-/* For messages in a path that may run very often: true at most once per `period_ms`, and always the first
- * time. One of these per place, static, starting as LOG_LIMIT_START. */
+/* For messages in a path that may run very often: true at most once per `period_ms`, and always the
+ * first time. One of these per place, static, starting as LOG_LIMIT_START. */
 struct log_limit {
     int64_t next_ms; /* atomic, monotonic */
 };

@@ -118,8 +118,8 @@ int text_unhex(const char *hex, uint8_t *out, size_t len)
     return 0;
 }
 
-/* Length of the UTF-8 sequence at s (1 to 4), 0 when it is none. Rejects overlong forms, surrogates and
- * anything past U+10FFFF, as Go's decoder does. */
+/* Length of the UTF-8 sequence at s (1 to 4), 0 when it is none. Rejects overlong forms, surrogates
+ * and anything past U+10FFFF, as Go's decoder does. */
 static size_t utf8_len(const uint8_t *s, size_t left)
 {
     uint8_t c = s[0];

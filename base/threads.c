@@ -15,10 +15,10 @@ struct pool {
     size_t count;       /* fixed at creation: threads that were started */
     pthread_t *threads; /* fixed at creation */
     pthread_mutex_t lock;
-    pthread_cond_t work;                /* a queue grew, a background job ended, or `stop` */
-    struct job_queue queues[2];         /* lock; by enum pool_class */
-    size_t background_running;          /* lock */
-    bool stop;                          /* lock */
+    pthread_cond_t work;        /* a queue grew, a background job ended, or `stop` */
+    struct job_queue queues[2]; /* lock; by enum pool_class */
+    size_t background_running;  /* lock */
+    bool stop;                  /* lock */
 };
 
 static struct pool_job *queue_pop(struct job_queue *queue)

@@ -24,7 +24,8 @@ static inline void scoped_unlock(pthread_mutex_t *const *lock)
 #define LOCKED_1(mutex, line) LOCKED_2(mutex, line)
 #define LOCKED(mutex) LOCKED_1(mutex, __LINE__)
 
-/* A job lives in its owner's storage from pool_submit() until run() was entered; run() may free it. */
+/* A job lives in its owner's storage from pool_submit() until run() was entered; run() may free it.
+ */
 struct pool_job {
     void (*run)(struct pool_job *job);
     struct pool_job *next; /* the pool's */
@@ -39,7 +40,8 @@ struct pool;
 
 /* `count` threads (at least 1), named `name` (15 characters are kept). They block all signals. */
 MUST_CHECK int pool_new(const char *name, size_t count, struct pool **ret, struct err *err);
-/* Never fails and never blocks on a job. Every submitted job runs, also those queued at pool_free(). */
+/* Never fails and never blocks on a job. Every submitted job runs, also those queued at
+ * pool_free(). */
 void pool_submit(struct pool *pool, struct pool_job *job, enum pool_class job_class);
 /* Run what is queued, join the threads, free. NULL is fine. Not from a job. */
 void pool_free(struct pool *pool);

@@ -15,10 +15,11 @@ int digest_parse(const char *text, struct digest *ret, struct err *err)
 {
     size_t prefix_len = sizeof(prefix) - 1;
 
-    if (strnlen(text, DIGEST_TEXT_BYTES) != DIGEST_TEXT_BYTES - 1 || !text_has_prefix(text, prefix) ||
+    if (strnlen(text, DIGEST_TEXT_BYTES) != DIGEST_TEXT_BYTES - 1 ||
+        !text_has_prefix(text, prefix) ||
         text_unhex(text + prefix_len, ret->sha256, DIGEST_BYTES) < 0)
-        return err_set(err, -EINVAL, "\"%.80s\" is no digest (sha256: and 64 lower-case hex digits)",
-                       text);
+        return err_set(err, -EINVAL,
+                       "\"%.80s\" is no digest (sha256: and 64 lower-case hex digits)", text);
     return 0;
 }
 
@@ -40,7 +41,8 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 
 int digest_of(struct bytes bytes, struct digest *ret)
 {
-    return EVP_Digest(bytes.data, bytes.len, ret->sha256, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+    return EVP_Digest(bytes.data, bytes.len, ret->sha256, NULL, EVP_sha256(), NULL) == 1 ? 0
+                                                                                         : -ENOMEM;
 }
 
 struct hasher {

@@ -29,10 +29,11 @@ MUST_CHECK int digest_of(struct bytes bytes, struct digest *ret);
 
 /* Hashing in pieces. A hasher is used by one thread at a time. */
 struct hasher;
-struct hasher *hasher_new(void); /* NULL: out of memory */
+struct hasher *hasher_new(void);                                         /* NULL: out of memory */
 MUST_CHECK int hasher_update(struct hasher *hasher, struct bytes bytes); /* 0 or -ENOMEM */
 MUST_CHECK int hasher_final(struct hasher *hasher, struct digest *ret);  /* and starts anew */
-/* A hasher in the same state: for the digest of a prefix while hashing goes on. NULL: out of memory. */
+/* A hasher in the same state: for the digest of a prefix while hashing goes on. NULL: out of
+ * memory. */
 struct hasher *hasher_copy(const struct hasher *hasher);
 void hasher_free(struct hasher *hasher);
 DEFINE_SCOPED_PTR(hasher, struct hasher, hasher_free)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flags.c – parsing flags into option structs by a table. */
+#include "cli/flags.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct flag *find_flag(const struct flag_set *sets, size_t set_count, const char *name,
+                                    size_t len, void **ret_options)
+{
+    size_t s, i;
+
+    for (s = 0; s < set_count; s++) {
+        for (i = 0; i < sets[s].count; i++) {
+            const struct flag *flag = &sets[s].flags[i];
+
+            if ((strlen(flag->name) == len && strncmp(flag->name, name, len) == 0) ||
+                (flag->alias != NULL && strlen(flag->alias) == len &&
+                 strncmp(flag->alias, name, len) == 0)) {
+                *ret_options = sets[s].options;
+                return flag;
+            }
+        }
+    }
+    return NULL;
+}
+
+static int parse_bool(const char *text, bool *ret)
+{
+    static const char *const yes[] = {"1", "t", "T", "true", "TRUE", "True"};
+    static const char *const no[] = {"0", "f", "F", "false", "FALSE", "False"};
+    size_t i;
+
+    for (i = 0; i < ARRAY_LEN(yes); i++) {
+        if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+            *ret = strcmp(text, yes[i]) == 0;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int unit_ms(const char **text, int64_t *ret)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"h", 3600000}, {"m", 60000}, {"s", 1000}};
+    size_t i;
+
+    for (i = 0; i < ARRAY_LEN(units); i++) {
+        if (text_has_prefix(*text, units[i].name)) {
+            *text += strlen(units[i].name);
+            *ret = units[i].ms;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+/* Whole numbers with units; "0" needs none. */
+static int parse_duration(const char *text, int64_t *ret)
+{
+    int64_t total = 0;
+
+    if (strcmp(text, "0") == 0) {
+        *ret = 0;
+        return 0;
+    }
+    if (*text == '\0')
+        return -EINVAL;
+    while (*text != '\0') {
+        int64_t value = 0, ms;
+        const char *start = text;
+
+        for (; *text >= '0' && *text <= '9'; text++) {
+            if (__builtin_mul_overflow(value, 10, &value) ||
+                __builtin_add_overflow(value, *text - '0', &value))
+                return -EINVAL;
+        }
+        if (text == start || unit_ms(&text, &ms) < 0 || __builtin_mul_overflow(value, ms, &value) ||
+            __builtin_add_overflow(total, value, &total))
+            return -EINVAL;
+    }
+    *ret = total;
+    return 0;
+}
+
+static int set_value(const struct flag *flag, void *options, const char *text)
+{
+    char *field = (char *)options + flag->offset;
+
+    switch (flag->kind) {
+    case FLAG_BOOL:
+        return parse_bool(text, (bool *)(void *)field);
+    case FLAG_TEXT:
+        memcpy(field, &text, sizeof(text));
+        return 0;
+    case FLAG_SIZE:
+        return text_parse_u64(text, (uint64_t *)(void *)field);
+    case FLAG_LIST:
+        return text_list_split((struct text_list *)(void *)field, text, ',');
+    case FLAG_DURATION:
+        return parse_duration(text, (int64_t *)(void *)field);
+    }
+    return -EINVAL;
+}
+
+static const char *wanted(enum flag_kind kind)
+{
+    switch (kind) {
+    case FLAG_BOOL:
+        return "want true or false";
+    case FLAG_SIZE:
+        return "want a whole number >= 0";
+    case FLAG_DURATION:
+        return "want a duration such as 30s or 2m";
+    case FLAG_TEXT:
+    case FLAG_LIST:
+        break;
+    }
+    return "out of memory";
+}
+
+static int set_checked(const struct flag *flag, void *options, const char *text, struct err *err)
+{
+    int rc = set_value(flag, options, text);
+
+    return rc == 0 ? 0
+                   : err_set(err, rc, "invalid value \"%s\" for flag -%s: %s", text, flag->name,
+                             wanted(flag->kind));
+}
+
+static int set_from_environment(const struct flag_set *sets, size_t set_count, struct err *err)
+{
+    size_t s, i;
+
+    for (s = 0; s < set_count; s++) {
+        for (i = 0; i < sets[s].count; i++) {
+            const struct flag *flag = &sets[s].flags[i];
+            const char *value = flag->env == NULL ? NULL : getenv(flag->env);
+            int rc = value == NULL || *value == '\0'
+                         ? 0
+                         : set_checked(flag, sets[s].options, value, err);
+
+            if (rc < 0)
+                return err_prefix(err, rc, "environment variable %s", flag->env);
+        }
+    }
+    return 0;
+}
+
+/* One flag at args.items[*at]; moves *at past it and its value. */
+static int take_flag(const struct flag_set *sets, size_t set_count, struct flag_args args, int *at,
+                     struct err *err)
+{
+    const char *text = args.items[*at], *equals;
+    const struct flag *flag;
+    void *options = NULL;
+    size_t len;
+
+    text += text[1] == '-' ? 2 : 1;
+    equals = strchr(text, '=');
+    len = equals == NULL ? strlen(text) : (size_t)(equals - text);
+    flag = find_flag(sets, set_count, text, len, &options);
+    if (flag == NULL)
+        return err_set(err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, text);
+    (*at)++;
+    if (equals != NULL)
+        return set_checked(flag, options, equals + 1, err);
+    if (flag->kind == FLAG_BOOL)
+        return set_checked(flag, options, "true", err);
+    if (*at >= args.count)
+        return err_set(err, -EINVAL, "flag needs an argument: -%s", flag->name);
+    return set_checked(flag, options, args.items[(*at)++], err);
+}
+
+int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args args,
+                bool until_word, int *used, struct text_list *words, struct err *err)
+{
+    bool only_words = false;
+    int at = 0, rc = set_from_environment(sets, set_count, err);
+
+    while (rc == 0 && at < args.count) {
+        const char *text = args.items[at];
+
+        if (only_words || text[0] != '-' || text[1] == '\0') {
+            if (until_word)
+                break;
+            rc = text_list_add(words, text) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
+            at++;
+        } else if (strcmp(text, "--") == 0) {
+            only_words = true;
+            at++;
+        } else {
+            rc = take_flag(sets, set_count, args, &at, err);
+        }
+    }
+    *used = at;
+    return rc;
+}
+
+void flags_print(FILE *out, const struct flag *flags, size_t count)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct flag *flag = &flags[i];
+        char left[96];
+        int used = snprintf(left, sizeof(left), "--%s", flag->name);
+
+        if (flag->alias != NULL)
+            used += snprintf(left + used, sizeof(left) - (size_t)used, ", -%s", flag->alias);
+        if (flag->value != NULL)
+            (void)snprintf(left + used, sizeof(left) - (size_t)used, " %s", flag->value);
+        (void)fprintf(out, "   %-36s %s%s%s%s\n", left, flag->help, flag->env == NULL ? "" : " [$",
+                      flag->env == NULL ? "" : flag->env, flag->env == NULL ? "" : "]");
+    }
+}

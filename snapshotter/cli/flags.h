@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flags.h – command-line flags as the reference's command line takes them: one or two dashes, `--f
+ * v` or `--f=v`, flags and arguments in any order, a list flag repeated or with commas, `--` ends
+ * the flags. */
+#ifndef CLI_FLAGS_H
+#define CLI_FLAGS_H
+
+#include "base/err.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum flag_kind {
+    FLAG_BOOL,     /* bool */
+    FLAG_TEXT,     /* const char *, borrowed from argv or the environment */
+    FLAG_SIZE,     /* uint64_t */
+    FLAG_LIST,     /* struct text_list */
+    FLAG_DURATION, /* int64_t milliseconds; 1h2m3s, 500ms as Go writes them, 0 */
+};
+
+struct flag {
+    const char *name;
+    const char *alias; /* NULL: none */
+    const char *env;   /* NULL: none; an empty variable counts as unset */
+    enum flag_kind kind;
+    size_t offset;     /* of the value in the options struct, which holds the default before */
+    const char *value; /* for the help: "<name>", NULL for a bool */
+    const char *help;
+};
+
+/* Flags and the struct that they fill. */
+struct flag_set {
+    const struct flag *flags;
+    size_t count;
+    void *options;
+};
+
+struct flag_args {
+    char **items; /* borrowed from argv */
+    int count;
+};
+
+/* Defaults from the environment first, then the arguments. With `until_word` it stops at the first
+ * argument that is no flag; else all of them are taken. *used: how many items of `args` were read.
+ * `words` gets the arguments that are no flags. -EINVAL: `flag provided but not defined: -x`, or
+ * `invalid value "v" for flag -x: …`. */
+MUST_CHECK int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args args,
+                           bool until_word, int *used, struct text_list *words, struct err *err);
+/* One line per flag, as in a help text. */
+void flags_print(FILE *out, const struct flag *flags, size_t count);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ztoc.c – the verb `ztoc` and where its verbs find a ztoc. */
+#include "cli/ztoc.h"
+
+#include "artifacts/artifacts.h"
+#include "base/files.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A digest has a colon, and no file that someone would pass here starts with sha256: . */
+static bool is_digest(const char *name)
+{
+    return text_has_prefix(name, "sha256:");
+}
+
+static int load_from_store(const struct cli_globals *globals, const char *name,
+                           struct cli_ztoc *ret, struct err *err)
+{
+    SCOPED(artifacts) struct artifacts *artifacts = NULL;
+    struct cli_content content = {.globals = globals};
+    struct index_content table = cli_content_table(&content);
+    struct artifact artifact;
+    int rc = digest_parse(name, &ret->digest, err);
+
+    if (rc < 0)
+        return rc;
+    rc = artifacts_open(globals->root, &artifacts, err);
+    if (rc < 0)
+        return rc;
+    rc = artifacts_get(artifacts, &ret->digest, &artifact, err);
+    if (rc < 0)
+        return rc;
+    if (artifact.kind != ARTIFACT_ZTOC)
+        return err_set(
+            err, -EINVAL,
+            "the provided digest belongs to a SOCI index. Use `soci index info` to get the "
+            "detailed information about it");
+    ret->layer = artifact.subject;
+    ret->has_layer = true;
+    return table.read(table.self, &ret->digest, cli_collect, &ret->blob, err);
+}
+
+int cli_ztoc_load(const struct cli_globals *globals, const char *name, struct cli_ztoc *ret,
+                  struct err *err)
+{
+    int rc = is_digest(name) ? load_from_store(globals, name, ret, err)
+                             : file_read(name, CLI_ZTOC_MAX_BYTES, &ret->blob, err);
+
+    if (rc == 0)
+        rc = ztoc_parse(buf_bytes(&ret->blob), &ret->toc, err);
+    if (rc == 0 && digest_of(buf_bytes(&ret->blob), &ret->digest) < 0)
+        rc = err_set(err, -ENOMEM, "out of memory");
+    return rc < 0 && !is_digest(name) ? err_prefix(err, rc, "%s", name) : rc;
+}
+
+void cli_ztoc_fini(struct cli_ztoc *ztoc)
+{
+    ztoc_free(ztoc->toc);
+    buf_fini(&ztoc->blob);
+    ztoc->toc = NULL;
+}
+
+int cli_collect(void *arg, struct bytes part, struct err *err)
+{
+    struct buf *buf = arg;
+
+    if (part.len > CLI_ZTOC_MAX_BYTES - buf->len)
+        return err_set(err, -EFBIG, "larger than %d bytes", CLI_ZTOC_MAX_BYTES);
+    return buf_add(buf, part.data, part.len) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static const struct cli_verb *const verbs[] = {&cli_verb_ztoc_create, &cli_verb_ztoc_info,
+                                               &cli_verb_ztoc_get_file, NULL};
+const struct cli_verb cli_verb_ztoc = {
+    .name = "ztoc",
+    .args = "command [flags] [args]",
+    .summary = "make and read ztocs, the tables of contents of layers",
+    .verbs = verbs,
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what build.c and push.c share with their helpers. */
+#ifndef INDEX_INTERNAL_H
+#define INDEX_INTERNAL_H
+
+#include "index/index.h"
+
+#include <pthread.h>
+
+/* What every SOCI index has as its config: the two bytes {}. */
+extern const char index_empty_config[];
+
+/* Larger ztocs than this are no ztocs: about 20 million files. */
+enum { INDEX_ZTOC_MAX_BYTES = 1024 * 1024 * 1024 };
+
+/* Serialises line(): `lock` guards nothing else. */
+struct index_printer {
+    struct index_output output;
+    pthread_mutex_t lock;
+};
+void index_print(struct index_printer *printer, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Appends a part to the struct buf at `arg`, up to INDEX_ZTOC_MAX_BYTES: a sink for
+ * index_content.read. */
+int index_collect(void *arg, struct bytes part, struct err *err);
+
+enum index_layer_outcome {
+    INDEX_LAYER_SKIPPED,
+    INDEX_LAYER_BUILT,
+    INDEX_LAYER_FAILED,
+};
+/* The ztoc of one layer, built or found, written to the content store. On success *ret is filled
+ * (strings owned by the caller). *ret_outcome is set when 0 is returned. */
+MUST_CHECK int index_layer_build(const struct index_build_options *options,
+                                 struct index_printer *printer, pthread_mutex_t *known_lock,
+                                 const struct oci_descriptor *layer, struct soci_index_ztoc *ret,
+                                 enum index_layer_outcome *ret_outcome, struct err *err);
+
+/* The tag sha256-<hex of subject> lists `entry` afterwards, whoever else pushes at the same time.
+ */
+MUST_CHECK int index_update_referrers_tag(struct registry_repo *repo, const struct digest *subject,
+                                          const struct oci_descriptor *entry, struct err *err);
+
+#endif
