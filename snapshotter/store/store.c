@@ -1,34 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store.c – the root directory: made when missing, and held by one process at a time. */
+/* store.c – the daemon's root directory: made, locked against a second process, swept of what a
+ * crash left. */
 #include "store/internal.h"
 
-#include "base/cleanup.h"
 #include "base/files.h"
+#include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* flock(2) goes away with the process, however it ends, so a stale lock cannot exist. */
-static int lock_root(const char *root, int *ret_fd, struct err *err)
+static int take_lock(struct store *store, struct err *err)
 {
-    SCOPED(mem) char *path = path_join(root, "lock");
-    SCOPED(fd) int fd = -1;
+    SCOPED(mem) char *path = path_join(store->root, "lock");
 
     if (path == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock_fd < 0)
         return err_sys(err, -errno, "%s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? err_set(err, -EBUSY, "another process uses it")
                                     : err_sys(err, -errno, "%s", path);
-    *ret_fd = take_fd(&fd);
     return 0;
+}
+
+static int make_dirs(const struct store *store, struct err *err)
+{
+    int rc = dir_make_all(store->blobs_dir, 0700, err);
+
+    if (rc == 0)
+        rc = dir_make_all(store->layers_dir, 0700, err);
+    return rc;
+}
+
+static bool is_blob_name(const char *name)
+{
+    uint8_t raw[DIGEST_BYTES];
+
+    return strlen(name) == 2 * sizeof(raw) && text_unhex(name, raw, sizeof(raw)) == 0;
+}
+
+/* Files that a crash left half written have names that no blob has. What cannot be removed is only
+ * dirt. */
+static void sweep_blobs(const struct store *store)
+{
+    SCOPED(dir) DIR *dir = opendir(store->blobs_dir);
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] == '.' || is_blob_name(entry->d_name))
+            continue;
+        log_debug("removing a half-written blob", "path=%s/%s", store->blobs_dir, entry->d_name);
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+}
+
+static int open_in(struct store *store, const char *root, struct err *err)
+{
+    int rc;
+
+    store->root = text_copy(root);
+    store->blobs_dir = path_join(root, "content/blobs/sha256");
+    store->layers_dir = path_join(root, "layers");
+    if (store->root == NULL || store->blobs_dir == NULL || store->layers_dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = dir_make_all(root, 0700, err);
+    if (rc == 0)
+        rc = take_lock(store, err);
+    if (rc == 0)
+        rc = make_dirs(store, err);
+    if (rc == 0)
+        sweep_blobs(store);
+    return rc;
 }
 
 int store_open(const char *root, struct store **ret, struct err *err)
@@ -37,14 +84,9 @@ int store_open(const char *root, struct store **ret, struct err *err)
     int rc;
 
     if (store == NULL)
-        return err_set(err, -ENOMEM, "store: out of memory");
+        return err_set(err, -ENOMEM, "store %s: out of memory", root);
     store->lock_fd = -1;
-    store->root = strdup(root);
-    if (store->root == NULL)
-        return err_set(err, -ENOMEM, "store: out of memory");
-    rc = dir_make_all(root, 0700, err);
-    if (rc == 0)
-        rc = lock_root(root, &store->lock_fd, err);
+    rc = open_in(store, root, err);
     if (rc < 0)
         return err_prefix(err, rc, "store %s", root);
     *ret = TAKE(store);
@@ -55,9 +97,10 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
-    if (store->lock_fd >= 0)
-        (void)close(store->lock_fd);
+    scoped_fd(&store->lock_fd);
     free(store->root);
+    free(store->blobs_dir);
+    free(store->layers_dir);
     free(store);
 }
 

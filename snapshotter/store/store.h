@@ -27,7 +27,8 @@ const char *store_root(const struct store *store);
 
 /* ---- blobs -------------------------------------------------------------------------------------------- */
 
-/* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. */
+/* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. A crash leaves at most a
+ * file that the next store_open() sweeps away. */
 MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest, struct bytes content, struct err *err);
 /* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as well. */
 MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
@@ -38,34 +39,42 @@ MUST_CHECK int store_blob_remove(struct store *store, const struct digest *diges
 
 /* ---- a layer's spans ------------------------------------------------------------------------------------ */
 
-/* The tar of a layer, sparse, with a log of which spans are present. Keyed by the ztoc's digest, since span
- * bounds are the ztoc's. A record in the log carries a CRC of the span's bytes, and is written only after
- * those bytes were synced: "present" survives power loss, and a damaged data file is noticed. */
+/* The tar of a layer, sparse, with a log of which spans are present (docs/span-file.md). Keyed by the ztoc's
+ * digest, since span bounds are the ztoc's. A record in the log carries a CRC of the span's bytes, and is written
+ * only after those bytes were synced: "present" survives power loss, and a damaged data file is noticed. */
 struct span_file;
 struct span_file_options {
-    struct digest layer;     /* checked against what the map says: another layer, another file */
+    struct digest layer; /* checked against what the map says: another layer, another file */
     struct digest ztoc;
     size_t span_count;
-    uint64_t uncomp_bytes;   /* size of the data file */
+    uint64_t uncomp_bytes; /* size of the data file */
 };
+/* Files that do not fit the options, or are damaged, are started anew. -EBUSY: open already, here or elsewhere;
+ * -EFBIG: more spans or bytes than a file can have; -ENOSPC, -EIO, -ENOMEM. */
 MUST_CHECK int span_file_open(struct store *store, const struct span_file_options *options,
                               struct span_file **ret, struct err *err);
 /* Syncs and logs what is outstanding. NULL is fine. */
 void span_file_close(struct span_file *file);
 DEFINE_SCOPED_PTR(span_file, struct span_file, span_file_close)
 
-/* Was span n recorded as present by an earlier process, and with which CRC-32 of its bytes? */
-bool span_file_recorded(const struct span_file *file, size_t n, uint32_t *ret_crc32);
+/* Is span n known to be in the file, recorded by an earlier process or added by this one, and with which CRC-32
+ * of its bytes? */
+bool span_file_recorded(struct span_file *file, size_t n, uint32_t *ret_crc32);
+/* -ENOSPC, -EIO; -EINVAL: past the end of the tar. */
 MUST_CHECK int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp_off, struct err *err);
-/* All bytes of span n were written. It is recorded at the next span_file_sync(). */
+/* All bytes of span n were written. It is recorded at the next span_file_sync(). -ENOMEM: it will not be. */
 MUST_CHECK int span_file_add(struct span_file *file, size_t n, uint32_t crc32, struct err *err);
-/* fdatasync the data, then append the records, then fdatasync those. Serialised inside. */
+/* fdatasync the data, then append the records, then fdatasync those. Serialised inside. -EIO: the data could not
+ * be synced, and whether the spans added since the last sync are still what was written is not known: they will not
+ * be recorded, and their CRC should be checked before the next use. Other failures: the records are kept for the
+ * next call. */
 MUST_CHECK int span_file_sync(struct span_file *file, struct err *err);
-/* A record turned out wrong (CRC): forget it, on disk too. */
+/* Span n turned out wrong (CRC): forget it now, and on disk at the next span_file_sync(); an earlier crash is fine,
+ * because the next process checks the CRC too. -ENOMEM: forgotten in this process only. */
 MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *err);
 /* For pread(2) and splice(2) of present spans; lives as long as the file. */
 int span_file_fd(const struct span_file *file);
-/* Remove the files of a layer that nobody has open. -ENOENT is success. */
+/* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
 MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
 
 /* ---- snapshots -------------------------------------------------------------------------------------------- */

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blob.c – small content by digest, one file each, written whole or not at all. */
+#include "store/internal.h"
+
+#include "base/files.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* New string; NULL: out of memory. */
+static char *blob_path(const struct store *store, const struct digest *digest)
+{
+    char hex[2 * DIGEST_BYTES + 1];
+
+    digest_hex(digest, hex);
+    return path_join(store->blobs_dir, hex);
+}
+
+static int no_memory(const struct digest *digest, struct err *err)
+{
+    char text[DIGEST_TEXT_BYTES];
+
+    digest_format(digest, text);
+    return err_set(err, -ENOMEM, "blob %s: out of memory", text);
+}
+
+int store_blob_put(struct store *store, const struct digest *digest, struct bytes content,
+                   struct err *err)
+{
+    SCOPED(mem) char *path = blob_path(store, digest);
+
+    if (path == NULL)
+        return no_memory(digest, err);
+    if (path_exists(path))
+        return 0;
+    return file_replace(path, content, 0444, err);
+}
+
+int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd, struct err *err)
+{
+    SCOPED(mem) char *path = blob_path(store, digest);
+    int fd;
+
+    if (path == NULL)
+        return no_memory(digest, err);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(err, -errno, "blob %s", path);
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Appends the whole file, with as much memory as it has bytes. */
+static int read_whole(int fd, size_t max_bytes, struct buf *ret, struct err *err)
+{
+    struct stat st;
+    size_t len;
+    int rc;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(err, -errno, "stat");
+    if (st.st_size < 0 || (uint64_t)st.st_size > max_bytes)
+        return err_set(err, -EFBIG, "%lld bytes are more than %zu", (long long)st.st_size,
+                       max_bytes);
+    len = (size_t)st.st_size;
+    if (buf_reserve(ret, len) < 0)
+        return err_set(err, -ENOMEM, "%zu bytes: out of memory", len);
+    if (len == 0)
+        return 0;
+    rc = file_pread_all(fd, ret->data + ret->len, len, 0, err);
+    if (rc == 0)
+        ret->len += len;
+    return rc;
+}
+
+static struct bytes added_since(const struct buf *buf, size_t start)
+{
+    return buf->len == start ? bytes_of(NULL, 0) : bytes_of(buf->data + start, buf->len - start);
+}
+
+static int check_digest(const struct digest *digest, struct bytes content, struct err *err)
+{
+    struct digest seen;
+
+    if (digest_of(content, &seen) < 0)
+        return err_set(err, -ENOMEM, "digest: out of memory");
+    return digest_equal(&seen, digest)
+               ? 0
+               : err_set(err, -EBADMSG, "the bytes do not match the digest");
+}
+
+int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
+                    struct buf *ret, struct err *err)
+{
+    SCOPED(fd) int fd = -1;
+    char text[DIGEST_TEXT_BYTES];
+    size_t start = ret->len;
+    int rc = store_blob_open(store, digest, &fd, err);
+
+    if (rc < 0)
+        return rc;
+    digest_format(digest, text);
+    rc = read_whole(fd, max_bytes, ret, err);
+    if (rc == 0)
+        rc = check_digest(digest, added_since(ret, start), err);
+    if (rc == 0)
+        return 0;
+    ret->len = start;
+    if (rc != -EBADMSG)
+        return err_prefix(err, rc, "blob %s", text);
+    log_warn("stored blob is damaged, removing it", "digest=%s err=%s", text, err_text(err));
+    rc = store_blob_remove(store, digest, err);
+    return rc < 0 ? rc : err_set(err, -ENOENT, "blob %s: was damaged and is removed", text);
+}
+
+int store_blob_remove(struct store *store, const struct digest *digest, struct err *err)
+{
+    SCOPED(mem) char *path = blob_path(store, digest);
+
+    if (path == NULL)
+        return no_memory(digest, err);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return err_sys(err, -errno, "%s", path);
+    return 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root directory and the blobs in it. */
+#include "test.h"
+
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct fixture {
+    char root[64];
+    struct store *store;
+    struct digest digest; /* of `content` */
+};
+
+static const char content[] = "a small blob";
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct err err = ERR_NONE;
+
+    (void)strcpy(f->root, "/tmp/test-blob.XXXXXX");
+    assert_non_null(mkdtemp(f->root));
+    assert_ok(store_open(f->root, &f->store, &err));
+    assert_ok(digest_of(bytes_of_str(content), &f->digest));
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    store_close(f->store);
+    assert_ok(dir_remove_all(f->root, &err));
+    free(f);
+    return 0;
+}
+
+static char *path_of(const struct fixture *f, const char *name)
+{
+    char hex[2 * DIGEST_BYTES + 1];
+    SCOPED(mem) char *dir = path_join(f->root, "content/blobs/sha256");
+
+    digest_hex(&f->digest, hex);
+    return path_join(dir, name != NULL ? name : hex);
+}
+
+static void a_blob_is_read_as_it_was_put(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(buf_value) struct buf got = BUF_EMPTY;
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(buf_add_str(&got, "before:"));
+    assert_ok(store_blob_read(f->store, &f->digest, strlen(content), &got, &err));
+    assert_string_equal(buf_str(&got), "before:a small blob");
+}
+
+static void an_empty_blob_is_a_blob(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(buf_value) struct buf got = BUF_EMPTY;
+    struct digest digest;
+
+    assert_ok(digest_of(bytes_of(NULL, 0), &digest));
+    assert_ok(store_blob_put(f->store, &digest, bytes_of(NULL, 0), &err));
+    assert_ok(store_blob_read(f->store, &digest, 10, &got, &err));
+    assert_int_equal(got.len, 0);
+}
+
+static void a_blob_that_is_not_there_is_enoent(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(buf_value) struct buf got = BUF_EMPTY;
+    int fd = -1;
+
+    assert_int_equal(store_blob_read(f->store, &f->digest, 100, &got, &err), -ENOENT);
+    assert_int_equal(store_blob_open(f->store, &f->digest, &fd, &err), -ENOENT);
+    assert_ok(store_blob_remove(f->store, &f->digest, &err));
+}
+
+static void a_blob_over_the_limit_is_refused_and_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(buf_value) struct buf got = BUF_EMPTY;
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_int_equal(store_blob_read(f->store, &f->digest, strlen(content) - 1, &got, &err),
+                     -EFBIG);
+    assert_int_equal(got.len, 0);
+    assert_ok(store_blob_read(f->store, &f->digest, 100, &got, &err));
+}
+
+static void a_damaged_blob_is_removed_and_can_be_put_again(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(mem) char *path = path_of(f, NULL);
+    SCOPED(buf_value) struct buf got = BUF_EMPTY;
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(file_replace(path, bytes_of_str("a small blot"), 0444, &err));
+    assert_int_equal(store_blob_read(f->store, &f->digest, 100, &got, &err), -ENOENT);
+    assert_int_equal(got.len, 0);
+    assert_false(path_exists(path));
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(store_blob_read(f->store, &f->digest, 100, &got, &err));
+    assert_string_equal(buf_str(&got), content);
+}
+
+static void a_second_holder_of_the_root_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    struct store *second = NULL;
+
+    assert_int_equal(store_open(f->root, &second, &err), -EBUSY);
+    assert_null(second);
+    store_close(f->store);
+    assert_ok(store_open(f->root, &f->store, &err));
+}
+
+static void opening_sweeps_half_written_blobs_and_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(mem) char *blob = path_of(f, NULL);
+    SCOPED(mem) char *half = path_of(f, "0123abcd.Xy12Zz");
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(file_replace(half, bytes_of_str("a sma"), 0600, &err));
+    store_close(f->store);
+    assert_ok(store_open(f->root, &f->store, &err));
+    assert_false(path_exists(half));
+    assert_true(path_exists(blob));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_blob_is_read_as_it_was_put, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_blob_is_a_blob, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_blob_that_is_not_there_is_enoent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_blob_over_the_limit_is_refused_and_stays, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_blob_is_removed_and_can_be_put_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_second_holder_of_the_root_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(opening_sweeps_half_written_blobs_and_nothing_else, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
