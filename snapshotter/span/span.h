@@ -31,15 +31,22 @@ struct span_fetch {
     uint64_t comp_off;
     size_t len;
     uint8_t *buf;
-    /* Exactly once per successful start(), from a thread of the source's and never from inside start(). */
+    /* Exactly once per successful start(), from a thread of the source's and never from inside start(). It does
+     * not block, but calls start() for what comes next, of this source or another: hold no lock meanwhile. */
     void (*done)(struct span_fetch *fetch, int rc, const struct err *err);
-    void *source_data; /* the source's */
+    void *source_data; /* the source's, until release() */
 };
-/* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the source's. */
+/* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the source's.
+ * start(), cancel() and release() do not block; any thread. */
 struct span_source {
     int (*start)(void *self, struct span_fetch *fetch, struct err *err); /* 0, or <0: done() will not come */
-    void (*cancel)(void *self, struct span_fetch *fetch);                /* hurry: done() still comes */
-    void (*close)(void *self);                                           /* after the last done() */
+    /* Hurry: done() still comes. May cross done() on its way, or be called after it (then it does nothing), but
+     * never after release(). */
+    void (*cancel)(void *self, struct span_fetch *fetch);
+    /* Once per successful start(), after done() and when no cancel() runs any more: here source_data is freed.
+     * NULL: nothing to do. */
+    void (*release)(void *self, struct span_fetch *fetch);
+    void (*close)(void *self); /* after the last release(); may block */
     void *self;
 };
 
