@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of snapshot/ share.
+ *
+ * Locks, in this order: `collecting`, the database's transaction, `lock`. The lazy half is called
+ * with none of them held but `collecting`. */
+#ifndef SNAPSHOT_INTERNAL_H
+#define SNAPSHOT_INTERNAL_H
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "snapshot/snapshot.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+struct claim;
+
+struct snapshotter {
+    struct snapdb *db;         /* fixed at creation */
+    char *dir;                 /* fixed at creation: …/snapshotter/snapshots */
+    struct snapshot_lazy lazy; /* fixed at creation */
+    bool userxattr; /* fixed at creation: overlayfs must keep its marks in user.* attributes */
+
+    pthread_mutex_t lock;
+    pthread_cond_t settled; /* a claim was released */
+    struct claim *claims;   /* lock */
+    pthread_cond_t wake;    /* `doomed` or `stopping` changed */
+    struct buf doomed;      /* lock; uint64_t ids of removed snapshots, to be collected */
+    bool stopping;          /* lock */
+
+    pthread_mutex_t collecting; /* one remover of directories at a time */
+    pthread_t collector;        /* fixed at creation */
+    bool collector_runs;        /* fixed at creation */
+};
+
+/* What the disk says becomes ours: its -ENOENT is not containerd's NotFound. */
+int snapshot_disk_error(int code);
+
+/* ---- labels.c
+ * ----------------------------------------------------------------------------------------- */
+
+bool snapshot_is_remote(const struct snapdb_row *row);
+/* Add the labels of a request: empty values are never stored, and nobody makes a row remote but us.
+ */
+MUST_CHECK int snapshot_labels_add(struct text_map *to, const struct text_map *given,
+                                   struct err *err);
+/* containerd's Update. */
+MUST_CHECK int snapshot_labels_update(struct snapdb_row *row, const struct text_map *given,
+                                      const struct text_list *paths, struct err *err);
+
+/* ---- dirs.c
+ * ------------------------------------------------------------------------------------------- */
+
+char *snapshot_dir(const struct snapshotter *s, uint64_t id); /* new string; NULL: out of memory */
+char *snapshot_fs_dir(const struct snapshotter *s, uint64_t id);
+/* Make the directories of snapshot `id`, under another name first. fs gets this owner. */
+struct snapshot_owner {
+    uid_t uid;
+    gid_t gid;
+};
+MUST_CHECK int snapshot_dirs_make(const struct snapshotter *s, uint64_t id, enum snapdb_kind kind,
+                                  struct snapshot_owner owner, struct err *err);
+/* Again, where some may be there already: after a crash. */
+MUST_CHECK int snapshot_dirs_restore(const struct snapshotter *s, uint64_t id,
+                                     enum snapdb_kind kind, struct err *err);
+
+/* ---- chain.c: a snapshot's ancestors, nearest first
+ * ---------------------------------------------------- */
+
+struct chain_link {
+    uint64_t id;
+    bool remote;
+};
+struct chain {
+    struct chain_link *links;
+    size_t count;
+};
+#define CHAIN_EMPTY                                                                                \
+    {                                                                                              \
+        .links = NULL, .count = 0                                                                  \
+    }
+void chain_fini(struct chain *chain);
+DEFINE_SCOPED_VALUE(chain, struct chain, chain_fini)
+/* `parent` "": empty. -ENOENT: no such parent, -EINVAL: it is not committed. */
+MUST_CHECK int chain_load(const struct snapshotter *s, const char *parent, struct chain *ret,
+                          struct err *err);
+/* -EAGAIN: a lazily mounted ancestor cannot serve. */
+MUST_CHECK int chain_check(const struct snapshotter *s, const struct chain *chain, struct err *err);
+
+/* ---- mounts.c
+ * ----------------------------------------------------------------------------------------- */
+
+MUST_CHECK int snapshot_mounts_make(const struct snapshotter *s, uint64_t id, enum snapdb_kind kind,
+                                    const struct chain *chain, struct snapshot_mounts *ret,
+                                    struct err *err);
+
+/* ---- create.c
+ * ----------------------------------------------------------------------------------------- */
+
+/* An active snapshot or a view, with its directories. */
+MUST_CHECK int snapshot_create(struct snapshotter *s,
+                               const struct snapshot_prepare_request *request,
+                               enum snapdb_kind kind, struct snapshot_mounts *ret, uint64_t *ret_id,
+                               struct err *err);
+
+/* ---- claims.c: Prepares that are mounting a layer now
+ * ---------------------------------------------------- */
+
+struct claim {
+    const char *target, *parent; /* fixed; the request's */
+    uint64_t id;                 /* lock; 0 until the active snapshot is there */
+    struct claim *next;          /* lock */
+};
+/* Wait until nobody else mounts the same target on the same parent, then it is the caller's.
+ * -ETIMEDOUT: it takes too long. */
+MUST_CHECK int claim_take(struct snapshotter *s, struct claim *claim);
+void claim_set_id(struct snapshotter *s, struct claim *claim, uint64_t id);
+void claim_release(struct snapshotter *s, struct claim *claim);
+bool claim_has_id(struct snapshotter *s, uint64_t id);
+
+/* ---- usage.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* Allocated bytes and inodes of a tree, hard links once, other mounts not at all. */
+MUST_CHECK int snapshot_du(const char *dir, uint64_t *ret_bytes, uint64_t *ret_inodes,
+                           struct err *err);
+
+/* ---- collect.c
+ * ---------------------------------------------------------------------------------------- */
+
+/* Snapshot `id` has no row any more: its mounts and files go soon, on the collector's thread. */
+void snapshot_doom(struct snapshotter *s, uint64_t id);
+MUST_CHECK int collector_start(struct snapshotter *s, struct err *err);
+void collector_stop(struct snapshotter *s);
+
+/* ---- stale.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* Detach everything that is mounted below `dir`, by whomever. */
+MUST_CHECK int stale_mounts_detach(const char *dir, struct err *err);
+
+/* ---- userxattr.c
+ * ---------------------------------------------------------------------------------------- */
+
+/* In a user namespace, and overlayfs there takes `userxattr`. `dir` is for the trial. */
+bool userxattr_is_needed(const char *dir);
+
+/* ---- reconcile.c
+ * -------------------------------------------------------------------------------------- */
+
+MUST_CHECK int snapshot_reconcile(struct snapshotter *s, struct err *err);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* prepare.c – Prepare: a snapshot to write into, or a layer that is there at once.
+ *
+ * With a target label containerd asks: do you have this layer? "Already exists" means yes;
+ * containerd then looks for a committed snapshot with that target and parent, adopts it under
+ * whatever name it has, and fetches nothing. Mounts mean no, and containerd fetches and unpacks
+ * into them. So every failure on the lazy way ends in mounts. */
+#include "snapshot/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define LABEL_IMAGE "containerd.io/snapshot/cri.image-ref"
+#define LABEL_LAYER "containerd.io/snapshot/cri.layer-digest"
+
+static const char *label_or_empty(const struct text_map *labels, const char *key)
+{
+    const char *value = labels == NULL ? NULL : text_map_get(labels, key);
+
+    return value == NULL ? "" : value;
+}
+
+/* ---- is it there already?
+ * -------------------------------------------------------------------------------- */
+
+struct search {
+    const struct snapshotter *s;
+    const char *parent;
+};
+
+/* 1: this row will do, the walk ends. */
+static int is_served(void *arg, const struct snapdb_row *row)
+{
+    const struct search *search = arg;
+    const struct snapshot_lazy *lazy = &search->s->lazy;
+    struct err ignored = ERR_NONE;
+
+    return row->kind == SNAPDB_COMMITTED && strcmp(row->parent, search->parent) == 0 &&
+           snapshot_is_remote(row) && lazy->check(lazy->self, row->id, &ignored) == 0;
+}
+
+/* Another namespace may have it. 1, 0 or an error. */
+static int find_target(const struct snapshotter *s, const char *target, const char *parent,
+                       struct err *err)
+{
+    struct search search = {.s = s, .parent = parent};
+
+    return snapdb_walk_label(s->db, SNAPSHOT_LABEL_TARGET, target, is_served, &search, err);
+}
+
+/* ---- mounting and committing
+ * ------------------------------------------------------------------------------ */
+
+/* The reference's users look for the target's own name. That may be taken by the same layer on
+ * another parent (below it a layer was unpacked, under a name of its namespace's own); containerd
+ * takes any name. */
+static int name_for_target(struct snapshotter *s, const char *target, uint64_t id, char **ret,
+                           struct err *err)
+{
+    SCOPED(snapdb_row) struct snapdb_row taken = {.id = 0};
+    int rc = snapdb_get(s->db, target, &taken, err);
+
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    *ret =
+        rc == -ENOENT ? text_copy(target) : text_format("%s@%llu", target, (unsigned long long)id);
+    return *ret == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static int commit_row(struct snapshotter *s, uint64_t id, const char *target,
+                      const struct text_map *mounted, struct err *err)
+{
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    SCOPED(mem) char *name = NULL;
+    int rc = snapdb_get_by_id(s->db, id, &row, err);
+
+    if (rc == 0 && row.kind != SNAPDB_ACTIVE)
+        rc = err_set(err, -EBUSY, "snapshot %s was committed meanwhile", row.name);
+    if (rc == 0)
+        rc = name_for_target(s, target, id, &name, err);
+    if (rc == 0)
+        rc = snapshot_labels_add(&row.labels, mounted, err);
+    if (rc < 0)
+        return rc;
+    if (text_map_set(&row.labels, SNAPSHOT_LABEL_REMOTE, "remote snapshot") < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    free(row.name);
+    row.name = TAKE(name);
+    row.kind = SNAPDB_COMMITTED;
+    row.created_ns = row.updated_ns = clock_wall_ns();
+    return snapdb_update(s->db, &row, err);
+}
+
+static int commit_remote(struct snapshotter *s, uint64_t id, const char *target,
+                         const struct text_map *mounted, struct err *err)
+{
+    int rc = snapdb_begin(s->db, err);
+
+    if (rc < 0)
+        return rc;
+    rc = commit_row(s, id, target, mounted, err);
+    if (rc < 0) {
+        snapdb_rollback(s->db);
+        return rc;
+    }
+    return snapdb_commit(s->db, err);
+}
+
+static int mount_and_commit(struct snapshotter *s, uint64_t id, const char *target,
+                            const struct snapshot_prepare_request *request, struct err *err)
+{
+    SCOPED(text_map) struct text_map mounted = TEXT_MAP_EMPTY;
+    SCOPED(mem) char *dir = snapshot_fs_dir(s, id);
+    int rc;
+
+    if (dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = s->lazy.mount(s->lazy.self, id, dir, request->namespace_, request->labels, &mounted, err);
+    if (rc < 0)
+        return rc;
+    rc = commit_remote(s, id, target, &mounted, err);
+    if (rc < 0)
+        s->lazy.unmount(s->lazy.self, id, dir);
+    return rc;
+}
+
+/* ---- the two answers
+ * ------------------------------------------------------------------------------------- */
+
+static int already_exists(const char *target, struct err *err)
+{
+    return err_set(err, -EEXIST, "target snapshot \"%s\": already exists", target);
+}
+
+static void log_prepared(const struct snapshot_prepare_request *request, uint64_t id,
+                         int64_t started_ms)
+{
+    log_info("layer is mounted lazily",
+             "remote-snapshot-prepared=%s key=%s layer=%s image=%s id=%llu took_ms=%lld", "true",
+             request->key, label_or_empty(request->labels, LABEL_LAYER),
+             label_or_empty(request->labels, LABEL_IMAGE), (unsigned long long)id,
+             (long long)(clock_mono_ms() - started_ms));
+}
+
+/* No index, or none for this layer, is nothing to worry about; the rest may be. */
+static void log_deferred(const struct snapshot_prepare_request *request, int rc,
+                         const struct err *why)
+{
+    enum log_level level = rc == -ENOENT ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
+
+    log_at(level, "layer is left to containerd, which fetches it whole",
+           "remote-snapshot-prepared=%s defer-snapshot-runtime=%s key=%s layer=%s image=%s err=%s",
+           "false", "true", request->key, label_or_empty(request->labels, LABEL_LAYER),
+           label_or_empty(request->labels, LABEL_IMAGE), err_text(why));
+}
+
+/* The row may have been removed while the layer was being mounted: then there is nothing to return
+ * mounts of. */
+static int is_still_there(struct snapshotter *s, uint64_t id, struct err *err)
+{
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+
+    return snapdb_get_by_id(s->db, id, &row, err);
+}
+
+static int prepare_claimed(struct snapshotter *s, struct claim *claim,
+                           const struct snapshot_prepare_request *request,
+                           struct snapshot_mounts *ret, struct err *err)
+{
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    int64_t started_ms = clock_mono_ms();
+    struct err why = ERR_NONE;
+    uint64_t id = 0;
+    int rc = find_target(s, claim->target, claim->parent, err);
+
+    if (rc != 0)
+        return rc < 0 ? rc : already_exists(claim->target, err);
+    rc = snapshot_create(s, request, SNAPDB_ACTIVE, &mounts, &id, err);
+    if (rc < 0)
+        return rc;
+    claim_set_id(s, claim, id);
+    rc = mount_and_commit(s, id, claim->target, request, &why);
+    if (rc == 0) {
+        log_prepared(request, id, started_ms);
+        return already_exists(claim->target, err);
+    }
+    log_deferred(request, rc, &why);
+    rc = is_still_there(s, id, err);
+    if (rc < 0)
+        return rc;
+    *ret = mounts;
+    mounts = (struct snapshot_mounts){.items = NULL, .count = 0};
+    return 0;
+}
+
+static int prepare_target(struct snapshotter *s, const char *target,
+                          const struct snapshot_prepare_request *request,
+                          struct snapshot_mounts *ret, struct err *err)
+{
+    struct claim claim = {.target = target, .parent = request->parent};
+    struct err why = ERR_NONE;
+    uint64_t id;
+    int rc = claim_take(s, &claim);
+
+    if (rc < 0) {
+        (void)err_set(&why, rc, "another Prepare of this layer takes too long");
+        log_deferred(request, rc, &why);
+        return snapshot_create(s, request, SNAPDB_ACTIVE, ret, &id, err);
+    }
+    rc = prepare_claimed(s, &claim, request, ret, err);
+    claim_release(s, &claim);
+    /* Whoever removed it meanwhile left directory and mount to us, see collect.c. */
+    if (claim.id != 0 && is_still_there(s, claim.id, &why) == -ENOENT)
+        snapshot_doom(s, claim.id);
+    return rc;
+}
+
+int snapshot_prepare(struct snapshotter *s, const struct snapshot_prepare_request *request,
+                     struct snapshot_mounts *ret, struct err *err)
+{
+    const char *target = label_or_empty(request->labels, SNAPSHOT_LABEL_TARGET);
+    uint64_t id;
+
+    if (target[0] != '\0' && s->lazy.mount != NULL)
+        return prepare_target(s, target, request, ret, err);
+    return snapshot_create(s, request, SNAPDB_ACTIVE, ret, &id, err);
+}
