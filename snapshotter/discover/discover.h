@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* discover.h – from an image's manifest to its SOCI index, and the index and ztocs into the store.
  *
- * What was found stays found; that nothing was found, or an error, is remembered for a minute at most, so that an
- * index pushed after a first try is seen at the next pull. One look-up per image however many layers ask. */
+ * What was found stays found; that nothing was found, or an error, is remembered for a minute at
+ * most, so that an index pushed after a first try is seen at the next pull. One look-up per image
+ * however many layers ask, on a thread of discover's own: a caller whose deadline passes leaves,
+ * and the work goes on for the next one.
+ *
+ * containerd prepares the layers of an image one after another, so as soon as an index is found all
+ * its ztocs are fetched in parallel in the background, and each Prepare waits for its own alone. */
 #ifndef DISCOVER_DISCOVER_H
 #define DISCOVER_DISCOVER_H
 
+#include "base/attr.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "digest/digest.h"
 #include "oci/oci.h"
@@ -13,31 +20,64 @@
 #include "store/store.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is asked of a registry, as functions: registry/'s own in the daemon, arrays in a test. */
+struct discover_registry {
+    int (*get_manifest)(struct registry_repo *repo, const char *reference, struct buf *ret,
+                        char **ret_media_type, struct err *err);
+    int (*get_referrers)(struct registry_repo *repo, const struct digest *subject,
+                         const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
+                         struct err *err);
+    int (*get_blob)(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
+                    struct buf *ret, struct err *err);
+    struct registry_repo *(*ref)(struct registry_repo *repo);
+    void (*unref)(struct registry_repo *repo);
+};
 
 struct discover_options {
     struct store *store;
-    bool v1_enabled;             /* referrers of the manifest */
-    bool v2_enabled;             /* annotation on the manifest */
-    int64_t negative_ttl_ms;     /* 0: 60000 */
-    int64_t (*now_ms)(void *self); /* NULL: clock_mono_ms(); a test passes its own */
+    const struct discover_registry *registry; /* NULL: registry/ */
+    bool v1_enabled;                          /* referrers of the manifest */
+    bool v2_enabled;                          /* annotation on the manifest */
+    bool disable_prefetch;                    /* fetch a ztoc only when it is asked for */
+    size_t threads;                           /* look-ups and ztocs under way at once; 0: 8 */
+    int64_t negative_ttl_ms;                  /* 0: 60000 */
+    int64_t (*now_ms)(void *self);            /* NULL: clock_mono_ms(); a test passes its own */
     void *now_self;
 };
 struct discover;
-MUST_CHECK int discover_new(const struct discover_options *options, struct discover **ret, struct err *err);
+MUST_CHECK int discover_new(const struct discover_options *options, struct discover **ret,
+                            struct err *err);
+/* Blocks until the requests under way are answered or refused; no call is running or follows. */
 void discover_free(struct discover *discover);
 DEFINE_SCOPED_PTR(discover, struct discover, discover_free)
+
+/* An image in a repository. What was found under one name is not used under another: a registry can
+ * speak for its own images only. */
+struct discover_image {
+    struct registry_repo *repo; /* borrowed; discover takes a reference while it works */
+    const char *name;           /* host/repository, unique for repo */
+    struct digest manifest;
+    const char *index_digest; /* names the index outright; NULL or "": not given */
+};
 
 struct discover_index; /* counted: an index whose manifest is in the store */
 const struct soci_index *discover_index_get(const struct discover_index *index);
 void discover_index_unref(struct discover_index *index);
 DEFINE_SCOPED_PTR(discover_index, struct discover_index, discover_index_unref)
 
-/* The index of the image manifest `manifest` in `repo`; `index_digest` non-NULL and non-empty names it outright.
- * -ENOENT: the image has none. Anything else: it could not be had; err says why. Blocks on the network. */
-MUST_CHECK int discover_find(struct discover *discover, struct registry_repo *repo, const struct digest *manifest,
-                             const char *index_digest, struct discover_index **ret, struct err *err);
-/* The ztoc's blob into the store unless it is there. Several threads may ask for the same one: it is fetched once. */
-MUST_CHECK int discover_fetch_ztoc(struct discover *discover, struct registry_repo *repo,
-                                   const struct soci_index_ztoc *ztoc, struct err *err);
+/* The index of the image. Blocks on the network until `deadline_ms` of clock_mono_ms().
+ * -ENOENT: the image has none. -ETIMEDOUT: no answer yet. Else it could not be had; err says why.
+ */
+MUST_CHECK int discover_find(struct discover *discover, const struct discover_image *image,
+                             int64_t deadline_ms, struct discover_index **ret, struct err *err);
+/* The ztoc's blob into the store unless it is there. Several threads may ask for the same one: it
+ * is fetched once. -ENOENT, the registry does not have it, also makes the image be looked up anew
+ * next time. */
+MUST_CHECK int discover_fetch_ztoc(struct discover *discover, const struct discover_image *image,
+                                   const struct digest *ztoc, uint64_t ztoc_bytes,
+                                   int64_t deadline_ms, struct err *err);
 
 #endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of discover/ share: an index, and how one is looked up. */
+#ifndef DISCOVER_INTERNAL_H
+#define DISCOVER_INTERNAL_H
+
+#include "discover/discover.h"
+
+/* Why 8: an image has been given its index again and again at most a few times; a tag list of
+ * broken ones must not keep a pull waiting. */
+enum { DISCOVER_CANDIDATES_MAX = 8 };
+
+struct discover_index {
+    size_t refs; /* atomic */
+    struct soci_index *index;
+};
+struct discover_index *discover_index_ref(struct discover_index *index);
+
+/* Everything a look-up needs; borrowed. */
+struct lookup {
+    const struct discover_registry *registry;
+    struct store *store;
+    struct registry_repo *repo;
+    bool v1_enabled, v2_enabled;
+    struct digest manifest;
+    const char *index_digest; /* "": not given */
+};
+/* Ask in order: the digest that was named, the annotation on the manifest (v2), the referrers (v1).
+ * Blocks. -ENOENT: there is no index. */
+MUST_CHECK int lookup_run(const struct lookup *lookup, struct soci_index **ret, struct err *err);
+
+#endif

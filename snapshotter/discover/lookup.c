@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lookup.c – in which order a registry is asked for the index of an image, and what counts as one.
+ */
+#include "discover/internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define INDEX_ANNOTATION "com.amazon.soci.index-digest"
+
+/* The registry does not answer, or not us: asking it more questions would only cost time. */
+static bool is_out_of_reach(int rc)
+{
+    return rc == -EACCES || rc == -ETIMEDOUT || rc == -EIO || rc == -EAGAIN || rc == -ECANCELED ||
+           rc == -ENOMEM;
+}
+
+/* The index manifest from the store, else from the registry and into the store. A disk that cannot
+ * take it is no reason to do without. */
+static int read_manifest(const struct lookup *l, const struct digest *digest, struct buf *ret,
+                         struct err *err)
+{
+    char text[DIGEST_TEXT_BYTES];
+    struct err unkept = ERR_NONE;
+    int rc;
+
+    if (store_blob_read(l->store, digest, OCI_MANIFEST_MAX_BYTES, ret, NULL) == 0)
+        return 0;
+    ret->len = 0;
+    digest_format(digest, text);
+    rc = l->registry->get_manifest(l->repo, text, ret, NULL, err);
+    if (rc < 0)
+        return rc;
+    if (store_blob_put(l->store, digest, buf_bytes(ret), &unkept) < 0)
+        log_warn("SOCI index not kept on disk", "index=%s err=%s", text, err_text(&unkept));
+    return 0;
+}
+
+static int load_index(const struct lookup *l, const struct digest *digest, struct soci_index **ret,
+                      struct err *err)
+{
+    SCOPED(buf_value) struct buf json = BUF_EMPTY;
+    SCOPED(soci_index) struct soci_index *index = NULL;
+    char text[DIGEST_TEXT_BYTES];
+    int rc;
+
+    digest_format(digest, text);
+    rc = read_manifest(l, digest, &json, err);
+    if (rc == 0)
+        rc = soci_index_parse(buf_bytes(&json), &index, err);
+    if (rc == 0 && index->ztoc_count == 0)
+        rc = err_set(err, -EBADMSG, "it names no ztoc");
+    if (rc < 0)
+        return err_prefix(err, rc, "index %s", text);
+    *ret = TAKE(index);
+    return 0;
+}
+
+/* The digest that the image manifest's annotation names; "" when there is none. */
+static int read_annotation(const struct lookup *l, struct digest *ret, bool *ret_found,
+                           struct err *err)
+{
+    SCOPED(buf_value) struct buf json = BUF_EMPTY;
+    SCOPED(oci_manifest) struct oci_manifest *manifest = NULL;
+    char text[DIGEST_TEXT_BYTES];
+    const char *value;
+    int rc;
+
+    digest_format(&l->manifest, text);
+    rc = l->registry->get_manifest(l->repo, text, &json, NULL, err);
+    if (rc == 0)
+        rc = oci_manifest_parse(buf_bytes(&json), &manifest, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "image manifest %s", text);
+    value = text_map_get(&manifest->annotations, INDEX_ANNOTATION);
+    *ret_found = value != NULL && value[0] != '\0';
+    if (!*ret_found)
+        return 0;
+    rc = digest_parse(value, ret, err);
+    return rc < 0 ? err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION) : 0;
+}
+
+static int find_v2(const struct lookup *l, struct soci_index **ret, struct err *err)
+{
+    struct digest digest;
+    bool found = false;
+    int rc = read_annotation(l, &digest, &found, err);
+
+    if (rc < 0)
+        return rc;
+    if (!found)
+        return err_set(err, -ENOENT, "the image manifest names no SOCI index");
+    return load_index(l, &digest, ret, err);
+}
+
+/* One referrer: it must be for this image, whatever the registry's list says. */
+static int load_referrer(const struct lookup *l, const struct oci_descriptor *desc,
+                         struct soci_index **ret, struct err *err)
+{
+    SCOPED(soci_index) struct soci_index *index = NULL;
+    int rc = load_index(l, &desc->digest, &index, err);
+
+    if (rc < 0)
+        return rc;
+    if (index->has_subject && !digest_equal(&index->subject, &l->manifest)) {
+        char text[DIGEST_TEXT_BYTES];
+
+        digest_format(&desc->digest, text);
+        return err_set(err, -EBADMSG, "index %s: it is for another image", text);
+    }
+    *ret = TAKE(index);
+    return 0;
+}
+
+/* Clients append to a referrers tag, so its last entry is the newest. The order of the API's answer
+ * says nothing: it is kept. */
+static int find_v1(const struct lookup *l, struct soci_index **ret, struct err *err)
+{
+    SCOPED(oci_index) struct oci_index *list = NULL;
+    bool from_tag = false;
+    size_t tries;
+    int rc = l->registry->get_referrers(l->repo, &l->manifest, SOCI_MEDIA_INDEX_V1, &list,
+                                        &from_tag, err);
+
+    if (rc < 0)
+        return err_prefix(err, rc, "referrers");
+    rc = err_set(err, -ENOENT, "the image has no SOCI index");
+    tries = list->manifest_count < DISCOVER_CANDIDATES_MAX ? list->manifest_count
+                                                           : DISCOVER_CANDIDATES_MAX;
+    for (size_t i = 0; i < tries; i++) {
+        size_t at = from_tag ? list->manifest_count - 1 - i : i;
+
+        rc = load_referrer(l, &list->manifests[at], ret, err);
+        if (rc == 0 || is_out_of_reach(rc))
+            return rc;
+        log_debug("SOCI index passed over", "err=%s", err_text(err));
+    }
+    return rc;
+}
+
+int lookup_run(const struct lookup *l, struct soci_index **ret, struct err *err)
+{
+    struct digest named;
+    int rc;
+
+    if (l->index_digest[0] != '\0') {
+        rc = digest_parse(l->index_digest, &named, err);
+        return rc < 0 ? err_prefix(err, rc, "the index that the client names")
+                      : load_index(l, &named, ret, err);
+    }
+    rc = err_set(err, -ENOENT, "both ways to find a SOCI index are switched off");
+    if (l->v2_enabled)
+        rc = find_v2(l, ret, err);
+    if (l->v1_enabled && rc < 0 && !is_out_of_reach(rc))
+        rc = find_v1(l, ret, err);
+    return rc;
+}
