@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lazy.h – what a Prepare with a target label asks for: read the labels, find the index, fetch the ztoc, open the
- * layer, mount it; and the way back. Implements the table that snapshot/ asks for. */
+/* lazy.h – what a Prepare with a target label asks for: read the labels, find the index, fetch the
+ * ztoc, open the layer, mount it; and the way back. Implements the table that snapshot/ asks for.
+ *
+ * A layer that was mounted before a restart is mounted again from disk, without network and without
+ * credentials. One that could not be (its ztoc was lost) is tried again, with the network, whenever
+ * it is asked for. */
 #ifndef LAZY_LAZY_H
 #define LAZY_LAZY_H
 
+#include "base/attr.h"
 #include "base/err.h"
 #include "discover/discover.h"
 #include "fs/fs.h"
@@ -11,19 +16,34 @@
 #include "registry/registry.h"
 #include "snapshot/snapshot.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is asked of mounts, as functions: fs/'s own in the daemon, an array in a test. */
+struct lazy_fs {
+    int (*mount)(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
+                 struct fs_mount **ret, struct err *err);
+    int (*unmount)(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
+    void (*abandon)(struct fs *fs, struct fs_mount **mount);
+    int (*clear)(const char *dir, struct err *err);
+};
+
 struct lazy_options {
     struct store *store;
     struct registry *registry;
-    const struct registry_keychain *keychain;
+    const struct registry_keychain *keychain; /* NULL: anonymous */
     struct discover *discover;
     struct layer_set *layers;
     struct fs *fs;
-    int64_t mount_timeout_ms; /* a Prepare gives up after this and leaves the layer to containerd; 0: 30000 */
+    const struct lazy_fs *fs_ops; /* NULL: fs/ */
+    int64_t mount_timeout_ms; /* a Prepare gives up after this and leaves the layer to containerd;
+                                 0: 30000 */
     bool disable_background;
 };
 struct lazy;
 MUST_CHECK int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *err);
-/* Unmounts nothing: mounts outlive the process unless `unmount`. */
+/* Stops serving. Mounts outlive the process unless `unmount`. No call of the table runs or follows.
+ */
 void lazy_free(struct lazy *lazy, bool unmount);
 struct snapshot_lazy lazy_ops(struct lazy *lazy);
 

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of lazy/ share: labels as a struct, a layer's source, the table of
+ * mounts. */
+#ifndef LAZY_INTERNAL_H
+#define LAZY_INTERNAL_H
+
+#include "lazy/lazy.h"
+
+#include "base/text.h"
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+/* ---- labels.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* Which layer of which image; `ztoc` and what follows are known after it was mounted. */
+struct lazy_target {
+    char *image_ref;                /* as the client wrote it */
+    struct oci_reference reference; /* image_ref, taken apart */
+    char *repository;               /* host/repository */
+    struct digest manifest;
+    struct digest layer;
+    uint64_t layer_bytes; /* compressed; 0: not said */
+    char *index_digest;   /* "": none named */
+    struct digest ztoc;
+    uint64_t ztoc_bytes;
+    bool disable_xattrs;
+};
+void lazy_target_fini(struct lazy_target *target);
+DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
+
+/* From the labels of a Prepare. -ENOENT: a label that is needed is not there; -EINVAL: one makes no
+ * sense. */
+MUST_CHECK int lazy_target_from_prepare(const struct text_map *labels, struct lazy_target *ret,
+                                        struct err *err);
+/* From the labels that lazy_target_add_labels() once left in the row. */
+MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_target *ret,
+                                    struct err *err);
+/* 0 or -ENOMEM. */
+MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
+                                      struct text_map *labels);
+
+/* ---- source.c
+ * ------------------------------------------------------------------------------------------ */
+
+struct lazy_source_options {
+    struct registry *registry;
+    const struct registry_keychain *keychain;
+    const char *host, *repository; /* copied */
+    struct digest layer;
+    uint64_t layer_bytes;
+};
+/* Compressed bytes from the registry. Nothing is opened or resolved before the first fetch, so that
+ * a start without network or credentials works. */
+MUST_CHECK int lazy_source_new(const struct lazy_source_options *options, struct span_source *ret,
+                               struct err *err);
+
+/* ---- lazy.c, open.c
+ * --------------------------------------------------------------------------------------- */
+
+/* One snapshot whose layer is, or should be, mounted. */
+struct lazy_entry {
+    uint64_t id;            /* fixed at creation */
+    char *dir;              /* fixed at creation */
+    struct fs_mount *mount; /* lock; NULL: not mounted, see `err` */
+    struct text_map labels; /* fixed at creation; of the row, when it is to be mounted again */
+    struct err err;         /* lock; why it is not mounted */
+    int64_t next_try_ms;    /* lock */
+    bool busy;              /* lock; someone mounts it again just now */
+    bool dropped;           /* lock; the snapshot went away meanwhile */
+    TAILQ_ENTRY(lazy_entry) link; /* lock */
+};
+
+struct lazy {
+    struct lazy_options options;      /* fixed at creation */
+    pthread_mutex_t lock;             /* a leaf */
+    TAILQ_HEAD(, lazy_entry) entries; /* lock */
+};
+
+/* Mount the target's layer at `dir`, its ztoc found by way of the image's index; *target is
+ * completed. */
+MUST_CHECK int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target, const char *dir,
+                                   struct fs_mount **ret, struct err *err);
+/* Mount a completed target. `online`: a ztoc that was lost is fetched again. */
+MUST_CHECK int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target,
+                                const char *dir, bool online, struct fs_mount **ret,
+                                struct err *err);
+
+#endif

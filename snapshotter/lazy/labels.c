@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* labels.c – a layer's identity from the labels of a Prepare, and into the labels that a restart
+ * finds. */
+#include "lazy/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Set by containerd or its client (containerd's pkg/snapshotters, nerdctl). */
+#define LABEL_IMAGE_REF "containerd.io/snapshot/cri.image-ref"
+#define LABEL_MANIFEST "containerd.io/snapshot/cri.manifest-digest"
+#define LABEL_LAYER "containerd.io/snapshot/cri.layer-digest"
+#define LABEL_LAYER_BYTES "containerd.io/snapshot/remote/soci.size"
+#define LABEL_INDEX "containerd.io/snapshot/remote/soci.index.digest"
+/* Set by the SOCI snapshotter; clients look at them. */
+#define LABEL_HAS_INDEX "containerd.io/snapshot/remote/has.soci.index.digest"
+#define LABEL_NAMESPACE "containerd.io/snapshot/remote/namespace"
+/* Ours. */
+#define LABEL_ZTOC "containerd.io/snapshot/remote/soci.ztoc.digest"
+#define LABEL_ZTOC_BYTES "containerd.io/snapshot/remote/soci.ztoc.size"
+#define LABEL_NO_XATTRS "containerd.io/snapshot/remote/soci.disable-xattrs"
+
+void lazy_target_fini(struct lazy_target *target)
+{
+    free(target->image_ref);
+    free(target->repository);
+    free(target->index_digest);
+    oci_reference_fini(&target->reference);
+}
+
+static const char *get_or_empty(const struct text_map *labels, const char *key)
+{
+    const char *value = text_map_get(labels, key);
+
+    return value == NULL ? "" : value;
+}
+
+/* An absent digest is no fault of anyone's: the client does not ask for lazy loading. A malformed
+ * one is. */
+static int read_digest(const struct text_map *labels, const char *key, struct digest *ret,
+                       struct err *err)
+{
+    const char *value = get_or_empty(labels, key);
+
+    if (value[0] == '\0')
+        return err_set(err, -ENOENT, "the client did not send label %s", key);
+    return digest_parse(value, ret, err) < 0 ? err_prefix(err, -EINVAL, "label %s", key) : 0;
+}
+
+static int read_bytes(const struct text_map *labels, const char *key, uint64_t *ret,
+                      struct err *err)
+{
+    const char *value = get_or_empty(labels, key);
+
+    if (value[0] == '\0' || text_parse_u64(value, ret) == 0)
+        return 0;
+    return err_set(err, -EINVAL, "label %s: not a number: \"%s\"", key, value);
+}
+
+static int read_image(const struct text_map *labels, struct lazy_target *target, struct err *err)
+{
+    const char *image_ref = get_or_empty(labels, LABEL_IMAGE_REF);
+
+    if (image_ref[0] == '\0')
+        return err_set(err, -ENOENT, "the client did not send label " LABEL_IMAGE_REF);
+    if (oci_reference_parse(image_ref, &target->reference, err) < 0)
+        return err_prefix(err, -EINVAL, "label " LABEL_IMAGE_REF);
+    target->image_ref = text_copy(image_ref);
+    target->repository = text_format("%s/%s", target->reference.host, target->reference.repository);
+    target->index_digest = text_copy(get_or_empty(labels, LABEL_INDEX));
+    if (target->image_ref == NULL || target->repository == NULL || target->index_digest == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static int read_common(const struct text_map *labels, struct lazy_target *target, struct err *err)
+{
+    int rc = read_image(labels, target, err);
+
+    if (rc == 0)
+        rc = read_digest(labels, LABEL_MANIFEST, &target->manifest, err);
+    if (rc == 0)
+        rc = read_digest(labels, LABEL_LAYER, &target->layer, err);
+    if (rc == 0)
+        rc = read_bytes(labels, LABEL_LAYER_BYTES, &target->layer_bytes, err);
+    return rc;
+}
+
+int lazy_target_from_prepare(const struct text_map *labels, struct lazy_target *ret,
+                             struct err *err)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    int rc = read_common(labels, &target, err);
+
+    if (rc < 0)
+        return rc;
+    *ret = target;
+    target = (struct lazy_target){.image_ref = NULL};
+    return 0;
+}
+
+int lazy_target_from_row(const struct text_map *labels, struct lazy_target *ret, struct err *err)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    int rc = read_common(labels, &target, err);
+
+    if (rc == 0)
+        rc = read_digest(labels, LABEL_ZTOC, &target.ztoc, err);
+    if (rc == 0)
+        rc = read_bytes(labels, LABEL_ZTOC_BYTES, &target.ztoc_bytes, err);
+    if (rc < 0)
+        return rc;
+    target.disable_xattrs = text_map_get(labels, LABEL_NO_XATTRS) != NULL;
+    *ret = target;
+    target = (struct lazy_target){.image_ref = NULL};
+    return 0;
+}
+
+static int set_digest(struct text_map *labels, const char *key, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_BYTES];
+
+    digest_format(digest, text);
+    return text_map_set(labels, key, text);
+}
+
+static int set_bytes(struct text_map *labels, const char *key, uint64_t bytes)
+{
+    SCOPED(mem) char *text = text_format("%llu", (unsigned long long)bytes);
+
+    return text == NULL ? -ENOMEM : text_map_set(labels, key, text);
+}
+
+int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
+                           struct text_map *labels)
+{
+    int rc = text_map_set(labels, LABEL_IMAGE_REF, target->image_ref);
+
+    if (rc == 0)
+        rc = set_digest(labels, LABEL_MANIFEST, &target->manifest);
+    if (rc == 0)
+        rc = set_digest(labels, LABEL_LAYER, &target->layer);
+    if (rc == 0)
+        rc = set_bytes(labels, LABEL_LAYER_BYTES, target->layer_bytes);
+    if (rc == 0)
+        rc = set_digest(labels, LABEL_ZTOC, &target->ztoc);
+    if (rc == 0)
+        rc = set_bytes(labels, LABEL_ZTOC_BYTES, target->ztoc_bytes);
+    if (rc == 0 && target->disable_xattrs)
+        rc = text_map_set(labels, LABEL_NO_XATTRS, "true");
+    if (rc == 0)
+        rc = text_map_set(labels, LABEL_HAS_INDEX, "true");
+    if (rc == 0)
+        rc = text_map_set(labels, LABEL_NAMESPACE, namespace_);
+    return rc;
+}

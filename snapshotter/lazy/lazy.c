@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lazy.c – the table of mounted snapshots, and the functions that snapshot/ calls. */
+#include "lazy/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/threads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LAZY_MOUNT_TIMEOUT_MS 30000
+/* A layer that cannot be mounted is asked for by every container start: not each of them goes to
+ * the network. */
+#define LAZY_RETRY_MS 5000
+
+static const struct lazy_fs real_fs = {
+    .mount = fs_mount, .unmount = fs_unmount, .abandon = fs_abandon, .clear = fs_clear_mounts};
+
+/* ---- the table
+ * ------------------------------------------------------------------------------------------ */
+
+static void entry_free(struct lazy_entry *entry)
+{
+    text_map_fini(&entry->labels);
+    free(entry->dir);
+    free(entry);
+}
+DEFINE_SCOPED_PTR(lazy_entry, struct lazy_entry, entry_free)
+
+static struct lazy_entry *entry_new(uint64_t id, const char *dir)
+{
+    struct lazy_entry *entry = calloc(1, sizeof(*entry));
+
+    if (entry == NULL)
+        return NULL;
+    entry->id = id;
+    entry->dir = text_copy(dir);
+    if (entry->dir == NULL) {
+        entry_free(entry);
+        return NULL;
+    }
+    return entry;
+}
+
+static struct lazy_entry *entry_find_locked(struct lazy *lazy, uint64_t id)
+{
+    struct lazy_entry *entry;
+
+    TAILQ_FOREACH(entry, &lazy->entries, link)
+    {
+        if (entry->id == id)
+            break;
+    }
+    return entry;
+}
+
+static void entry_add(struct lazy *lazy, struct lazy_entry *entry)
+{
+    LOCKED(&lazy->lock);
+
+    TAILQ_INSERT_TAIL(&lazy->entries, entry, link);
+}
+
+/* Out of the table; NULL: not in it, or busy, and whoever is busy with it ends it then. */
+static struct lazy_entry *entry_take(struct lazy *lazy, uint64_t id)
+{
+    LOCKED(&lazy->lock);
+    struct lazy_entry *entry = entry_find_locked(lazy, id);
+
+    if (entry == NULL)
+        return NULL;
+    TAILQ_REMOVE(&lazy->entries, entry, link);
+    if (!entry->busy)
+        return entry;
+    entry->dropped = true;
+    return NULL;
+}
+
+/* ---- mount, unmount
+ * --------------------------------------------------------------------------------------- */
+
+static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force)
+{
+    const struct lazy_options *o = &lazy->options;
+    struct err err = ERR_NONE;
+
+    if (*mount != NULL && o->fs_ops->unmount(o->fs, mount, force, &err) < 0)
+        log_warn("layer not unmounted cleanly, detaching it", "dir=%s err=%s", dir, err_text(&err));
+    if (o->fs_ops->clear(dir, &err) < 0)
+        log_warn("mount left behind", "dir=%s err=%s", dir, err_text(&err));
+}
+
+static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
+                    const struct text_map *labels, struct text_map *ret_labels, struct err *err)
+{
+    struct lazy *lazy = self;
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
+    int64_t start_ms = clock_mono_ms();
+    int rc;
+
+    if (entry == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = lazy_target_from_prepare(labels, &target, err);
+    if (rc == 0)
+        rc = lazy_mount_by_index(lazy, &target, dir, &entry->mount, err);
+    if (rc < 0)
+        return rc;
+    rc = lazy_target_add_labels(&target, namespace_, ret_labels);
+    if (rc < 0) {
+        take_down(lazy, &entry->mount, dir, true);
+        return err_set(err, rc, "out of memory");
+    }
+    log_debug("layer mounted", "image=%s id=%llu took_ms=%lld", target.image_ref,
+              (unsigned long long)id, (long long)(clock_mono_ms() - start_ms));
+    entry_add(lazy, TAKE(entry));
+    return 0;
+}
+
+static void op_unmount(void *self, uint64_t id, const char *dir)
+{
+    struct lazy *lazy = self;
+    SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
+    struct fs_mount *none = NULL;
+
+    take_down(lazy, entry == NULL ? &none : &entry->mount, dir, false);
+}
+
+/* ---- after a restart
+ * ---------------------------------------------------------------------------------------- */
+
+static int mount_again(struct lazy *lazy, const struct lazy_entry *entry, bool online,
+                       struct fs_mount **ret, struct err *err)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    int rc = lazy_target_from_row(&entry->labels, &target, err);
+
+    return rc < 0 ? rc : lazy_mount_known(lazy, &target, entry->dir, online, ret, err);
+}
+
+static int op_remount(void *self, uint64_t id, const char *dir, const struct text_map *labels,
+                      struct err *err)
+{
+    struct lazy *lazy = self;
+    SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
+    int rc;
+
+    if (entry == NULL || text_map_copy(&entry->labels, labels) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
+    if (rc < 0 && err != NULL)
+        *err = entry->err;
+    entry_add(lazy, TAKE(entry)); /* also when it failed: check() tries again */
+    return rc;
+}
+
+/* Whose turn it is to mount this one again; NULL: nobody's, *ret_rc and err say why. */
+static struct lazy_entry *claim(struct lazy *lazy, uint64_t id, int *ret_rc, struct err *err)
+{
+    LOCKED(&lazy->lock);
+    struct lazy_entry *entry = entry_find_locked(lazy, id);
+
+    if (entry == NULL) {
+        *ret_rc = err_set(err, -EAGAIN, "not mounted");
+        return NULL;
+    }
+    if (entry->mount != NULL) {
+        *ret_rc = 0;
+        return NULL;
+    }
+    if (entry->busy || clock_mono_ms() < entry->next_try_ms) {
+        *ret_rc = err_set(err, -EAGAIN, "%s", err_text(&entry->err));
+        return NULL;
+    }
+    entry->busy = true;
+    return entry;
+}
+
+static int release(struct lazy *lazy, struct lazy_entry *entry, struct fs_mount **mount, int rc,
+                   struct err *err)
+{
+    bool dropped;
+
+    (void)pthread_mutex_lock(&lazy->lock);
+    entry->busy = false;
+    entry->next_try_ms = clock_mono_ms() + LAZY_RETRY_MS;
+    dropped = entry->dropped;
+    if (rc < 0 && err != NULL)
+        entry->err = *err;
+    if (!dropped)
+        entry->mount = TAKE(*mount);
+    (void)pthread_mutex_unlock(&lazy->lock);
+    if (!dropped)
+        return rc < 0 ? -EAGAIN : 0;
+    take_down(lazy, mount, entry->dir, true);
+    entry_free(entry);
+    return err_set(err, -EAGAIN, "the snapshot went away");
+}
+
+static int op_check(void *self, uint64_t id, struct err *err)
+{
+    struct lazy *lazy = self;
+    struct fs_mount *mount = NULL;
+    struct err why = ERR_NONE;
+    int rc = 0;
+    struct lazy_entry *entry = claim(lazy, id, &rc, err);
+
+    if (entry == NULL)
+        return rc;
+    rc = mount_again(lazy, entry, true, &mount, &why);
+    if (rc == 0)
+        log_info("layer mounted again", "id=%llu", (unsigned long long)id);
+    rc = release(lazy, entry, &mount, rc, &why);
+    return rc < 0 ? err_set(err, rc, "%s", err_text(&why)) : 0;
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------------
+ */
+
+struct snapshot_lazy lazy_ops(struct lazy *lazy)
+{
+    return (struct snapshot_lazy){
+        .mount = op_mount,
+        .remount = op_remount,
+        .unmount = op_unmount,
+        .check = op_check,
+        .self = lazy,
+    };
+}
+
+int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *err)
+{
+    struct lazy *lazy = calloc(1, sizeof(*lazy));
+
+    if (lazy == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    lazy->options = *options;
+    if (lazy->options.fs_ops == NULL)
+        lazy->options.fs_ops = &real_fs;
+    if (lazy->options.mount_timeout_ms == 0)
+        lazy->options.mount_timeout_ms = LAZY_MOUNT_TIMEOUT_MS;
+    (void)pthread_mutex_init(&lazy->lock, NULL);
+    TAILQ_INIT(&lazy->entries);
+    *ret = lazy;
+    return 0;
+}
+
+void lazy_free(struct lazy *lazy, bool unmount)
+{
+    struct lazy_entry *entry;
+
+    if (lazy == NULL)
+        return;
+    while ((entry = TAILQ_FIRST(&lazy->entries)) != NULL) {
+        TAILQ_REMOVE(&lazy->entries, entry, link);
+        if (unmount)
+            take_down(lazy, &entry->mount, entry->dir, true);
+        else if (entry->mount != NULL)
+            lazy->options.fs_ops->abandon(lazy->options.fs, &entry->mount);
+        entry_free(entry);
+    }
+    (void)pthread_mutex_destroy(&lazy->lock);
+    free(lazy);
+}

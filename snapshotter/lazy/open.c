@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.c – from a layer's identity to its mount. */
+#include "lazy/internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+/* The discover_image of a target, and the repository that it borrows. */
+static int open_repo(struct lazy *lazy, const struct lazy_target *target,
+                     struct registry_repo **ret_repo, struct discover_image *ret, struct err *err)
+{
+    const struct lazy_options *o = &lazy->options;
+    int rc = registry_repo_open(o->registry, target->reference.host, target->reference.repository,
+                                o->keychain, ret_repo, err);
+
+    if (rc < 0)
+        return rc;
+    *ret = (struct discover_image){
+        .repo = *ret_repo,
+        .name = target->repository,
+        .manifest = target->manifest,
+        .index_digest = target->index_digest,
+    };
+    return 0;
+}
+
+static int open_layer(struct lazy *lazy, const struct lazy_target *target, struct layer **ret,
+                      struct err *err)
+{
+    const struct lazy_source_options source = {
+        .registry = lazy->options.registry,
+        .keychain = lazy->options.keychain,
+        .host = target->reference.host,
+        .repository = target->reference.repository,
+        .layer = target->layer,
+        .layer_bytes = target->layer_bytes,
+    };
+    struct layer_options options = {
+        .layer = target->layer,
+        .ztoc = target->ztoc,
+        .layer_bytes = target->layer_bytes,
+        .disable_xattrs = target->disable_xattrs,
+    };
+    int rc = lazy_source_new(&source, &options.source, err);
+
+    return rc < 0 ? rc : layer_open(lazy->options.layers, &options, ret, err);
+}
+
+/* The store removes a blob that no longer matches its digest and then has it no more (-ENOENT): one
+ * more fetch mends that. */
+static int open_layer_online(struct lazy *lazy, const struct lazy_target *target,
+                             const struct discover_image *image, int64_t deadline_ms,
+                             struct layer **ret, struct err *err)
+{
+    int rc = -ENOENT;
+
+    for (int tries = 0; rc == -ENOENT && tries < 2; tries++) {
+        rc = discover_fetch_ztoc(lazy->options.discover, image, &target->ztoc, target->ztoc_bytes,
+                                 deadline_ms, err);
+        if (rc < 0)
+            return rc;
+        rc = open_layer(lazy, target, ret, err);
+    }
+    return rc;
+}
+
+static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
+                       struct fs_mount **ret, struct err *err)
+{
+    const struct lazy_options *o = &lazy->options;
+    const struct fs_mount_options options = {.dir = dir};
+    int rc = o->fs_ops->mount(o->fs, layer, &options, ret, err);
+
+    if (rc < 0)
+        return err_prefix(err, rc, "mount at %s", dir);
+    if (!o->disable_background)
+        layer_start_background(layer);
+    return 0;
+}
+
+static int find_ztoc(struct lazy *lazy, struct lazy_target *target,
+                     const struct discover_image *image, int64_t deadline_ms, struct err *err)
+{
+    SCOPED(discover_index) struct discover_index *index = NULL;
+    const struct soci_index_ztoc *ztoc;
+    int rc = discover_find(lazy->options.discover, image, deadline_ms, &index, err);
+
+    if (rc < 0)
+        return rc;
+    ztoc = soci_index_find(discover_index_get(index), &target->layer);
+    if (ztoc == NULL)
+        return err_set(err, -ENOENT, "layer has no ztoc in the index");
+    target->ztoc = ztoc->ztoc;
+    target->ztoc_bytes = ztoc->ztoc_bytes;
+    target->disable_xattrs = ztoc->disable_xattrs;
+    return 0;
+}
+
+int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target, const char *dir,
+                        struct fs_mount **ret, struct err *err)
+{
+    int64_t deadline_ms = clock_mono_ms() + lazy->options.mount_timeout_ms;
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(layer) struct layer *layer = NULL;
+    struct discover_image image;
+    int rc = open_repo(lazy, target, &repo, &image, err);
+
+    if (rc == 0)
+        rc = find_ztoc(lazy, target, &image, deadline_ms, err);
+    if (rc == 0)
+        rc = open_layer_online(lazy, target, &image, deadline_ms, &layer, err);
+    if (rc < 0)
+        return rc;
+    target->layer_bytes = layer_comp_bytes(layer);
+    return mount_layer(lazy, layer, dir, ret, err);
+}
+
+int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const char *dir,
+                     bool online, struct fs_mount **ret, struct err *err)
+{
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(layer) struct layer *layer = NULL;
+    struct discover_image image;
+    int rc;
+
+    if (online) {
+        rc = open_repo(lazy, target, &repo, &image, err);
+        if (rc == 0)
+            rc = open_layer_online(lazy, target, &image,
+                                   clock_mono_ms() + lazy->options.mount_timeout_ms, &layer, err);
+    } else {
+        rc = open_layer(lazy, target, &layer, err);
+    }
+    return rc < 0 ? rc : mount_layer(lazy, layer, dir, ret, err);
+}
