@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.h – the command line and the environment as a struct. One dash or two, `--f v` or
+ * `--f=v`. */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+
+#define OPTIONS_DEFAULT_ADDRESS "/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock"
+
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_HELP,
+    OPTIONS_VERSION,
+    OPTIONS_CONFIG_DEFAULT,
+    OPTIONS_CONFIG_DUMP,
+};
+
+/* Strings are borrowed from argv, the environment or the program. */
+struct options {
+    enum options_action action;
+    const char *address;
+    const char *config;
+    bool config_is_default; /* nobody named it, so it may be missing */
+    const char *log_level;
+    const char *root;
+};
+
+/* `env` is getenv() or a test's. A flag wins over the environment. -EINVAL: the command line makes
+ * no sense. A word that is no command is passed over and the daemon runs, as the reference does. */
+MUST_CHECK int options_parse(int argc, char *const *argv, const char *(*env)(const char *name),
+                             struct options *ret, struct err *err);
+/* The help text. 0 or -ENOMEM. */
+MUST_CHECK int options_help(struct buf *ret);
+
+#endif

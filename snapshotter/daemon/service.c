@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service.c – which part gets which: from the disk upwards, and down again in reverse. */
+#include "daemon/service.h"
+
+#include "base/log.h"
+#include "daemon/address.h"
+#include "discover/discover.h"
+#include "fs/fs.h"
+#include "grpc/grpc.h"
+#include "layer/layer.h"
+#include "lazy/lazy.h"
+#include "registry/registry.h"
+#include "rpc/rpc.h"
+#include "snapshot/snapshot.h"
+#include "span/span.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <version.h>
+
+/* In the order of construction. */
+struct service {
+    struct store *store;
+    struct registry *registry;
+    struct discover *discover;
+    struct span_engine *engine;
+    struct layer_set *layers;
+    struct fs *fs;
+    struct lazy *lazy;
+    struct snapshotter *snapshotter;
+    struct rpc_snapshots *rpc;
+    struct grpc_server *server;
+};
+
+static int start_registry(struct service *s, const struct config *config, struct err *err)
+{
+    const struct registry_options options = {
+        .user_agent = "soci-snapshotter/" SOCI_VERSION,
+        .dial_timeout_ms = config->dial_timeout_ms,
+        .response_timeout_ms = config->response_timeout_ms,
+        .request_timeout_ms = config->request_timeout_ms,
+        .max_retries = config->max_retries < 0 ? UINT_MAX : (unsigned)config->max_retries,
+        .min_wait_ms = config->min_wait_ms,
+        .max_wait_ms = config->max_wait_ms,
+        .http_loopback = true,
+    };
+
+    return registry_new(&options, &s->registry, err);
+}
+
+static int start_discover(struct service *s, const struct config *config, struct err *err)
+{
+    const struct discover_options options = {
+        .store = s->store,
+        .v1_enabled = config->v1_enabled,
+        .v2_enabled = config->v2_enabled,
+    };
+
+    return discover_new(&options, &s->discover, err);
+}
+
+static int start_layers(struct service *s, const struct config *config, struct err *err)
+{
+    const struct span_engine_options options = {.disable_background = config->background_disabled};
+    int rc = span_engine_new(&options, &s->engine, err);
+
+    return rc < 0 ? rc : layer_set_new(s->store, s->engine, &s->layers, err);
+}
+
+static int start_lazy(struct service *s, const struct config *config, struct err *err)
+{
+    const struct fs_options fs_options = {.threads = 0};
+    struct lazy_options options = {
+        .store = s->store,
+        .registry = s->registry,
+        .keychain = &registry_keychain_docker,
+        .discover = s->discover,
+        .layers = s->layers,
+        .mount_timeout_ms = config->mount_timeout_s * 1000,
+        .disable_background = config->background_disabled,
+    };
+    int rc = fs_new(&fs_options, &s->fs, err);
+
+    if (rc < 0)
+        return rc;
+    options.fs = s->fs;
+    return lazy_new(&options, &s->lazy, err);
+}
+
+/* What it takes to mount a layer and keep what was fetched. */
+static int start_filesystem(struct service *s, const struct options *options,
+                            const struct config *config, struct err *err)
+{
+    int rc = store_open(options->root, &s->store, err);
+
+    if (rc == 0)
+        rc = start_registry(s, config, err);
+    if (rc == 0)
+        rc = start_discover(s, config, err);
+    if (rc == 0)
+        rc = start_layers(s, config, err);
+    if (rc == 0)
+        rc = start_lazy(s, config, err);
+    return rc < 0 ? err_prefix(err, rc, "failed to configure filesystem") : 0;
+}
+
+static int start_snapshotter(struct service *s, struct err *err)
+{
+    const struct snapshotter_options options = {.store = s->store, .lazy = lazy_ops(s->lazy)};
+    int rc = snapshotter_new(&options, &s->snapshotter, err);
+
+    return rc < 0 ? err_prefix(err, rc, "failed to create new snapshotter") : 0;
+}
+
+static int start_server(struct service *s, const char *address, struct err *err)
+{
+    SCOPED(fd) int fd = -1;
+    struct grpc_server_options options = {.max_threads = 0};
+    int rc = rpc_snapshots_new(s->snapshotter, &s->rpc, err);
+
+    if (rc == 0) {
+        options.methods = rpc_snapshots_methods(&options.method_count);
+        options.service = s->rpc;
+        rc = grpc_server_new(&options, &s->server, err);
+    }
+    if (rc == 0)
+        rc = address_listen(address, &fd, err);
+    if (rc == 0)
+        rc = grpc_server_add_listener(s->server, &fd, err);
+    return rc < 0 ? err_prefix(err, rc, "failed to serve snapshotter") : 0;
+}
+
+int service_start(const struct options *options, const struct config *config, struct service **ret,
+                  struct err *err)
+{
+    struct service *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (s == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = start_filesystem(s, options, config, err);
+    if (rc == 0)
+        rc = start_snapshotter(s, err);
+    if (rc == 0)
+        rc = start_server(s, options->address, err);
+    if (rc < 0) {
+        service_free(s, false);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+int service_run(struct service *s, struct err *err)
+{
+    return grpc_server_run(s->server, err);
+}
+
+void service_stop(struct service *s)
+{
+    grpc_server_stop(s->server);
+}
+
+void service_free(struct service *s, bool unmount)
+{
+    if (s == NULL)
+        return;
+    grpc_server_free(s->server);
+    rpc_snapshots_free(s->rpc);
+    snapshotter_free(s->snapshotter);
+    lazy_free(s->lazy, unmount);
+    fs_free(s->fs);
+    layer_set_free(s->layers);
+    span_engine_free(s->engine);
+    discover_free(s->discover);
+    registry_free(s->registry);
+    store_close(s->store);
+    free(s);
+}
