@@ -30,7 +30,6 @@ struct service {
     struct fs *fs;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
-    struct rpc_snapshots *rpc;
     struct grpc_server *server;
 };
 
@@ -118,13 +117,11 @@ static int start_server(struct service *s, const char *address, struct err *err)
 {
     SCOPED(fd) int fd = -1;
     struct grpc_server_options options = {.max_threads = 0};
-    int rc = rpc_snapshots_new(s->snapshotter, &s->rpc, err);
+    int rc;
 
-    if (rc == 0) {
-        options.methods = rpc_snapshots_methods(&options.method_count);
-        options.service = s->rpc;
-        rc = grpc_server_new(&options, &s->server, err);
-    }
+    options.methods = rpc_snapshots_methods(&options.method_count);
+    options.service = s->snapshotter;
+    rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
         rc = address_listen(address, &fd, err);
     if (rc == 0)
@@ -168,7 +165,6 @@ void service_free(struct service *s, bool unmount)
     if (s == NULL)
         return;
     grpc_server_free(s->server);
-    rpc_snapshots_free(s->rpc);
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy, unmount);
     fs_free(s->fs);
