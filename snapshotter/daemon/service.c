@@ -78,6 +78,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .discover = s->discover,
         .layers = s->layers,
         .mount_timeout_ms = config->mount_timeout_s * 1000,
+        .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background_disabled,
     };
     int rc = fs_new(&fs_options, &s->fs, err);

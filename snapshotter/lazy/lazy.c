@@ -91,6 +91,15 @@ static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *di
         log_warn("mount left behind", "dir=%s err=%s", dir, err_text(&err));
 }
 
+/* Not worth a mount, as far as the client told its size. */
+static int check_size(const struct lazy *lazy, const struct lazy_target *target, struct err *err)
+{
+    if (target->layer_bytes == 0 || target->layer_bytes >= lazy->options.min_layer_bytes)
+        return 0;
+    return err_set(err, -ENOENT, "layer has %llu bytes, fewer than snapshotter.min_layer_size",
+                   (unsigned long long)target->layer_bytes);
+}
+
 static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
                     const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
@@ -103,6 +112,8 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = lazy_target_from_prepare(labels, &target, err);
+    if (rc == 0)
+        rc = check_size(lazy, &target, err);
     if (rc == 0)
         rc = lazy_mount_by_index(lazy, &target, dir, &entry->mount, err);
     if (rc < 0)

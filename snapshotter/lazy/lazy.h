@@ -38,6 +38,8 @@ struct lazy_options {
     const struct lazy_fs *fs_ops; /* NULL: fs/ */
     int64_t mount_timeout_ms; /* a Prepare gives up after this and leaves the layer to containerd;
                                  0: 30000 */
+    uint64_t min_layer_bytes; /* a layer that the client says is smaller is left to containerd; 0:
+                                 none is */
     bool disable_background;
 };
 struct lazy;
