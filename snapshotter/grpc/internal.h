@@ -152,8 +152,8 @@ struct grpc_call {
     atomic_bool is_cancelled;
     atomic_size_t held_bytes;    /* this call's part of shared->held_bytes */
     struct pool_job job;         /* the host's */
-    struct grpc_call *next_news; /* the host's */
-    bool has_news;               /* the host's */
+    struct grpc_call *next_news; /* the host's, under its lock */
+    bool has_news;               /* the host's, under its lock: it is in the list of news */
 
     pthread_mutex_t lock;
     pthread_cond_t drained; /* replies went out, or the call is cancelled */

@@ -117,19 +117,25 @@ static void take_news(void *host, struct grpc_call *call)
         wake(server);
 }
 
+/* One at a time: a call that is out of the list may be put in again at once. */
+static struct grpc_call *next_news(struct grpc_server *server)
+{
+    struct grpc_call *call;
+    LOCKED(&server->lock);
+
+    call = server->news;
+    if (call == NULL)
+        return NULL;
+    server->news = call->next_news;
+    call->has_news = false;
+    return call;
+}
+
 static void answer_news(struct grpc_server *server)
 {
-    struct grpc_call *call, *next;
+    struct grpc_call *call;
 
-    {
-        LOCKED(&server->lock);
-
-        call = TAKE(server->news);
-        for (next = call; next != NULL; next = next->next_news)
-            next->has_news = false;
-    }
-    for (; call != NULL; call = next) {
-        next = call->next_news;
+    while ((call = next_news(server)) != NULL) {
         if (call->conn != NULL)
             grpc_conn_answer(call->conn, call, server->now_ms);
         grpc_call_unref(call);

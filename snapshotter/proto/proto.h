@@ -5,6 +5,10 @@
  *   SCOPED(proto) Wire__SnapshotKeyRequest *req = NULL;
  *   rc = proto_unpack(&wire__snapshot_key_request__descriptor, bytes, &req, err);
  *
+ *   Wire__SnapshotUsageResponse res;
+ *   wire__snapshot_usage_response__init(&res); (the …__INIT macro drops a const, which Clang
+ * refuses) rc = proto_pack(&res.base, &buf, err);
+ *
  * A message type is generated as a struct that starts with ProtobufCMessage; strings in it are
  * never NULL, messages in it are NULL when absent. Unknown fields are skipped. */
 #ifndef PROTO_PROTO_H

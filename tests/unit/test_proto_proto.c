@@ -12,9 +12,10 @@ static void labels_survive_the_way_to_bytes_and_back(void **state)
     SCOPED(proto_pairs) struct proto_pairs pairs = PROTO_PAIRS_NONE;
     SCOPED(buf_value) struct buf bytes = BUF_EMPTY;
     SCOPED(proto) Wire__SnapshotPrepareRequest *got = NULL;
-    Wire__SnapshotPrepareRequest req = WIRE__SNAPSHOT_PREPARE_REQUEST__INIT;
+    Wire__SnapshotPrepareRequest req;
 
     (void)state;
+    wire__snapshot_prepare_request__init(&req);
     assert_ok(text_map_set(&labels, "containerd.io/snapshot.ref", "sha256:1"));
     assert_ok(text_map_set(&labels, "empty", ""));
     assert_ok(proto_pairs_of(&labels, &pairs));
@@ -39,9 +40,10 @@ static void a_pair_is_encoded_as_an_entry_of_a_map(void **state)
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     SCOPED(proto_pairs) struct proto_pairs pairs = PROTO_PAIRS_NONE;
     SCOPED(buf_value) struct buf bytes = BUF_EMPTY;
-    Wire__SnapshotPrepareRequest req = WIRE__SNAPSHOT_PREPARE_REQUEST__INIT;
+    Wire__SnapshotPrepareRequest req;
 
     (void)state;
+    wire__snapshot_prepare_request__init(&req);
     assert_ok(text_map_set(&labels, "a", "b"));
     assert_ok(proto_pairs_of(&labels, &pairs));
     req.n_labels = pairs.count;
