@@ -26,6 +26,8 @@ static struct snapshot_owner owner_of_nearest(const struct snapshotter *s,
 static int fill_row(struct snapdb_row *row, const struct snapshot_prepare_request *request,
                     enum snapdb_kind kind, struct err *err)
 {
+    if (request->key[0] == '\0')
+        return err_set(err, -EINVAL, "a snapshot needs a key");
     row->name = text_copy(request->key);
     row->parent = text_copy(request->parent);
     row->kind = kind;

@@ -27,28 +27,35 @@ static const char *label_or_empty(const struct text_map *labels, const char *key
  * -------------------------------------------------------------------------------- */
 
 struct search {
-    const struct snapshotter *s;
     const char *parent;
+    struct buf ids; /* uint64_t each */
 };
 
-/* 1: this row will do, the walk ends. */
-static int is_served(void *arg, const struct snapdb_row *row)
+static int note_candidate(void *arg, const struct snapdb_row *row)
 {
-    const struct search *search = arg;
-    const struct snapshot_lazy *lazy = &search->s->lazy;
-    struct err ignored = ERR_NONE;
+    struct search *search = arg;
 
-    return row->kind == SNAPDB_COMMITTED && strcmp(row->parent, search->parent) == 0 &&
-           snapshot_is_remote(row) && lazy->check(lazy->self, row->id, &ignored) == 0;
+    if (row->kind != SNAPDB_COMMITTED || strcmp(row->parent, search->parent) != 0 ||
+        !snapshot_is_remote(row))
+        return 0;
+    return buf_add(&search->ids, &row->id, sizeof(row->id));
 }
 
-/* Another namespace may have it. 1, 0 or an error. */
+/* Another namespace may have it. 1, 0 or an error. One that cannot serve is as good as none. */
 static int find_target(const struct snapshotter *s, const char *target, const char *parent,
                        struct err *err)
 {
-    struct search search = {.s = s, .parent = parent};
+    struct search search = {.parent = parent, .ids = BUF_EMPTY};
+    int rc = snapdb_walk_label(s->db, SNAPSHOT_LABEL_TARGET, target, note_candidate, &search, err);
+    const uint64_t *ids = (const uint64_t *)(const void *)search.ids.data;
+    size_t i, count = search.ids.len / sizeof(*ids);
 
-    return snapdb_walk_label(s->db, SNAPSHOT_LABEL_TARGET, target, is_served, &search, err);
+    for (i = 0; rc == 0 && i < count; i++) {
+        struct err ignored = ERR_NONE;
+        rc = s->lazy.check(s->lazy.self, ids[i], &ignored) == 0 ? 1 : 0;
+    }
+    buf_fini(&search.ids);
+    return rc;
 }
 
 /* ---- mounting and committing
@@ -157,13 +164,26 @@ static void log_deferred(const struct snapshot_prepare_request *request, int rc,
            label_or_empty(request->labels, LABEL_IMAGE), err_text(why));
 }
 
-/* The row may have been removed while the layer was being mounted: then there is nothing to return
- * mounts of. */
-static int is_still_there(struct snapshotter *s, uint64_t id, struct err *err)
+/* While the layer was being mounted, others may have removed the snapshot, or committed it: then
+ * there is nothing to return mounts of. */
+static int check_still_active(struct snapshotter *s, const char *key, uint64_t id, struct err *err)
 {
     SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    int rc = snapdb_get(s->db, key, &row, err);
 
-    return snapdb_get_by_id(s->db, id, &row, err);
+    if (rc == 0 && row.id != id)
+        rc = err_set(err, -ENOENT, "snapshot %s went away", key);
+    return rc;
+}
+
+/* Whoever removed it meanwhile left directory and mount to us, see collect.c. */
+static void doom_if_removed(struct snapshotter *s, uint64_t id)
+{
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    struct err ignored = ERR_NONE;
+
+    if (id != 0 && snapdb_get_by_id(s->db, id, &row, &ignored) == -ENOENT)
+        snapshot_doom(s, id);
 }
 
 static int prepare_claimed(struct snapshotter *s, struct claim *claim,
@@ -188,7 +208,7 @@ static int prepare_claimed(struct snapshotter *s, struct claim *claim,
         return already_exists(claim->target, err);
     }
     log_deferred(request, rc, &why);
-    rc = is_still_there(s, id, err);
+    rc = check_still_active(s, request->key, id, err);
     if (rc < 0)
         return rc;
     *ret = mounts;
@@ -212,9 +232,7 @@ static int prepare_target(struct snapshotter *s, const char *target,
     }
     rc = prepare_claimed(s, &claim, request, ret, err);
     claim_release(s, &claim);
-    /* Whoever removed it meanwhile left directory and mount to us, see collect.c. */
-    if (claim.id != 0 && is_still_there(s, claim.id, &why) == -ENOENT)
-        snapshot_doom(s, claim.id);
+    doom_if_removed(s, claim.id);
     return rc;
 }
 

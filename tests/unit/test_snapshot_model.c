@@ -163,7 +163,7 @@ static void fs_takes_the_owner_of_the_nearest_parent_but_not_its_mode(void **sta
     assert_int_equal(st.st_mode & 07777, 0755);
 }
 
-static void a_key_that_exists_is_refused(void **state)
+static void a_key_that_exists_or_is_empty_is_refused(void **state)
 {
     struct snapshot_fixture *f = *state;
 
@@ -172,6 +172,7 @@ static void a_key_that_exists_is_refused(void **state)
     assert_int_equal(prepare(f, "a", "", NULL), -EEXIST);
     assert_int_equal(view(f, "a", ""), -EEXIST);
     assert_int_equal(prepare(f, "l1", "", NULL), -EEXIST);
+    assert_int_equal(prepare(f, "", "", NULL), -EINVAL);
     assert_false(has_dir(f, "3"));
 }
 
@@ -370,8 +371,7 @@ static void update_with_masks_touches_what_they_name(void **state)
 {
     struct snapshot_fixture *f = *state;
     SCOPED(snapdb_row)
-    struct snapdb_row one = {.id = 0},
-                      two = {.id = 0}, three = {.id = 0}, four = {.id = 0};
+    struct snapdb_row one = {.id = 0}, two = {.id = 0}, three = {.id = 0}, four = {.id = 0};
 
     add_layer(f, "l1", "");
     assert_ok(update(f, "l1", "a=1,b=2", "labels", &one));
@@ -537,7 +537,7 @@ int main(void)
         T(mounts_of_a_committed_or_unknown_snapshot_are_refused),
         T(directories_have_their_modes_under_any_umask),
         T(fs_takes_the_owner_of_the_nearest_parent_but_not_its_mode),
-        T(a_key_that_exists_is_refused),
+        T(a_key_that_exists_or_is_empty_is_refused),
         T(a_parent_must_exist_and_be_committed),
         T(commit_replaces_labels_and_drops_empty_ones),
         T(only_an_active_snapshot_can_be_committed),
