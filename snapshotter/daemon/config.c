@@ -155,11 +155,24 @@ static bool is_mirror_insecure(const char *const *path, size_t depth)
            strcmp(path[3], "mirrors") == 0 && strcmp(path[5], "insecure") == 0;
 }
 
+/* As far as a name from a file must be checked before it is compared with others: printable ASCII.
+ */
+static bool is_host_name(const char *host)
+{
+    for (const char *c = host; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~')
+            return false;
+    }
+    return host[0] != '\0';
+}
+
 static int read_insecure(struct config *config, const char *host, const struct toml_value *value,
                          struct err *err)
 {
     if (value->kind != TOML_BOOL)
         return err_set(err, -EINVAL, "line %u: insecure must be true or false", value->line);
+    if (!is_host_name(host))
+        return err_set(err, -EINVAL, "line %u: resolver.host has a table for no host", value->line);
     if (!value->boolean || text_list_has(&config->plain_http_hosts, host))
         return 0;
     return text_list_add(&config->plain_http_hosts, host) < 0
@@ -191,6 +204,8 @@ int config_parse(struct bytes text, struct config *config, struct err *err)
     struct config_reader reader = {.config = config};
     const struct toml_visitor visitor = {.value = on_value, .self = &reader};
 
+    if (!text_is_utf8(text))
+        return err_set(err, -EINVAL, "toml: not UTF-8");
     return toml_walk((const char *)text.data, text.len, &visitor, err);
 }
 

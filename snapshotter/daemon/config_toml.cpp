@@ -122,9 +122,32 @@ class walker
     }
 };
 
+// toml++ 3.3 has undefined behaviour on most characters beyond ASCII where only white space may be
+// (its test for white space ends in "unreachable"). No name or value that counts here holds any, so
+// each becomes a question mark: harmless in strings and comments, and the syntax error that it is
+// anywhere else.
+std::string ascii_only(std::string_view utf8)
+{
+    std::string ascii;
+
+    if (utf8.substr(0, 3) == "\xEF\xBB\xBF") // a byte order mark
+        utf8.remove_prefix(3);
+    ascii.reserve(utf8.size());
+    for (char c : utf8) {
+        const auto byte = static_cast<unsigned char>(c);
+
+        if (byte < 0x80)
+            ascii += c;
+        else if (byte >= 0xC0) // the first byte of a character
+            ascii += '?';
+    }
+    return ascii;
+}
+
 int walk(std::string_view text, const toml_visitor &visitor, struct err *err)
 {
-    toml::parse_result result = toml::parse(text);
+    const std::string ascii = ascii_only(text);
+    toml::parse_result result = toml::parse(std::string_view(ascii));
 
     if (!result) {
         const toml::parse_error &error = result.error();

@@ -39,7 +39,8 @@ struct toml_visitor {
     void *self;
 };
 
-/* -EINVAL: no TOML; the text says where. -ENOMEM, or what the visitor said. */
+/* `text` is UTF-8; characters beyond ASCII come out as question marks. -EINVAL: no TOML; the text
+ * says where. -ENOMEM, or what the visitor said. */
 MUST_CHECK int toml_walk(const char *text, size_t len, const struct toml_visitor *visitor,
                          struct err *err);
 

@@ -82,6 +82,20 @@ static void an_insecure_mirror_names_a_plain_http_registry_once(void **state)
     assert_string_equal(c.plain_http_hosts.items[0], "reg.example:5000");
 }
 
+static void a_mirror_of_what_is_no_host_name_is_refused(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(parse("[[resolver.host.\"\".mirrors]]\ninsecure = true\n", &c, &err), -EINVAL);
+    assert_int_equal(parse("[[resolver.host.\"a b\".mirrors]]\ninsecure = true\n", &c, &err),
+                     -EINVAL);
+    assert_int_equal(parse("[[resolver.host.\"\\u0902\".mirrors]]\ninsecure = true\n", &c, &err),
+                     -EINVAL);
+    assert_int_equal(c.plain_http_hosts.count, 0);
+}
+
 static void a_value_of_the_wrong_type_is_refused_with_key_and_line(void **state)
 {
     SCOPED(config) struct config c = config_default();
@@ -131,6 +145,21 @@ static void a_string_with_a_nul_inside_is_refused(void **state)
     assert_int_equal(c.plain_http_hosts.count, 0);
 }
 
+static void characters_beyond_ascii_are_for_strings_and_comments(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(
+        parse("\xEF\xBB\xBF# \u041f\u3000\na = \"\u00e9 \u041f\"\nmount_timeout_sec = 5 # \u00e9\n",
+              &c, &err));
+    assert_int_equal(c.mount_timeout_s, 5);
+    assert_int_equal(parse("\u041f = 1\n", &c, &err), -EINVAL);
+    assert_int_equal(parse("a\u00a1= 1\n", &c, &err), -EINVAL);
+    assert_int_equal(parse("a = 1 \u3001\n", &c, &err), -EINVAL);
+}
+
 static void deep_nesting_ends_in_an_error_and_not_on_the_stack(void **state)
 {
     SCOPED(config) struct config c = config_default();
@@ -166,7 +195,7 @@ static void what_is_printed_reads_back_as_it_was(void **state)
     (void)state;
     assert_ok(parse(
         "mount_timeout_sec = 9\n[http]\nMaxRetries = -1\n[pull_modes.soci_v2]\nenable = false\n"
-        "[[resolver.host.\"a \\\" b\".mirrors]]\ninsecure = true\n",
+        "[[resolver.host.\"a\\\"b\".mirrors]]\ninsecure = true\n",
         &c, &err));
     assert_ok(config_print(&c, &first));
     assert_ok(config_parse(buf_bytes(&first), &again, &err));
@@ -175,7 +204,7 @@ static void what_is_printed_reads_back_as_it_was(void **state)
     assert_int_equal(again.mount_timeout_s, 9);
     assert_int_equal(again.max_retries, -1);
     assert_false(again.v2_enabled);
-    assert_string_equal(again.plain_http_hosts.items[0], "a \" b");
+    assert_string_equal(again.plain_http_hosts.items[0], "a\"b");
 }
 
 int main(void)
@@ -186,10 +215,12 @@ int main(void)
         cmocka_unit_test(zero_means_the_default),
         cmocka_unit_test(unknown_keys_and_tables_are_passed_over),
         cmocka_unit_test(an_insecure_mirror_names_a_plain_http_registry_once),
+        cmocka_unit_test(a_mirror_of_what_is_no_host_name_is_refused),
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_with_key_and_line),
         cmocka_unit_test(a_number_out_of_range_is_refused_with_its_range),
         cmocka_unit_test(what_is_no_toml_is_refused_with_its_place),
         cmocka_unit_test(a_string_with_a_nul_inside_is_refused),
+        cmocka_unit_test(characters_beyond_ascii_are_for_strings_and_comments),
         cmocka_unit_test(deep_nesting_ends_in_an_error_and_not_on_the_stack),
         cmocka_unit_test(a_missing_file_is_an_error_only_when_it_was_named),
         cmocka_unit_test(what_is_printed_reads_back_as_it_was),
