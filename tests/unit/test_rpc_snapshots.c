@@ -115,10 +115,12 @@ static char *str(struct rpc_fixture *f, size_t slot, const char *s)
 static int prepare_over(struct rpc_fixture *f, const char *method, const char *key,
                         const char *parent, const char *target, struct buf *answer)
 {
-    Wire__SnapshotPrepareRequest in = WIRE__SNAPSHOT_PREPARE_REQUEST__INIT;
-    Wire__Pair label = WIRE__PAIR__INIT;
+    Wire__SnapshotPrepareRequest in;
+    Wire__Pair label;
     Wire__Pair *labels[] = {&label};
 
+    wire__snapshot_prepare_request__init(&in);
+    wire__pair__init(&label);
     in.snapshotter = str(f, 0, "soci");
     in.key = str(f, 1, key);
     in.parent = str(f, 2, parent);
@@ -141,8 +143,9 @@ static int prepare_code(struct rpc_fixture *f, const char *key, const char *pare
 
 static int commit_code(struct rpc_fixture *f, const char *name, const char *key, const char *parent)
 {
-    Wire__SnapshotCommitRequest in = WIRE__SNAPSHOT_COMMIT_REQUEST__INIT;
+    Wire__SnapshotCommitRequest in;
 
+    wire__snapshot_commit_request__init(&in);
     in.name = str(f, 0, name);
     in.key = str(f, 1, key);
     in.parent = str(f, 2, parent);
@@ -151,8 +154,9 @@ static int commit_code(struct rpc_fixture *f, const char *name, const char *key,
 
 static int key_call(struct rpc_fixture *f, const char *method, const char *key, struct buf *answer)
 {
-    Wire__SnapshotKeyRequest in = WIRE__SNAPSHOT_KEY_REQUEST__INIT;
+    Wire__SnapshotKeyRequest in;
 
+    wire__snapshot_key_request__init(&in);
     in.key = str(f, 0, key);
     return call(f, method, &in.base, answer);
 }
@@ -280,14 +284,17 @@ static void update_answers_the_new_state(void **state)
     struct rpc_fixture *f = *state;
     SCOPED(buf_value) struct buf answer = BUF_EMPTY;
     SCOPED(proto) Wire__SnapshotInfoResponse *out = NULL;
-    Wire__SnapshotUpdateRequest in = WIRE__SNAPSHOT_UPDATE_REQUEST__INIT;
-    Wire__FieldMask mask = WIRE__FIELD_MASK__INIT;
+    Wire__SnapshotUpdateRequest in;
+    Wire__FieldMask mask;
     Wire__SnapshotInfo info;
-    Wire__Pair label = WIRE__PAIR__INIT;
+    Wire__Pair label;
     Wire__Pair *labels[] = {&label};
     char *paths[] = {str(f, 5, "labels.a")};
     struct err err = ERR_NONE;
 
+    wire__snapshot_update_request__init(&in);
+    wire__field_mask__init(&mask);
+    wire__pair__init(&label);
     assert_int_equal(prepare_code(f, "k", "", NULL), GRPC_OK);
     wire__snapshot_info__init(&info);
     info.name = str(f, 0, "k");
@@ -315,9 +322,10 @@ static void usage_and_cleanup_answer(void **state)
     struct rpc_fixture *f = *state;
     SCOPED(buf_value) struct buf answer = BUF_EMPTY;
     SCOPED(proto) Wire__SnapshotUsageResponse *out = NULL;
-    Wire__SnapshotCleanupRequest cleanup = WIRE__SNAPSHOT_CLEANUP_REQUEST__INIT;
+    Wire__SnapshotCleanupRequest cleanup;
     struct err err = ERR_NONE;
 
+    wire__snapshot_cleanup_request__init(&cleanup);
     assert_int_equal(prepare_code(f, "k", "", NULL), GRPC_OK);
     assert_int_equal(key_call(f, "Usage", "k", &answer), GRPC_OK);
     assert_ok(
@@ -352,13 +360,14 @@ static int count_infos(void *arg, struct bytes message, struct err *err)
 static int list(struct rpc_fixture *f, const char *filter, struct listed *listed)
 {
     SCOPED(buf_value) struct buf bytes = BUF_EMPTY;
-    Wire__SnapshotListRequest in = WIRE__SNAPSHOT_LIST_REQUEST__INIT;
+    Wire__SnapshotListRequest in;
     struct grpc_request request = {.path = "/containerd.services.snapshots.v1.Snapshots/List",
                                    .deadline_ms = clock_mono_ms() + 20000};
     struct grpc_status status = {.code = -1};
     char *filters[] = {str(f, 0, filter)};
     struct err err = ERR_NONE;
 
+    wire__snapshot_list_request__init(&in);
     in.filters = filters;
     in.n_filters = 1;
     assert_ok(proto_pack(&in.base, &bytes, &err));
