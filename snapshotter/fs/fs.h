@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fs.h – a layer mounted as a file system. A mounted layer costs no thread of its own: a fixed pool watches all FUSE
- * descriptors, and a read that waits for the network is parked in the span engine, not on a thread.
+/* fs.h – a layer mounted as a file system. A mounted layer costs no thread of its own: a fixed pool
+ * watches all FUSE descriptors, and a read that waits for the network is parked in the span engine,
+ * not on a thread.
  *
  * The mounts have type fuse.rawBridge and source `soci`: users and Finch's own tests count them. */
 #ifndef FS_FS_H
@@ -13,7 +14,8 @@
 
 struct fs_options {
     size_t threads;           /* 0: 2 per CPU, at most 8 */
-    int64_t read_deadline_ms; /* a reader gets EIO after this; 0: never by itself (the source's budget decides) */
+    int64_t read_deadline_ms; /* a reader gets EIO after this; 0: never by itself (the source's
+                                 budget decides) */
 };
 struct fs;
 MUST_CHECK int fs_new(const struct fs_options *options, struct fs **ret, struct err *err);
@@ -23,20 +25,22 @@ DEFINE_SCOPED_PTR(fs, struct fs, fs_free)
 
 struct fs_mount;
 struct fs_mount_options {
-    const char *dir;        /* an existing directory, absolute */
+    const char *dir; /* an existing directory, absolute */
     /* Ids as the container sees them, for id-mapped containers: later. */
 };
 /* Mount `layer` (a reference is taken) at options->dir. Blocks until the kernel has it. */
 MUST_CHECK int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
                         struct fs_mount **ret, struct err *err);
-/* Take it away: MNT_DETACH, so that whoever has it open still finishes; then stop serving it when the kernel lets go
- * or at once when `force`. *mount is NULL afterwards, also on failure. Blocks briefly. */
+/* Take it away: MNT_DETACH, so that whoever has it open still finishes; then stop serving it when
+ * the kernel lets go or at once when `force`. *mount is NULL afterwards, also on failure. Blocks
+ * briefly. */
 MUST_CHECK int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
 /* Stop serving without unmounting: at the end of the process. */
 void fs_abandon(struct fs *fs, struct fs_mount **mount);
 struct layer *fs_mount_layer(const struct fs_mount *mount); /* borrowed */
 
-/* Detach whatever is mounted at `dir` by this or an earlier process, as often as something is. Nothing there: 0. */
+/* Detach whatever is mounted at `dir` by this or an earlier process, as often as something is.
+ * Nothing there: 0. */
 MUST_CHECK int fs_clear_mounts(const char *dir, struct err *err);
 
 #endif

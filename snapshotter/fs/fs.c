@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fs.c – the life of mounts, whatever serves them.
+ *
+ * A mount ends in one of three ways: its owner unmounts it and the kernel lets go at once (the
+ * owner's thread stops it), or lets go later, when the last process that uses it ends (it is an
+ * orphan until then, and the reaper stops it), or the owner stops it by force or at the end of the
+ * process. */
+#include "fs/internal.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+
+enum { FS_THREADS_MAX = 8 };
+/* Nobody uses most mounts that are taken away: the kernel lets go within milliseconds. */
+enum { FS_GONE_WAIT_MS = 500 };
+
+/* ---- all mounts
+ * ------------------------------------------------------------------------------------ */
+
+/* Mounts stay in the list while they have a reference, so one that is found there can be had,
+ * unless its last one is just going. */
+static struct fs_mount *ref_next(struct fs *fs, struct fs_mount *after)
+{
+    LOCKED(&fs->lock);
+    for (struct fs_mount *m = after == NULL ? fs->mounts : after->next; m != NULL; m = m->next) {
+        size_t refs = __atomic_load_n(&m->refs, __ATOMIC_RELAXED);
+
+        while (refs > 0)
+            if (__atomic_compare_exchange_n(&m->refs, &refs, refs + 1, true, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_RELAXED))
+                return m;
+    }
+    return NULL;
+}
+
+/* As a walk: lets go of `mount`, and NULL ends it. */
+static struct fs_mount *walk_next(struct fs *fs, struct fs_mount *mount)
+{
+    struct fs_mount *next = ref_next(fs, mount);
+
+    fs_mount_unref(mount);
+    return next;
+}
+
+/* Between requests, by any thread of the loop's: true while reads wait. */
+static bool sweep(void *arg)
+{
+    struct fs *fs = arg;
+    int64_t now = clock_mono_ms();
+    int64_t next = __atomic_load_n(&fs->next_sweep_ms, __ATOMIC_RELAXED);
+    struct fs_mount *mount = NULL;
+
+    if (__atomic_load_n(&fs->waiting, __ATOMIC_RELAXED) == 0)
+        return false;
+    if (now < next || !__atomic_compare_exchange_n(&fs->next_sweep_ms, &next, now + LOOP_TICK_MS,
+                                                   false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return true;
+    while ((mount = walk_next(fs, mount)) != NULL)
+        mount->backend->sweep(mount, now);
+    return true;
+}
+
+void fs_sweep_soon(struct fs *fs)
+{
+    __atomic_store_n(&fs->next_sweep_ms, 0, __ATOMIC_RELAXED);
+}
+
+static size_t thread_count(const struct fs_options *options)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t wanted = cpus < 1 ? 2 : 2 * (size_t)cpus;
+
+    if (options->threads > 0)
+        return options->threads;
+    return wanted < FS_THREADS_MAX ? wanted : FS_THREADS_MAX;
+}
+
+int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
+{
+    SCOPED(fs) struct fs *fs = calloc(1, sizeof(*fs));
+    struct fs_loop_options loop = {.threads = thread_count(options), .tick = sweep, .arg = fs};
+    int rc;
+
+    if (fs == NULL)
+        return err_sys(err, -ENOMEM, "file systems");
+    fs->read_deadline_ms = options->read_deadline_ms;
+    (void)pthread_mutex_init(&fs->lock, NULL);
+    rc = pool_new("soci-fs-reap", 1, &fs->reaper, err);
+    if (rc == 0)
+        rc = fs_loop_new(&loop, &fs->loop, err);
+    if (rc < 0)
+        return rc;
+    *ret = TAKE(fs);
+    return 0;
+}
+
+/* ---- one mount
+ * --------------------------------------------------------------------------------------- */
+
+struct fs_mount *fs_mount_ref(struct fs_mount *mount)
+{
+    (void)__atomic_add_fetch(&mount->refs, 1, __ATOMIC_RELAXED);
+    return mount;
+}
+
+static void mount_free(struct fs_mount *mount)
+{
+    if (mount->backend_data != NULL)
+        mount->backend->free(mount);
+    (void)pthread_cond_destroy(&mount->changed);
+    (void)pthread_mutex_destroy(&mount->lock);
+    free(mount->dir);
+    free(mount);
+}
+
+static void link_mount(struct fs_mount *mount)
+{
+    struct fs *fs = mount->fs;
+
+    LOCKED(&fs->lock);
+    mount->next = fs->mounts;
+    mount->link = &fs->mounts;
+    if (mount->next != NULL)
+        mount->next->link = &mount->next;
+    fs->mounts = mount;
+}
+
+static void unlink_mount(struct fs_mount *mount)
+{
+    struct fs *fs = mount->fs;
+
+    LOCKED(&fs->lock);
+    if (mount->link == NULL)
+        return;
+    *mount->link = mount->next;
+    if (mount->next != NULL)
+        mount->next->link = mount->link;
+}
+
+void fs_mount_unref(struct fs_mount *mount)
+{
+    if (mount == NULL || __atomic_sub_fetch(&mount->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    unlink_mount(mount);
+    mount_free(mount);
+}
+
+static int mount_new(struct fs *fs, struct layer *layer, const char *dir, struct fs_mount **ret)
+{
+    struct fs_mount *mount = calloc(1, sizeof(*mount));
+
+    if (mount == NULL)
+        return -ENOMEM;
+    if (clock_cond_init(&mount->changed) < 0 || (mount->dir = text_copy(dir)) == NULL) {
+        free(mount);
+        return -ENOMEM;
+    }
+    (void)pthread_mutex_init(&mount->lock, NULL);
+    mount->fs = fs;
+    mount->refs = 1;
+    mount->backend = &fs_backend_fuse;
+    mount->layer = layer_ref(layer);
+    *ret = mount;
+    return 0;
+}
+
+/* Stop serving, let go of the layer. The mount itself stays while it has a reference. */
+static void mount_stop(struct fs_mount *mount)
+{
+    mount->backend->stop(mount);
+    layer_unref(TAKE(mount->layer)); /* the last one brings the done() of every read that waits */
+}
+
+static void run_stop(struct pool_job *job)
+{
+    struct fs_mount *mount =
+        (struct fs_mount *)(void *)((char *)job - offsetof(struct fs_mount, stop_job));
+
+    mount_stop(mount);
+    fs_mount_unref(mount);
+}
+
+void fs_mount_set_gone(struct fs_mount *mount)
+{
+    LOCKED(&mount->lock);
+    mount->is_gone = true;
+    (void)pthread_cond_broadcast(&mount->changed);
+    if (mount->is_orphan) {
+        mount->stop_job.run = run_stop;
+        pool_submit(mount->fs->reaper, &mount->stop_job, POOL_URGENT);
+    }
+}
+
+/* Wait a little for the kernel. False: it keeps the mount for someone, who may take long. */
+static bool wait_gone_or_orphan(struct fs_mount *mount)
+{
+    int64_t deadline = clock_mono_ms() + FS_GONE_WAIT_MS;
+
+    LOCKED(&mount->lock);
+    while (!mount->is_gone)
+        if (clock_cond_wait_until(&mount->changed, &mount->lock, deadline) == -ETIMEDOUT)
+            break;
+    mount->is_orphan = !mount->is_gone;
+    return mount->is_gone;
+}
+
+int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
+             struct fs_mount **ret, struct err *err)
+{
+    struct fs_mount *mount = NULL;
+    int rc = mount_new(fs, layer, options->dir, &mount);
+
+    if (rc < 0)
+        return err_sys(err, rc, "mount %s", options->dir);
+    rc = mount->backend->start(mount, err);
+    if (rc < 0) {
+        layer_unref(TAKE(mount->layer));
+        fs_mount_unref(mount);
+        return err_prefix(err, rc, "%s", fs_backend_fuse.name);
+    }
+    link_mount(mount);
+    *ret = mount;
+    return 0;
+}
+
+int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err)
+{
+    struct fs_mount *m = TAKE(*mount);
+    int rc = kernel_detach(m->dir, err);
+
+    (void)fs;
+    if (rc == 0 && !force && !wait_gone_or_orphan(m)) {
+        log_debug("a mount that was taken away is still in use", "dir=%s", m->dir);
+        return 0;
+    }
+    mount_stop(m);
+    fs_mount_unref(m);
+    return rc;
+}
+
+void fs_abandon(struct fs *fs, struct fs_mount **mount)
+{
+    struct fs_mount *m = TAKE(*mount);
+
+    (void)fs;
+    mount_stop(m);
+    fs_mount_unref(m);
+}
+
+struct layer *fs_mount_layer(const struct fs_mount *mount)
+{
+    return mount->layer;
+}
+
+static bool has_mounts(struct fs *fs)
+{
+    LOCKED(&fs->lock);
+    return fs->mounts != NULL;
+}
+
+/* Stop an orphan that someone still uses. The others are the reaper's, or have reads that end now.
+ */
+static void stop_orphan(struct fs_mount *mount)
+{
+    bool is_ours;
+
+    (void)pthread_mutex_lock(&mount->lock);
+    is_ours = mount->is_orphan && !mount->is_gone;
+    mount->is_orphan = false; /* from here on not the reaper's */
+    (void)pthread_mutex_unlock(&mount->lock);
+    if (is_ours) {
+        mount_stop(mount);
+        fs_mount_unref(mount); /* the owner's */
+    }
+}
+
+void fs_free(struct fs *fs)
+{
+    if (fs == NULL)
+        return;
+    while (has_mounts(fs)) {
+        struct fs_mount *mount = NULL;
+
+        while ((mount = walk_next(fs, mount)) != NULL)
+            stop_orphan(mount);
+        clock_sleep_ms(1);
+    }
+    fs_loop_free(fs->loop);
+    pool_free(fs->reaper);
+    (void)pthread_mutex_destroy(&fs->lock);
+    free(fs);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuse.h – the backend `fuse`: one libfuse session per mount, the whole tree over it. */
+#ifndef FS_FUSE_H
+#define FS_FUSE_H
+
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+
+#include "fs/internal.h"
+
+struct fuse_wait;
+
+struct fuse_mount {
+    struct fs_mount *mount;
+    const struct tree *tree; /* the layer's, while it is served */
+    struct fuse_session *session;
+    struct fs_channel channel;
+    /* Fixed when the kernel said hello. */
+    bool is_ready, has_no_open, has_no_opendir;
+
+    pthread_mutex_t lock;       /* taken alone, and inside libfuse's own of a request */
+    pthread_cond_t answered;    /* answering became 0 */
+    struct fuse_wait *waits;    /* lock: reads that wait and have no answer yet */
+    unsigned answering;         /* lock: answers under way from other threads than the loop's */
+    bool is_stopping;           /* lock */
+    struct buf state_text;      /* lock: what the state file held when last asked for its size */
+    struct timespec state_time; /* lock: when it changed */
+};
+
+/* As long as the kernel keeps anything: a layer does not change. */
+#define FUSE_FOREVER_SEC 1e9
+
+static inline struct fuse_mount *fuse_mount_of(fuse_req_t req)
+{
+    return fuse_req_userdata(req);
+}
+
+/* fuse_dir.c */
+void fuse_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fuse_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fuse_op_readlink(fuse_req_t req, fuse_ino_t ino);
+void fuse_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fuse_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                     struct fuse_file_info *fi);
+void fuse_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                         struct fuse_file_info *fi);
+void fuse_op_statfs(fuse_req_t req, fuse_ino_t ino);
+/* The attributes of any valid node; *ret_timeout is how long they hold. 0 or -ENOMEM. */
+MUST_CHECK int fuse_stat(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret,
+                         double *ret_timeout);
+
+/* fuse_xattr.c */
+void fuse_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void fuse_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+
+/* fuse_read.c */
+void fuse_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fuse_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                  struct fuse_file_info *fi);
+
+/* fuse_wait.c: reads whose bytes are not here yet */
+
+/* `len` bytes of the tar at uncomp_off: answered now or when they are here. */
+void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len);
+/* Answer those whose reader was killed or whose deadline passed. */
+void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms);
+/* Answer all with EIO, and wait for answers under way. */
+void fuse_end_waits(struct fuse_mount *f);
+
+/* fuse_readonly.c */
+void fuse_fill_readonly_ops(struct fuse_lowlevel_ops *ops);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of fs/ share: a mount's life, the loop that serves it, its nodes.
+ *
+ * A mount is a backend's: backends are tables of functions, so that a second one needs no flag
+ * anywhere.
+ *
+ * Locks: fs->lock, then mount->lock; the loop's own lock is taken with neither held. Nothing is
+ * called outside the folder with one of them held. */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/threads.h"
+#include "fs/fs.h"
+#include "fs/loop.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct fs_backend {
+    const char *name;
+    /* Put mount->layer at mount->dir and serve it: mount->backend_data is the backend's. */
+    int (*start)(struct fs_mount *mount, struct err *err);
+    /* Stop serving and let go of the kernel's end; what waits in it is told so. Reads under way may
+     * still end afterwards, so the memory stays for free(). */
+    void (*stop)(struct fs_mount *mount);
+    void (*free)(struct fs_mount *mount); /* after stop() and the last reference */
+    /* Called about twice a second while mount->waiting is not 0, and soon after fs_sweep_soon(). */
+    void (*sweep)(struct fs_mount *mount, int64_t now_ms);
+};
+extern const struct fs_backend fs_backend_fuse;
+
+struct fs {
+    struct fs_loop *loop;
+    struct pool *reaper; /* one thread; stops mounts that the kernel let go of late */
+    int64_t read_deadline_ms;
+    int64_t next_sweep_ms; /* atomic */
+    size_t waiting;        /* atomic: reads that wait, of all mounts */
+
+    pthread_mutex_t lock;
+    struct fs_mount *mounts; /* lock */
+};
+
+struct fs_mount {
+    struct fs *fs;
+    const struct fs_backend *backend;
+    struct layer *layer; /* a reference, until the mount was stopped */
+    char *dir;
+    void *backend_data;
+    struct pool_job stop_job; /* on fs->reaper */
+    size_t refs;              /* atomic: the owner's, one per waiting read, the sweeper's */
+
+    struct fs_mount *next, **link; /* fs->lock: in fs->mounts while it was started */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_gone;   /* lock: the kernel let go */
+    bool is_orphan; /* lock: the owner left; whoever sees is_gone stops it */
+    struct log_limit read_log, gone_log;
+};
+
+struct fs_mount *fs_mount_ref(struct fs_mount *mount);
+void fs_mount_unref(struct fs_mount *mount);
+DEFINE_SCOPED_PTR(fs_mount, struct fs_mount, fs_mount_unref)
+/* The backend says that the kernel let go of the mount; from a thread of the loop's. */
+void fs_mount_set_gone(struct fs_mount *mount);
+void fs_sweep_soon(struct fs *fs);
+
+/* ---- kernel_mount.c: mount(2) and its kin
+ * ---------------------------------------------------------- */
+
+/* Open /dev/fuse and mount it at dir. The kernel's first request is then waiting in *ret_fd. */
+MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
+/* 0 also when nothing was mounted there. */
+MUST_CHECK int kernel_detach(const char *dir, struct err *err);
+/* Let the kernel read ahead as much as one request holds. Best effort. */
+void kernel_set_readahead(const char *dir, unsigned kib);
+
+/* ---- nodes.c: what stat(2) shows
+ * ------------------------------------------------------------------- */
+
+/* Numbers of nodes are those of the tree; the two of the state directory come after. */
+uint64_t node_state_dir(const struct tree *tree);
+uint64_t node_state_file(const struct tree *tree);
+bool node_is_valid(const struct tree *tree, uint64_t ino); /* one of the tree or of the two */
+/* Of a node of the tree. */
+void node_stat(const struct tree *tree, tree_id id, struct stat *ret);
+
+/* ---- state.c: the file that tells how far the layer was fetched
+ * -------------------------------------- */
+
+#define STATE_DIR_NAME ".soci-snapshotter"
+
+void state_file_name(const struct layer *layer, char out[DIGEST_TEXT_BYTES + 5]);
+/* What the file holds now: 0 or -ENOMEM. */
+MUST_CHECK int state_render(struct layer *layer, struct buf *ret);
+
+#endif

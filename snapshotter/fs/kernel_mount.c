@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel_mount.c – mount(2), umount2(2) and the kernel's readahead. */
+#include "base/text.h"
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+
+int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
+{
+    SCOPED(fd) int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    char options[128];
+
+    if (fd < 0)
+        return err_sys(err, -errno, "/dev/fuse");
+    /* Type, source and flags are what users and Finch's tests know from the reference. suid
+     * programs and devices of a layer work in a container because overlayfs asks its own mount
+     * about them. */
+    (void)snprintf(options, sizeof(options),
+                   "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd);
+    if (mount("soci", dir, "fuse.rawBridge", MS_NODEV, options) < 0)
+        return err_sys(err, -errno, "mount %s", dir);
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int kernel_detach(const char *dir, struct err *err)
+{
+    if (umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+        return err_sys(err, -errno, "unmount %s", dir);
+    return 0;
+}
+
+int fs_clear_mounts(const char *dir, struct err *err)
+{
+    while (umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+        ;
+    if (errno != EINVAL && errno != ENOENT) /* EINVAL: not the root of a mount */
+        return err_sys(err, -errno, "unmount %s", dir);
+    return 0;
+}
+
+void kernel_set_readahead(const char *dir, unsigned kib)
+{
+    struct statx stx;
+    char path[128], text[16];
+    int len = snprintf(text, sizeof(text), "%u\n", kib);
+
+    /* Without a sync the kernel asks the mount nothing, so nobody need be serving it yet. */
+    if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC, 0, &stx) < 0)
+        return;
+    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", stx.stx_dev_major,
+                   stx.stx_dev_minor);
+    SCOPED(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, (size_t)len) != len)
+        log_debug("kernel readahead stays as it is", "dir=%s err=%s", dir, strerror(errno));
+}
