@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* layer-mount – mounts a plain tar as fs/ mounts a layer, and does as it is told on stdin, a line
+ * each:
+ *
+ *   now, later, hang, fail, already     how bytes come from now on
+ *   waiting                             how many reads wait
+ *   unmount, force, abandon             end the mount at DIR
+ *   mount                               again
+ *
+ * Each line is answered by `ok` and a number, or `error` and a text. At the end of stdin it is
+ * abandoned. */
+#include "fake_layer.h"
+#include "fs/fs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct session {
+    struct fs *fs;
+    struct layer *layer;
+    struct fs_mount *mount;
+    const char *dir;
+};
+
+static int mount_it(struct session *s, struct err *err)
+{
+    const struct fs_mount_options options = {.dir = s->dir};
+
+    return fs_mount(s->fs, s->layer, &options, &s->mount, err);
+}
+
+static int set_mode(struct session *s, const char *name)
+{
+    static const char *const names[] = {"now", "later", "hang", "fail", "already"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            fake_layer_set_mode(s->layer, (enum fake_mode)i);
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int obey(struct session *s, const char *line, struct err *err)
+{
+    if (strcmp(line, "waiting") == 0)
+        return (int)fake_layer_waiting(s->layer);
+    if (strcmp(line, "mount") == 0)
+        return mount_it(s, err);
+    if (strcmp(line, "unmount") == 0 || strcmp(line, "force") == 0)
+        return fs_unmount(s->fs, &s->mount, line[0] == 'f', err);
+    if (strcmp(line, "abandon") == 0) {
+        fs_abandon(s->fs, &s->mount);
+        return 0;
+    }
+    return set_mode(s, line);
+}
+
+int main(int argc, char **argv)
+{
+    bool disable_xattrs = argc > 1 && strcmp(argv[1], "--disable-xattrs") == 0;
+    struct fs_options options = {.threads = 0};
+    struct session s = {.fs = NULL};
+    struct err err = ERR_NONE;
+    char line[64];
+    int rc;
+
+    argv += disable_xattrs;
+    argc -= disable_xattrs;
+    if (argc < 3 || argc > 4) {
+        (void)fprintf(stderr, "usage: layer-mount [--disable-xattrs] TAR DIR [DEADLINE_MS]\n");
+        return 2;
+    }
+    if (argc == 4)
+        options.read_deadline_ms = strtol(argv[3], NULL, 10);
+    s.dir = argv[2];
+    rc = fake_layer_open(argv[1], disable_xattrs, &s.layer, &err);
+    if (rc == 0)
+        rc = fs_new(&options, &s.fs, &err);
+    if (rc == 0)
+        rc = mount_it(&s, &err);
+    if (rc < 0) {
+        (void)fprintf(stderr, "layer-mount: %s\n", err_text(&err));
+        return 1;
+    }
+    (void)printf("ok 0\n");
+    (void)fflush(stdout);
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        rc = obey(&s, line, &err);
+        if (rc < 0)
+            (void)printf("error %s\n", err.code == rc ? err_text(&err) : strerror(-rc));
+        else
+            (void)printf("ok %d\n", rc);
+        (void)fflush(stdout);
+    }
+    if (s.mount != NULL)
+        fs_abandon(s.fs, &s.mount);
+    fs_free(s.fs);
+    layer_unref(s.layer);
+    return 0;
+}
