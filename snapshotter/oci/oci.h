@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci.h – what a registry stores about images, as structs: references, descriptors, manifests, image
- * indexes, and the SOCI index, which is a manifest too. Bytes in, structs out; no sockets.
+/* oci.h – what a registry stores about images, as structs: references, descriptors, manifests,
+ * image indexes, and the SOCI index, which is a manifest too. Bytes in, structs out; no sockets.
  *
- * Everything parsed here is hostile until its digest was checked by the caller, and bounded even then:
- * at most OCI_MANIFEST_MAX_BYTES, OCI_ENTRIES_MAX descriptors, cJSON's own nesting limit.
- * Facts: OCI image-spec 1.1, OCI distribution-spec 1.1, docs/soci-index.md. */
+ * Everything parsed here is hostile until its digest was checked by the caller, and bounded even
+ * then: at most OCI_MANIFEST_MAX_BYTES, OCI_ENTRIES_MAX descriptors, 64 levels. What else is
+ * refused, and why: docs/soci-index.md. Sizes stay below 2^53. `urls` and `data` of a descriptor
+ * are not kept. Facts: OCI image-spec 1.1, OCI distribution-spec 1.1, docs/soci-index.md. */
 #ifndef OCI_OCI_H
 #define OCI_OCI_H
 
@@ -28,10 +29,11 @@ enum { OCI_ENTRIES_MAX = 10000 };
 #define SOCI_MEDIA_INDEX_V2 "application/vnd.amazon.soci.index.v2+json"
 #define SOCI_MEDIA_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 
-/* ---- references ----------------------------------------------------------------------------------- */
+/* ---- references
+ * ----------------------------------------------------------------------------------- */
 
-/* docker.io/library/alpine:3 , localhost:5000/team/app@sha256:… ; host and repository are as an HTTP
- * client needs them once docker.io was mapped to its API host by the caller. */
+/* docker.io/library/alpine:3 , localhost:5000/team/app@sha256:… ; host and repository are as an
+ * HTTP client needs them once docker.io was mapped to its API host by the caller. */
 struct oci_reference {
     char *host;       /* with the port: "localhost:5000", "docker.io" */
     char *repository; /* "library/alpine" */
@@ -43,7 +45,8 @@ MUST_CHECK int oci_reference_parse(const char *text, struct oci_reference *ret, 
 void oci_reference_fini(struct oci_reference *ref);
 DEFINE_SCOPED_VALUE(oci_reference, struct oci_reference, oci_reference_fini)
 
-/* ---- descriptors, manifests, indexes -------------------------------------------------------------- */
+/* ---- descriptors, manifests, indexes
+ * -------------------------------------------------------------- */
 
 /* A missing string is NULL. Platform fields are NULL when there is no platform. */
 struct oci_platform {
@@ -93,18 +96,21 @@ DEFINE_SCOPED_PTR(oci_index, struct oci_index, oci_index_free)
 /* JSON as Go's encoder writes it (key order, escapes); for the referrers tag. 0 or -ENOMEM. */
 MUST_CHECK int oci_index_encode(const struct oci_index *index, struct buf *ret, struct err *err);
 /* Append a copy of `desc`. */
-MUST_CHECK int oci_index_add(struct oci_index *index, const struct oci_descriptor *desc);
+MUST_CHECK int oci_index_add(struct oci_index *index,
+                             const struct oci_descriptor *desc); /* -ENOMEM, -EFBIG */
 struct oci_index *oci_index_new(void); /* empty OCI index; NULL: out of memory */
 
 bool oci_is_manifest(const char *media_type); /* OCI or Docker manifest; NULL is false */
 bool oci_is_index(const char *media_type);    /* OCI index or Docker list; NULL is false */
 
-/* os/arch[/variant] of `desc` against a wanted platform: as containerd's strict matcher with the usual
- * normalisation (x86_64 is amd64, arm64 has variant v8 …). "" in `want` matches this machine. */
+/* os/arch[/variant] of `desc` against a wanted platform: as containerd's strict matcher with the
+ * usual normalisation (x86_64 is amd64, arm64 has variant v8 …). "" in `want` matches this machine.
+ */
 MUST_CHECK int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
 bool oci_platform_matches(const struct oci_platform *have, const struct oci_platform *want);
 MUST_CHECK int oci_platform_host(struct oci_platform *ret); /* 0 or -ENOMEM */
-char *oci_platform_text(const struct oci_platform *platform); /* "linux/arm64/v8", new; NULL: no memory */
+char *
+oci_platform_text(const struct oci_platform *platform); /* "linux/arm64/v8", new; NULL: no memory */
 void oci_platform_fini(struct oci_platform *platform);
 DEFINE_SCOPED_VALUE(oci_platform, struct oci_platform, oci_platform_fini)
 
@@ -118,10 +124,11 @@ enum oci_compression {
     OCI_COMPRESSION_NO_LAYER,    /* not a layer type at all: an error when building */
 };
 enum oci_compression oci_layer_compression(const char *media_type);
-/* The word for messages: "gzip", "", "unknown", "zstd" … borrowed, static. */
+/* The word for messages: "gzip", "uncompressed", "unknown", "zstd", "" for the rest. Static. */
 const char *oci_layer_compression_word(const char *media_type);
 
-/* ---- the SOCI index -------------------------------------------------------------------------------- */
+/* ---- the SOCI index
+ * -------------------------------------------------------------------------------- */
 
 struct soci_index_ztoc {
     struct digest ztoc;
@@ -133,7 +140,7 @@ struct soci_index_ztoc {
 };
 
 struct soci_index {
-    int version; /* 1 or 2 */
+    int version;                   /* 1 or 2 */
     struct soci_index_ztoc *ztocs; /* in the order of the image's layers */
     size_t ztoc_count;
     bool has_subject; /* always for v1 */
@@ -142,12 +149,15 @@ struct soci_index {
     uint64_t subject_bytes;
     char *build_tool;
 };
-/* Either version. -EBADMSG: no SOCI index, or one that breaks the format. Prefetch artifacts are skipped. */
+/* Either version. -EBADMSG: no SOCI index, or one that breaks the format. Prefetch artifacts are
+ * skipped. */
 MUST_CHECK int soci_index_parse(struct bytes json, struct soci_index **ret, struct err *err);
-/* Byte for byte what the reference writes: its daemon refuses any other spelling of the same index. */
+/* Byte for byte what the reference writes: its daemon refuses any other spelling of the same index.
+ */
 MUST_CHECK int soci_index_encode(const struct soci_index *index, struct buf *ret, struct err *err);
 /* The ztoc of a layer; NULL: it has none. Borrowed. */
-const struct soci_index_ztoc *soci_index_find(const struct soci_index *index, const struct digest *layer);
+const struct soci_index_ztoc *soci_index_find(const struct soci_index *index,
+                                              const struct digest *layer);
 void soci_index_free(struct soci_index *index);
 DEFINE_SCOPED_PTR(soci_index, struct soci_index, soci_index_free)
 
