@@ -31,8 +31,9 @@ struct grpc_message {
 struct grpc_stream {
     struct grpc_channel *channel;
     struct grpc_stream *prev, *next;
-    int32_t id;          /* negative: its connection is lost */
-    int64_t deadline_ms; /* INT64_MAX: none */
+    int32_t id;              /* negative: its connection is lost */
+    int64_t deadline_ms;     /* INT64_MAX: none */
+    int64_t step_timeout_ms; /* 0: none */
 
     struct grpc_chunks out;
     bool is_send_closed;

@@ -158,14 +158,15 @@ struct grpc_request {
     const char *path;                /* "/package.Service/Method" */
     const struct text_map *metadata; /* lower-case names; NULL: none */
     struct bytes message;            /* not used by grpc_stream_open() */
-    int64_t deadline_ms; /* moment on clock_mono_ms(), told to the server too; 0: none */
+    int64_t deadline_ms;             /* moment on clock_mono_ms(), told to the server; 0: none */
+    int64_t step_timeout_ms; /* for one message to come or to go, each anew, not told; 0: none */
 };
 
 /* Errors of all calls: by the table above for what the server answered, err's text is the server's.
  * The channel itself fails with: -EAGAIN (Unavailable) not connected or connection lost, text
- * `connection error: desc = "transport: …"`; -ETIMEDOUT the deadline passed; -ECANCELED
- * grpc_channel_cancel(); -EPROTO the peer does not speak gRPC; -EFBIG a message is larger than
- * allowed. `status` may be NULL; it gets the matching code in any case. */
+ * `connection error: desc = "transport: …"`; -ETIMEDOUT the deadline or a step's time passed;
+ * -ECANCELED grpc_channel_cancel(); -EPROTO the peer does not speak gRPC; -EFBIG a message is
+ * larger than allowed. `status` may be NULL; it gets the matching code in any case. */
 
 /* One message there, one message back, appended to *response. */
 MUST_CHECK int grpc_unary(struct grpc_channel *channel, const struct grpc_request *request,
@@ -192,9 +193,6 @@ void grpc_stream_close_send(struct grpc_stream *stream);
  * negative errno. */
 MUST_CHECK int grpc_stream_recv(struct grpc_stream *stream, struct buf *message,
                                 struct grpc_status *status, struct err *err);
-/* Another moment to give up at than grpc_request's; not told to the server. For calls that take as
- * long as they make progress. */
-void grpc_stream_set_deadline(struct grpc_stream *stream, int64_t deadline_ms);
 /* Cancels the call when it has not ended. NULL is fine. */
 void grpc_stream_close(struct grpc_stream *stream);
 DEFINE_SCOPED_PTR(grpc_stream, struct grpc_stream, grpc_stream_close)

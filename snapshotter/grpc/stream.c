@@ -154,6 +154,7 @@ int grpc_stream_open(struct grpc_channel *channel, const struct grpc_request *re
         return err_set(err, -ENOMEM, "out of memory for a call");
     stream->channel = channel;
     stream->deadline_ms = deadline_ms;
+    stream->step_timeout_ms = request->step_timeout_ms;
     stream->last = &stream->first;
     grpc_deframer_init(&stream->deframer, channel->max_message_bytes);
     rc = submit(stream, request, err);
@@ -164,11 +165,6 @@ int grpc_stream_open(struct grpc_channel *channel, const struct grpc_request *re
     link_stream(stream);
     *ret = stream;
     return 0;
-}
-
-void grpc_stream_set_deadline(struct grpc_stream *stream, int64_t deadline_ms)
-{
-    stream->deadline_ms = deadline_ms == 0 ? INT64_MAX : deadline_ms;
 }
 
 /* ---- messages
@@ -185,10 +181,19 @@ static void reset(struct grpc_stream *stream)
     grpc_channel_send_some(stream->channel);
 }
 
-static void step(struct grpc_stream *stream)
+/* When a message that is waited for from now on is late. */
+static int64_t step_end(const struct grpc_stream *stream)
+{
+    int64_t end_ms = clock_mono_ms() + stream->step_timeout_ms;
+
+    return stream->step_timeout_ms == 0 || stream->deadline_ms < end_ms ? stream->deadline_ms
+                                                                        : end_ms;
+}
+
+static void step(struct grpc_stream *stream, int64_t until_ms)
 {
     struct err err = ERR_NONE;
-    int rc = grpc_channel_step(stream->channel, stream->deadline_ms, &err);
+    int rc = grpc_channel_step(stream->channel, until_ms, &err);
 
     if (rc != -ETIMEDOUT && rc != -ECANCELED)
         return; /* a lost connection has settled its streams */
@@ -218,6 +223,7 @@ static int add_out(struct grpc_stream *stream, struct bytes message, struct err 
 
 int grpc_stream_send(struct grpc_stream *stream, struct bytes message, struct err *err)
 {
+    int64_t until_ms = step_end(stream);
     int rc = add_out(stream, message, err);
 
     if (rc < 0)
@@ -225,7 +231,7 @@ int grpc_stream_send(struct grpc_stream *stream, struct bytes message, struct er
     while (stream->out.bytes > 0 && !stream->is_closed) {
         grpc_channel_send_some(stream->channel);
         if (stream->out.bytes > 0)
-            step(stream);
+            step(stream, until_ms);
     }
     return stream->is_closed ? err_set(err, -EPIPE, "the call has ended") : 0;
 }
@@ -272,12 +278,14 @@ static int tell(const struct grpc_stream *stream, struct grpc_status *status, st
 int grpc_stream_recv(struct grpc_stream *stream, struct buf *message, struct grpc_status *status,
                      struct err *err)
 {
+    int64_t until_ms = step_end(stream);
+
     for (;;) {
         if (pop(stream, message))
             return 1;
         if (stream->is_closed)
             return tell(stream, status, err);
-        step(stream);
+        step(stream, until_ms);
     }
 }
 
