@@ -95,6 +95,7 @@ int containerd_image_set_label(struct containerd *c, const char *name, const cha
     static const struct containerd_method method = {.path = IMAGES "Update"};
     SCOPED(mem) char *path = text_format("labels.%s", key);
     Wire__ImageUpdateRequest request;
+    Wire__Descriptor target; /* the mask leaves it alone, but without one containerd 2 crashes */
     Wire__FieldMask mask;
     Wire__Image image;
     Wire__Pair label;
@@ -105,10 +106,12 @@ int containerd_image_set_label(struct containerd *c, const char *name, const cha
     wire__image_update_request__init(&request);
     wire__field_mask__init(&mask);
     wire__image__init(&image);
+    wire__descriptor__init(&target);
     wire__pair__init(&label);
     label.key = containerd_lend(key);
     label.value = containerd_lend(value);
     image.name = containerd_lend(name);
+    image.target = &target;
     image.n_labels = 1;
     image.labels = (Wire__Pair *[]){&label};
     mask.n_paths = 1;
