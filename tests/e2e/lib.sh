@@ -14,10 +14,11 @@ logs=$E2E_DIR/logs                # shown and kept when the script fails
 namespace=${E2E_DIR##*/}          # containerd's
 registry=127.0.0.1:5000           # the registry itself
 far_registry=127.0.0.1:5001       # the same through slow-link, once link_start was called
-PATH=$E2E_BIN:$E2E_GO_TOOLS:$PATH # programs under test before those installed
+PATH=$E2E_BIN:$E2E_GO_TOOLS:/usr/sbin:/usr/bin:/sbin:/bin # the programs under test before any others
 export CONTAINERD_NAMESPACE=$namespace
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib/processes.sh"    # fail, step, start, stop, wait_for, finish
 . "$(dirname "${BASH_SOURCE[0]}")/lib/services.sh"     # registry, slow link, containerd, snapshotter
 . "$(dirname "${BASH_SOURCE[0]}")/lib/images.sh"       # small images, made and pushed
 . "$(dirname "${BASH_SOURCE[0]}")/lib/registry_log.sh" # what was fetched, and how
+. "$(dirname "${BASH_SOURCE[0]}")/lib/snapshots.sh"    # file trees outside of containers

@@ -13,6 +13,7 @@ layer=
 last_layer=
 image_layers=()  # digests, lowest first
 image_diffs=()   # their diff IDs
+image_env=       # one more variable of the environment
 
 sha256_of() { sha256sum "${1:--}" | sed 's/^\([0-9a-f]*\).*/sha256:\1/'; }
 
@@ -31,7 +32,8 @@ layer_begin() {
 }
 
 layer_end() {
-    tar -C "$layer" --sort=name --mtime=@1700000000 --numeric-owner --owner=0 --group=0 --xattrs -cf - . |
+    tar -C "$layer" --sort=name --mtime=@1700000000 --numeric-owner --owner=0 --group=0 --xattrs \
+        --format=posix --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -cf - . |
         gzip -n -6 >"$work/layer.tar.gz"
     rm -rf "$layer"
     layer_file "$work/layer.tar.gz"
@@ -41,7 +43,7 @@ layer_end() {
 layer_file() {
     mkdir -p "$blobs"
     last_layer=$(sha256_of "$1")
-    [ -e "$blobs/$last_layer" ] || cp "$1" "$blobs/$last_layer"
+    [ -e "$blobs/$last_layer" ] || cp --reflink=auto "$1" "$blobs/$last_layer"
     image_layers+=("$last_layer")
     if is_gzip "$1"; then
         image_diffs+=("$(gzip -dc "$1" 2>/dev/null | sha256_of -)")
@@ -55,8 +57,9 @@ is_gzip() { [ "$(od -An -tx1 -N2 "$1")" = " 1f 8b" ]; }
 # image_push NAME: NAME is repository:tag. The manifest's digest is then in $last_manifest.
 image_push() {
     local repository=${1%:*} digest config descriptors=()
-    jq -cn --arg arch "$(dpkg --print-architecture)" --args \
-        '{architecture: $arch, os: "linux", config: {Env: ["PATH=/bin"], Cmd: ["/bin/sh"]},
+    jq -cn --arg arch "$(dpkg --print-architecture)" --arg env "$image_env" --args \
+        '{architecture: $arch, os: "linux",
+          config: {Env: (["PATH=/usr/bin:/bin"] + if $env == "" then [] else [$env] end), Cmd: ["/bin/sh"]},
           rootfs: {type: "layers", diff_ids: $ARGS.positional}}' "${image_diffs[@]}" >"$work/config.json"
     config=$(sha256_of "$work/config.json")
     cp "$work/config.json" "$blobs/$config"
@@ -74,6 +77,7 @@ image_push() {
     last_manifest=$(sha256_of "$work/manifest.json")
     image_layers=()
     image_diffs=()
+    image_env=
 }
 
 layer_descriptor() {
@@ -88,8 +92,7 @@ blob_push() {
     local where url=http://$registry/v2/$1/blobs
     ! curl -sfI -o /dev/null "$url/$2" || return 0
     where=$(curl -sSf -o /dev/null -D - -X POST "$url/uploads/" | tr -d '\r' | sed -n 's/^location: //Ip')
-    curl -sSf -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$blobs/$2" \
-        "$where&digest=$2"
+    curl -sSf -o /dev/null -H 'Content-Type: application/octet-stream' -T "$blobs/$2" "$where&digest=$2"
 }
 
 # manifest_push NAME FILE

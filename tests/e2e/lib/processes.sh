@@ -8,9 +8,12 @@ allowed_errors='^$'     # extended regexp: lines of level error or fatal that th
 step() { printf -- '-- %s\n' "$*"; }
 
 fail() {
-    printf 'FAIL: %s\n' "$*" >&2
+    printf 'FAIL: %s\n' "$*" | tee -a "$logs/failure" >&2
     exit 1
 }
+
+set -E # a command that fails says which it was
+trap 'printf "%s, line %s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "${BASH_COMMAND%%$'"'\\n'"'*}" >>"$logs/failure"' ERR
 
 # start NAME COMMAND…: in the background, its output in $logs/NAME.log.
 start() {
@@ -31,13 +34,16 @@ wait_for() {
     done
 }
 
+# test_equal WANT COMMAND…: what the command prints.
+test_equal() { [ "$1" = "$("${@:2}")" ]; }
+
 # stop NAME [SIGNAL]: by default SIGTERM, which must end it with success within 10 s.
 stop() {
     local name=$1 signal=${2:-TERM} pid=${pids[$1]} rc=0
     kill "-$signal" "$pid"
     (sleep 10 && kill -KILL "$pid" 2>/dev/null) &
     local guard=$!
-    wait "$pid" || rc=$?
+    wait "$pid" 2>/dev/null || rc=$? # bash would say on stderr that it was killed
     kill "$guard" 2>/dev/null || true
     wait "$guard" 2>/dev/null || true
     unset "pids[$name]"
@@ -67,7 +73,7 @@ finish() {
         esac
     done
     for name in "${!pids[@]}"; do
-        kill -KILL "${pids[$name]}" 2>/dev/null || true
+        stop "$name" KILL
     done
     check_logs
     step "passed"

@@ -15,7 +15,8 @@ registry_start() {
 		  delete: {enabled: true}
 		http: {addr: "$registry", secret: "not one"}
 	CONFIG
-    start registry docker-registry serve "$work/registry.yml"
+    # Its own complaints, about blobs that were asked for before they were pushed, would hide the requests.
+    start registry sh -c "exec docker-registry serve $work/registry.yml 2>$logs/registry.err"
     wait_for 20 "registry" answers "$registry"
 }
 
@@ -46,6 +47,8 @@ containerd_start() {
 		disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri",
 		    "io.containerd.nri.v1.nri", "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.devmapper"]
 
+		[debug]
+		  level = "warn"
 		[grpc]
 		  address = "/run/containerd-$1/containerd.sock"
 		[ttrpc]
@@ -70,11 +73,11 @@ containerd_start() {
     wait_for 30 "containerd" ctr_of "$1" version
 }
 
-# ctr_of NAME ARGS…
+# ctr_of NAME ARGS…: what it says on stderr, and what containers do, goes to $logs/ctr.log.
 ctr_of() {
     local name=$1
     shift
-    ctr --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" "$@"
+    ctr --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" "$@" 2>>"$logs/ctr.log"
 }
 
 # soci_of NAME ARGS…: the program `soci`, talking to that containerd.
@@ -100,7 +103,7 @@ snapshotter_start() {
 }
 
 # pull NAME SNAPSHOTTER REF
-pull() { ctr_of "$1" image pull --plain-http --snapshotter "$2" "$3" >>"$logs/ctr.log" 2>&1; }
+pull() { ctr_of "$1" image pull --plain-http --snapshotter "$2" "$3" >>"$logs/ctr.log"; }
 
 # run NAME SNAPSHOTTER REF COMMAND…: in a new container that is gone afterwards; output and exit code are the command's.
 run() {
@@ -110,5 +113,16 @@ run() {
     ctr_of "$name" run --rm --net-host --snapshotter "$snapshotter" "$ref" "run-$BASHPID-$containers_run" "$@"
 }
 
+# publish NAME REF [SOCI_CREATE_ARGS…]: the SOCI index of an image that is in the registry, made from the store of
+# containerd NAME, pushed to the registry.
+publish() {
+    pull "$1" overlayfs "$2"
+    soci_of "$1" create --min-layer-size 0 "${@:3}" "$2" >>"$logs/create.log" 2>&1
+    soci_of "$1" push --plain-http "$2" >>"$logs/push.log" 2>&1
+}
+
+# remove_image NAME REF: with all that belongs to it.
+remove_image() { ctr_of "$1" image rm --sync "$2" >>"$logs/ctr.log"; }
+
 # lazy_mounts: how many layers are mounted by us.
-lazy_mounts() { findmnt -rn -t fuse.rawBridge -o TARGET | wc -l; }
+lazy_mounts() { { findmnt -rn -t fuse.rawBridge -o TARGET || true; } | wc -l; }
