@@ -47,11 +47,12 @@ int cli_ztoc_load(const struct cli_globals *globals, const char *name, struct cl
     int rc = is_digest(name) ? load_from_store(globals, name, ret, err)
                              : file_read(name, CLI_ZTOC_MAX_BYTES, &ret->blob, err);
 
-    if (rc == 0)
-        rc = ztoc_parse(buf_bytes(&ret->blob), &ret->toc, err);
-    if (rc == 0 && digest_of(buf_bytes(&ret->blob), &ret->digest) < 0)
-        rc = err_set(err, -ENOMEM, "out of memory");
-    return rc < 0 && !is_digest(name) ? err_prefix(err, rc, "%s", name) : rc;
+    if (rc < 0)
+        return rc;
+    if (digest_of(buf_bytes(&ret->blob), &ret->digest) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = ztoc_parse(buf_bytes(&ret->blob), &ret->toc, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", name) : 0;
 }
 
 void cli_ztoc_fini(struct cli_ztoc *ztoc)

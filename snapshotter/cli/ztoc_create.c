@@ -72,7 +72,7 @@ static int build(const char *path, const struct create_options *options, struct 
     };
     SCOPED(ztoc_builder) struct ztoc_builder *builder = NULL;
     SCOPED(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    enum ztoc_compression compression;
+    enum ztoc_compression compression = ZTOC_UNCOMPRESSED;
     int rc;
 
     if (fd < 0)

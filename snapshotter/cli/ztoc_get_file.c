@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct get_options {
     const char *output;
@@ -136,21 +137,37 @@ static int extract(const struct cli_ztoc *ztoc, const struct ztoc_file *file,
     return ztoc_extract(ztoc->toc, buf_bytes(&ztoc->blob), &source, file, &sink, err);
 }
 
+/* Beside the file first: a failure half-way leaves what was there before. */
+static int extract_to_file(const char *path, const struct cli_ztoc *ztoc,
+                           const struct ztoc_file *file, struct layer_bytes *layer, struct err *err)
+{
+    SCOPED(mem) char *temporary = text_format("%s.XXXXXX", path);
+    SCOPED(fd) int fd = -1;
+    int rc;
+
+    if (temporary == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, -errno, "%s", path);
+    rc = extract(ztoc, file, layer, fd, err);
+    if (rc == 0 && (fchmod(fd, 0644) < 0 || rename(temporary, path) < 0))
+        rc = err_sys(err, -errno, "%s", path);
+    if (rc < 0)
+        (void)unlink(temporary);
+    return rc;
+}
+
 /* On stdout a newline follows, as with the reference; a file gets the bytes alone. */
 static int extract_to(const struct get_options *options, const struct cli_ztoc *ztoc,
                       const struct ztoc_file *file, struct layer_bytes *layer, struct err *err)
 {
-    SCOPED(fd) int fd = -1;
     int rc;
 
-    if (options->output == NULL) {
-        rc = extract(ztoc, file, layer, STDOUT_FILENO, err);
-        return rc < 0 ? rc : file_write_all(STDOUT_FILENO, "\n", 1, err);
-    }
-    fd = open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_sys(err, -errno, "%s", options->output);
-    return extract(ztoc, file, layer, fd, err);
+    if (options->output != NULL)
+        return extract_to_file(options->output, ztoc, file, layer, err);
+    rc = extract(ztoc, file, layer, STDOUT_FILENO, err);
+    return rc < 0 ? rc : file_write_all(STDOUT_FILENO, "\n", 1, err);
 }
 
 static int run(const struct cli_globals *globals, void *arg, const struct text_list *words,

@@ -7,6 +7,7 @@
 #include "index/index.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
