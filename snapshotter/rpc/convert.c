@@ -57,13 +57,16 @@ int rpc_pack_info(const struct snapdb_row *row, struct buf *ret, struct err *err
 
 int rpc_reply_mounts(struct grpc_call *call, const struct snapshot_mounts *mounts, struct err *err)
 {
-    SCOPED(mem) Wire__Mount *items = calloc(mounts->count + 1, sizeof(*items));
-    SCOPED(mem) Wire__Mount **pointers = calloc(mounts->count + 1, sizeof(*pointers));
+    /* One block: the messages, then the pointers to them that the answer wants. */
+    SCOPED(mem)
+    Wire__Mount *items = calloc(mounts->count + 1, sizeof(*items) + sizeof(Wire__Mount *));
     Wire__SnapshotMountsResponse response = WIRE__SNAPSHOT_MOUNTS_RESPONSE__INIT;
+    Wire__Mount **pointers;
     size_t i;
 
-    if (items == NULL || pointers == NULL)
+    if (items == NULL)
         return err_set(err, -ENOMEM, "mounts: out of memory");
+    pointers = (Wire__Mount **)(void *)(items + mounts->count);
     for (i = 0; i < mounts->count; i++) {
         const struct snapshot_mount *mount = &mounts->items[i];
         wire__mount__init(&items[i]);

@@ -151,7 +151,7 @@ static int handle_update(void *service, struct grpc_call *call, struct err *err)
 
     if (rc == 0)
         rc = need(in->info == NULL ? "" : in->info->name, "name", err);
-    if (rc < 0)
+    if (rc < 0 || in->info == NULL)
         return rc;
     if (proto_pairs_to_map(in->info->n_labels, in->info->labels, &labels) < 0 ||
         (in->update_mask != NULL &&

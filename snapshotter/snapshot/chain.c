@@ -33,9 +33,11 @@ int chain_load(const struct snapshotter *s, const char *parent, struct chain *re
 {
     SCOPED(chain) struct chain chain = CHAIN_EMPTY;
     SCOPED(mem) char *name = text_copy(parent);
-    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+    int rc = 0;
 
-    while (rc == 0 && name[0] != '\0') {
+    if (name == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    while (rc == 0 && name != NULL && name[0] != '\0') {
         SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
 
         rc = snapdb_get(s->db, name, &row, err);

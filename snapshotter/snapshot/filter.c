@@ -175,16 +175,20 @@ static int parse_selector(struct parser *p, struct selector **ret)
 static int parse_selectors(struct parser *p, struct alternative *alternative)
 {
     struct selector **tail = &alternative->selectors;
-    int rc;
 
     for (;;) {
-        rc = parse_selector(p, tail);
-        if (rc < 0 || *p->lexer.pos == '\0')
+        struct selector *selector = NULL;
+        int rc = parse_selector(p, &selector);
+
+        if (rc < 0 || selector == NULL)
             return rc;
+        *tail = selector;
+        tail = &selector->next;
+        if (*p->lexer.pos == '\0')
+            return 0;
         if (*p->lexer.pos != ',')
             return refuse(p, p->lexer.pos, "a comma is expected");
         (void)filter_lex(&p->lexer);
-        tail = &(*tail)->next;
     }
 }
 

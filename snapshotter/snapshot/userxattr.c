@@ -9,15 +9,16 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-/* The first user namespace maps all ids to themselves. */
+/* The first user namespace maps all ids to themselves: the line is "0 0 4294967295". */
 static bool in_user_namespace(void)
 {
     SCOPED(file) FILE *map = fopen("/proc/self/uid_map", "re");
-    unsigned long inside, outside, count;
+    char line[128], *pos = line;
 
-    if (map == NULL || fscanf(map, "%lu %lu %lu", &inside, &outside, &count) != 3)
+    if (map == NULL || fgets(line, sizeof(line), map) == NULL)
         return false;
-    return inside != 0 || outside != 0 || count != 4294967295ul;
+    return strtoul(pos, &pos, 10) != 0 || strtoul(pos, &pos, 10) != 0 ||
+           strtoul(pos, &pos, 10) != 4294967295ul;
 }
 
 static bool try_in(const char *dir)
