@@ -111,8 +111,7 @@ static int lose(struct grpc_channel *channel, struct err *err, const char *what,
     return err_set(err, -EAGAIN, "%s", text);
 }
 
-/* ---- moving bytes -------------------------------------------------------------------------------
- */
+/* ---- moving bytes ---------------------------------------------------------------------------- */
 
 /* 1: all sent, 0: the socket takes no more now, or a negative errno. */
 static int send_all(struct grpc_channel *channel)
@@ -201,8 +200,7 @@ int grpc_channel_step(struct grpc_channel *channel, int64_t until_ms, struct err
     return 0;
 }
 
-/* ---- connecting
- * ---------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /* A call's own deadline, before the connection's time is up, is worded as such. */
 static int not_connected(struct grpc_channel *channel, int64_t deadline_ms, const char *why,

@@ -10,133 +10,7 @@ enum {
     BEHIND_FRAMES = 1000, /* nghttp2 itself gives up at as many unsent acknowledgements */
 };
 
-struct grpc_conn {
-    struct grpc_shared *shared;
-    nghttp2_session *session;
-    struct grpc_call *calls; /* of open streams */
-    void *owner;
-    int64_t now_ms;
-    int64_t next_expiry_ms;
-    bool is_failed; /* the session is of no use any more */
-};
-
-static void expire_at(struct grpc_conn *conn, int64_t moment_ms)
-{
-    if (moment_ms < conn->next_expiry_ms)
-        conn->next_expiry_ms = moment_ms;
-}
-
-/* ---- requests ----------------------------------------------------------------------------------
- */
-
-/* End the call from our side, whatever the rest of the request may be. */
-static void refuse(struct grpc_conn *conn, struct grpc_call *call, int status, const char *text)
-{
-    call->ignores_input = true;
-    grpc_call_end(call, status, text);
-    grpc_call_cancel(call);
-    grpc_deframer_fini(&call->deframer);
-    buf_free(TAKE(call->message));
-    grpc_conn_answer(conn, call, conn->now_ms);
-}
-
-static void note_refusal(struct grpc_call *call, int http_status, int status, const char *text)
-{
-    if (call->refusal != GRPC_OK)
-        return; /* the first reason is the one to tell */
-    call->http_status = http_status;
-    call->refusal = status;
-    call->refusal_text = text;
-}
-
-static const struct grpc_method *find_method(const struct grpc_shared *shared, struct bytes path)
-{
-    size_t i;
-
-    for (i = 0; i < shared->method_count; i++) {
-        if (bytes_equal(bytes_of_str(shared->methods[i].path), path))
-            return &shared->methods[i];
-    }
-    return NULL;
-}
-
-static void take_timeout(struct grpc_conn *conn, struct grpc_call *call, struct bytes value)
-{
-    int64_t ms;
-
-    if (grpc_timeout_parse(value, &ms) < 0) {
-        note_refusal(call, 200, GRPC_INTERNAL, "malformed grpc-timeout");
-        return;
-    }
-    call->deadline_ms = conn->now_ms + ms;
-    expire_at(conn, call->deadline_ms);
-}
-
-static void take_header(struct grpc_conn *conn, struct grpc_call *call, struct bytes name,
-                        struct bytes value)
-{
-    if (bytes_equal(name, bytes_of_str(":path")))
-        call->method = find_method(conn->shared, value);
-    else if (bytes_equal(name, bytes_of_str(":method")))
-        call->is_post = bytes_equal(value, bytes_of_str("POST"));
-    else if (bytes_equal(name, bytes_of_str("content-type")))
-        call->has_type = grpc_content_type_is_ok(value);
-    else if (bytes_equal(name, bytes_of_str("grpc-timeout")))
-        take_timeout(conn, call, value);
-    else if (bytes_equal(name, bytes_of_str("grpc-encoding")) &&
-             !bytes_equal(value, bytes_of_str("identity")))
-        note_refusal(call, 200, GRPC_UNIMPLEMENTED, "compressed messages are not supported");
-}
-
-/* All of the request's headers are here. `te: trailers` is not asked for: it is there to find
- * proxies that drop trailers, and no proxy is on a unix socket. */
-static void check_headers(struct grpc_conn *conn, struct grpc_call *call)
-{
-    if (!call->is_post)
-        note_refusal(call, 405, GRPC_INTERNAL, "the method of a call is POST");
-    if (!call->has_type)
-        note_refusal(call, 415, GRPC_INVALID_ARGUMENT,
-                     "the content-type of a call is application/grpc");
-    if (call->method == NULL)
-        note_refusal(call, 200, GRPC_UNIMPLEMENTED, "unknown service or method");
-    if (call->refusal != GRPC_OK)
-        refuse(conn, call, call->refusal, call->refusal_text);
-}
-
-static void take_data(struct grpc_conn *conn, struct grpc_call *call, struct bytes data)
-{
-    struct err err = ERR_NONE;
-
-    if (!call->ignores_input && !grpc_call_hold(call, data.len))
-        refuse(conn, call, GRPC_RESOURCE_EXHAUSTED, "too many requests are held in memory");
-    while (data.len > 0 && !call->ignores_input) {
-        SCOPED(buf) struct buf *message = NULL;
-        int rc = grpc_deframer_feed(&call->deframer, &data, &message, &err);
-
-        if (rc < 0)
-            refuse(conn, call, rc == -EPROTO ? GRPC_INTERNAL : grpc_status_of(rc), err_text(&err));
-        else if (message != NULL && call->message != NULL)
-            refuse(conn, call, GRPC_INTERNAL, "the call takes one message and got more");
-        else if (message != NULL)
-            call->message = TAKE(message);
-    }
-}
-
-static void finish_request(struct grpc_conn *conn, struct grpc_call *call)
-{
-    if (call->ignores_input)
-        return;
-    call->ignores_input = true;
-    if (call->message == NULL || grpc_deframer_is_inside(&call->deframer)) {
-        refuse(conn, call, GRPC_INTERNAL, "the request ended without a whole message");
-        return;
-    }
-    grpc_call_set_request(call, TAKE(call->message));
-    conn->shared->start(conn->shared->host, grpc_call_ref(call));
-}
-
-/* ---- nghttp2's callbacks
- * ------------------------------------------------------------------------- */
+/* ---- nghttp2's callbacks --------------------------------------------------------------------- */
 
 static struct grpc_call *call_of(nghttp2_session *session, int32_t stream_id)
 {
@@ -176,10 +50,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags;
     if (call == NULL || !is_request(frame))
         return 0; /* trailers of a request mean nothing in gRPC */
-    if (grpc_call_add_header(call, bytes_of(name, name_len), bytes_of(value, value_len)) < 0)
-        note_refusal(call, 200, GRPC_RESOURCE_EXHAUSTED, "the request's headers are too large");
-    else
-        take_header(conn, call, bytes_of(name, name_len), bytes_of(value, value_len));
+    grpc_request_header(conn, call, bytes_of(name, name_len), bytes_of(value, value_len));
     return 0;
 }
 
@@ -194,9 +65,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     if (call == NULL)
         return 0;
     if (is_request(frame))
-        check_headers(conn, call);
+        grpc_request_check(conn, call);
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
-        finish_request(conn, call);
+        grpc_request_end(conn, call);
     return 0;
 }
 
@@ -208,7 +79,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream
 
     (void)flags;
     if (call != NULL)
-        take_data(conn, call, bytes_of(data, len));
+        grpc_request_data(conn, call, bytes_of(data, len));
     return 0;
 }
 
@@ -248,8 +119,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     return 0;
 }
 
-/* ---- the connection
- * -------------------------------------------------------------------------------- */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static int new_session(struct grpc_conn *conn)
 {
@@ -309,16 +179,6 @@ void grpc_conn_free(struct grpc_conn *conn)
     free(conn);
 }
 
-void *grpc_conn_owner(const struct grpc_conn *conn)
-{
-    return conn->owner;
-}
-
-void grpc_conn_set_owner(struct grpc_conn *conn, void *owner)
-{
-    conn->owner = owner;
-}
-
 static int session_failed(struct grpc_conn *conn, int nghttp2_error, struct err *err)
 {
     conn->is_failed = true;
@@ -353,13 +213,19 @@ int grpc_conn_output(struct grpc_conn *conn, size_t max_bytes, int64_t now_ms, s
     return 0;
 }
 
+void grpc_conn_expire_at(struct grpc_conn *conn, int64_t moment_ms)
+{
+    if (moment_ms < conn->next_expiry_ms)
+        conn->next_expiry_ms = moment_ms;
+}
+
 void grpc_conn_answer(struct grpc_conn *conn, struct grpc_call *call, int64_t now_ms)
 {
     int rc;
 
     conn->now_ms = now_ms;
     rc = grpc_answer_submit(conn->session, call, now_ms);
-    expire_at(conn, now_ms + conn->shared->reply_stall_ms);
+    grpc_conn_expire_at(conn, now_ms + conn->shared->reply_stall_ms);
     /* Anything but a lack of memory means that the stream is closing, and on_stream_close() will
      * say so. */
     if (rc == NGHTTP2_ERR_NOMEM)
@@ -398,7 +264,7 @@ static int64_t expire_call(struct grpc_conn *conn, struct grpc_call *call)
     if (!call->is_over && !grpc_call_look(call).is_ended) {
         if (conn->now_ms < call->deadline_ms)
             return call->deadline_ms;
-        refuse(conn, call, GRPC_DEADLINE_EXCEEDED, "context deadline exceeded");
+        grpc_request_refuse(conn, call, GRPC_DEADLINE_EXCEEDED, "context deadline exceeded");
     }
     if (call->is_over)
         return INT64_MAX;
@@ -427,7 +293,7 @@ int64_t grpc_conn_expire(struct grpc_conn *conn, int64_t now_ms)
 
         next = call->next;
         again_ms = expire_call(conn, call);
-        expire_at(conn, again_ms);
+        grpc_conn_expire_at(conn, again_ms);
     }
     return conn->next_expiry_ms;
 }

@@ -10,8 +10,7 @@
 #include <nghttp2/nghttp2.h>
 #include <stdatomic.h>
 
-/* ---- wire.c: header values ----------------------------------------------------------------------
- */
+/* ---- wire.c: header values ------------------------------------------------------------------- */
 
 /* The value of grpc-message: UTF-8, with %XX for every byte outside 0x20…0x7e and for '%'. 0 or
  * -ENOMEM. */
@@ -29,12 +28,12 @@ void grpc_timeout_format(int64_t ms, char out[GRPC_TIMEOUT_BYTES]);
 /* "application/grpc", alone or followed by '+' or ';' and anything. */
 bool grpc_content_type_is_ok(struct bytes value);
 
-/* What the server says of an HTTP status or an HTTP/2 error that comes instead of a grpc-status. */
+/* status.c: what the server says of an HTTP status or an HTTP/2 error that comes instead of a
+ * grpc-status. */
 int grpc_status_of_http(int http_status);
 int grpc_status_of_reset(uint32_t http2_error);
 
-/* ---- message.c: messages in a stream of bytes
- * --------------------------------------------------------- */
+/* ---- message.c: messages in a stream of bytes ------------------------------------------------ */
 
 enum { GRPC_PREFIX_BYTES = 1 + 4 }; /* compressed flag, length */
 
@@ -58,8 +57,7 @@ MUST_CHECK int grpc_deframer_feed(struct grpc_deframer *d, struct bytes *in,
 bool grpc_deframer_is_inside(const struct grpc_deframer *d); /* a message has begun and not ended */
 void grpc_prefix_put(uint8_t prefix[GRPC_PREFIX_BYTES], size_t message_bytes);
 
-/* ---- chunks.c: messages on their way out
- * ------------------------------------------------------------- */
+/* ---- chunks.c: messages on their way out ----------------------------------------------------- */
 
 /* A queue of framed messages. Not locked. Starts as zeros. */
 struct grpc_chunk;
@@ -75,8 +73,7 @@ size_t grpc_chunks_take(struct grpc_chunks *chunks, uint8_t *out, size_t len);
 void grpc_chunks_drop_unbegun(struct grpc_chunks *chunks);
 void grpc_chunks_fini(struct grpc_chunks *chunks);
 
-/* ---- workers.c: the threads of the handlers
- * ------------------------------------------------------------ */
+/* ---- workers.c: the threads of the handlers -------------------------------------------------- */
 
 /* base/threads.h's pool has a fixed size; a handler may wait for a network for half a minute, so
  * here threads come with the work, up to a bound, and end when there is none. */
@@ -92,8 +89,7 @@ size_t grpc_workers_count(struct grpc_workers *workers); /* threads at this mome
 void grpc_workers_free(struct grpc_workers *workers);
 DEFINE_SCOPED_PTR(grpc_workers, struct grpc_workers, grpc_workers_free)
 
-/* ---- call.c: one call, between the loop and its handler
- * ---------------------------------------------------- */
+/* ---- call.c: one call, between the loop and its handler -------------------------------------- */
 
 enum {
     GRPC_HEADERS_MAX_BYTES = 16 * 1024
@@ -199,8 +195,7 @@ struct grpc_call_state grpc_call_look(struct grpc_call *call);
  * send the status. */
 size_t grpc_call_take_replies(struct grpc_call *call, uint8_t *out, size_t len, bool *ret_is_last);
 
-/* ---- conn.c, answer.c: HTTP/2 of one connection, bytes in and bytes out
- * ---------------------------------------- */
+/* ---- conn.c, answer.c: HTTP/2 of one connection, bytes in and bytes out ---------------------- */
 
 /* The server's side of a connection. It touches no socket, no clock and no thread; all on the loop
  * thread. */
@@ -208,9 +203,6 @@ MUST_CHECK int grpc_conn_new(struct grpc_shared *shared, struct grpc_conn **ret,
 /* Cancels the calls and parts with them. NULL is fine. */
 void grpc_conn_free(struct grpc_conn *conn);
 DEFINE_SCOPED_PTR(grpc_conn, struct grpc_conn, grpc_conn_free)
-void *
-grpc_conn_owner(const struct grpc_conn *conn); /* what was set, for news() to find its socket */
-void grpc_conn_set_owner(struct grpc_conn *conn, void *owner);
 /* Bytes from the peer. 0, or -EPROTO / -ENOMEM: send what there is and close. */
 MUST_CHECK int grpc_conn_input(struct grpc_conn *conn, struct bytes bytes, int64_t now_ms,
                                struct err *err);
@@ -230,7 +222,30 @@ void grpc_conn_shutdown(struct grpc_conn *conn);
 /* End the calls whose time is up. Returns the moment to ask again, INT64_MAX: never. */
 int64_t grpc_conn_expire(struct grpc_conn *conn, int64_t now_ms);
 
-/* answer.c, for conn.c: hand what `call` has to say to the session. 0 or an nghttp2 error. */
+/* For the files of the connection only. */
+struct grpc_conn {
+    struct grpc_shared *shared;
+    nghttp2_session *session;
+    struct grpc_call *calls; /* of open streams */
+    int64_t now_ms;
+    int64_t next_expiry_ms;
+    bool is_failed; /* the session is of no use any more */
+};
+void grpc_conn_expire_at(struct grpc_conn *conn, int64_t moment_ms); /* then at the latest */
+
+/* request.c: what has come of a request. All of its headers, one by one; then, that they are
+ * complete; its bytes, as they come; its end, which starts the handler. Whatever is wrong is
+ * answered by these. */
+void grpc_request_header(struct grpc_conn *conn, struct grpc_call *call, struct bytes name,
+                         struct bytes value);
+void grpc_request_check(struct grpc_conn *conn, struct grpc_call *call);
+void grpc_request_data(struct grpc_conn *conn, struct grpc_call *call, struct bytes data);
+void grpc_request_end(struct grpc_conn *conn, struct grpc_call *call);
+/* End the call from our side, whatever the rest of the request may be. */
+void grpc_request_refuse(struct grpc_conn *conn, struct grpc_call *call, int status,
+                         const char *text);
+
+/* answer.c: hand what `call` has to say to the session. 0 or an nghttp2 error. */
 int grpc_answer_submit(nghttp2_session *session, struct grpc_call *call, int64_t now_ms);
 
 #endif
