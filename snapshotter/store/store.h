@@ -36,6 +36,9 @@ MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest,
 /* A descriptor to read ranges from (not checked). */
 MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd, struct err *err);
 MUST_CHECK int store_blob_remove(struct store *store, const struct digest *digest, struct err *err);
+/* Each blob that is there; each() may remove it, and returns 0 to go on, else the walk ends with that. */
+MUST_CHECK int store_blob_walk(struct store *store, int (*each)(void *arg, const struct digest *digest), void *arg,
+                               struct err *err);
 
 /* ---- a layer's spans ------------------------------------------------------------------------------------ */
 
@@ -76,6 +79,9 @@ MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *er
 int span_file_fd(const struct span_file *file);
 /* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
 MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
+/* The ztoc of each layer that has files, as store_blob_walk(). */
+MUST_CHECK int span_file_walk(struct store *store, int (*each)(void *arg, const struct digest *ztoc), void *arg,
+                              struct err *err);
 
 /* ---- snapshots -------------------------------------------------------------------------------------------- */
 
