@@ -36,8 +36,7 @@ static const struct discover_registry real_registry = {
     .unref = registry_repo_unref,
 };
 
-/* ---- an index
- * --------------------------------------------------------------------------------------- */
+/* ---- an index -------------------------------------------------------------------------------- */
 
 struct discover_index *discover_index_ref(struct discover_index *index)
 {
@@ -68,8 +67,7 @@ static void index_unref_any(void *index)
     discover_index_unref(index);
 }
 
-/* ---- the work, as tasks
- * ------------------------------------------------------------------------------ */
+/* ---- the work, as tasks ---------------------------------------------------------------------- */
 
 /* Both kinds: an image's look-up, and the fetch of one ztoc. */
 struct discover_task {
@@ -132,8 +130,7 @@ static bool has_blob(struct store *store, const struct digest *digest)
     return store_blob_open(store, digest, &fd, NULL) == 0;
 }
 
-/* ---- a ztoc
- * ------------------------------------------------------------------------------------------ */
+/* ---- a ztoc ---------------------------------------------------------------------------------- */
 
 static int ztoc_run(struct flight_task *flight_task, void **ret_result, struct err *err)
 {
@@ -207,8 +204,7 @@ static void prefetch(struct discover_task *lookup_task, const char *image,
     }
 }
 
-/* ---- an image
- * ------------------------------------------------------------------------------------------- */
+/* ---- an image -------------------------------------------------------------------------------- */
 
 static int image_run(struct flight_task *flight_task, void **ret_result, struct err *err)
 {
@@ -302,8 +298,7 @@ int discover_fetch_ztoc(struct discover *d, const struct discover_image *image,
     return flights_wait(d->ztocs, key, &task, deadline_ms, NULL, err);
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int64_t real_now_ms(void *self)
 {
@@ -363,14 +358,19 @@ int discover_new(const struct discover_options *options, struct discover **ret, 
     return 0;
 }
 
-void discover_free(struct discover *d)
+void discover_stop(struct discover *d)
 {
-    if (d == NULL)
-        return;
     if (d->images != NULL)
         flights_stop(d->images);
     if (d->ztocs != NULL)
         flights_stop(d->ztocs);
+}
+
+void discover_free(struct discover *d)
+{
+    if (d == NULL)
+        return;
+    discover_stop(d);
     pool_free(d->pool);
     flights_free(d->images);
     flights_free(d->ztocs);

@@ -50,6 +50,8 @@ struct discover_options {
 struct discover;
 MUST_CHECK int discover_new(const struct discover_options *options, struct discover **ret,
                             struct err *err);
+/* Nothing more begins, and whoever waits is told -ECANCELED. What is under way goes on to its end. Any thread. */
+void discover_stop(struct discover *discover);
 /* Blocks until the requests under way are answered or refused; no call is running or follows. */
 void discover_free(struct discover *discover);
 DEFINE_SCOPED_PTR(discover, struct discover, discover_free)
