@@ -96,8 +96,7 @@ void config_fini(struct config *config)
     text_list_fini(&config->plain_http_hosts);
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct config_reader {
     struct config *config;
@@ -222,8 +221,7 @@ int config_load(const char *path, bool may_be_missing, struct config *config, st
     return rc < 0 ? err_prefix(err, rc, "failed to load config file \"%s\"", path) : 0;
 }
 
-/* ---- printing
- * --------------------------------------------------------------------------------------------- */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 static int print_key(const struct config *config, const struct config_key *key, struct buf *ret)
 {

@@ -67,8 +67,7 @@ static int print_config(const struct options *options, bool from_file)
     return config_print(&config, &text) < 0 ? 1 : print(&text);
 }
 
-/* ---- the daemon
- * ------------------------------------------------------------------------------------------- */
+/* ---- the daemon ------------------------------------------------------------------------------ */
 
 static const char *signal_name(int number)
 {

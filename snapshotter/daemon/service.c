@@ -111,7 +111,10 @@ static int start_snapshotter(struct service *s, struct err *err)
     const struct snapshotter_options options = {.store = s->store, .lazy = lazy_ops(s->lazy)};
     int rc = snapshotter_new(&options, &s->snapshotter, err);
 
-    return rc < 0 ? err_prefix(err, rc, "failed to create new snapshotter") : 0;
+    if (rc < 0)
+        return err_prefix(err, rc, "failed to create new snapshotter");
+    lazy_collect(s->lazy);
+    return 0;
 }
 
 static int start_server(struct service *s, const char *address, struct err *err)
@@ -165,6 +168,8 @@ void service_free(struct service *s, bool unmount)
 {
     if (s == NULL)
         return;
+    if (s->discover != NULL)
+        discover_stop(s->discover); /* a Prepare that waits for the network ends now */
     grpc_server_free(s->server);
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy, unmount);

@@ -11,8 +11,7 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
-/* ---- labels.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- labels.c -------------------------------------------------------------------------------- */
 
 /* Which layer of which image; `ztoc` and what follows are known after it was mounted. */
 struct lazy_target {
@@ -41,8 +40,7 @@ MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_t
 MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                                       struct text_map *labels);
 
-/* ---- source.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- source.c -------------------------------------------------------------------------------- */
 
 struct lazy_source_options {
     struct registry *registry;
@@ -56,19 +54,18 @@ struct lazy_source_options {
 MUST_CHECK int lazy_source_new(const struct lazy_source_options *options, struct span_source *ret,
                                struct err *err);
 
-/* ---- lazy.c, open.c
- * --------------------------------------------------------------------------------------- */
+/* ---- lazy.c -------------------------------------------------------------------------- */
 
 /* One snapshot whose layer is, or should be, mounted. */
 struct lazy_entry {
-    uint64_t id;            /* fixed at creation */
-    char *dir;              /* fixed at creation */
-    struct fs_mount *mount; /* lock; NULL: not mounted, see `err` */
-    struct text_map labels; /* fixed at creation; of the row, when it is to be mounted again */
-    struct err err;         /* lock; why it is not mounted */
-    int64_t next_try_ms;    /* lock */
-    bool busy;              /* lock; someone mounts it again just now */
-    bool dropped;           /* lock; the snapshot went away meanwhile */
+    uint64_t id;               /* fixed at creation */
+    char *dir;                 /* fixed at creation */
+    struct fs_mount *mount;    /* lock; NULL: not mounted, see `err` */
+    struct lazy_target target; /* fixed at creation; image_ref NULL: the row does not say enough */
+    struct err err;            /* lock; why it is not mounted */
+    int64_t next_try_ms;       /* lock */
+    bool busy;                 /* lock; someone mounts it again just now */
+    bool dropped;              /* lock; the snapshot went away meanwhile */
     TAILQ_ENTRY(lazy_entry) link; /* lock */
 };
 
@@ -77,6 +74,13 @@ struct lazy {
     pthread_mutex_t lock;             /* a leaf */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
 };
+
+/* ---- collect.c ----------------------------------------------------------------------------------------- */
+
+/* Remove the files of layers that nobody has open and no entry needs. What is in use yet goes another time. */
+void lazy_collect_spans(struct lazy *lazy);
+
+/* ---- open.c --------------------------------------------------------------------------------------------- */
 
 /* Mount the target's layer at `dir`, its ztoc found by way of the image's index; *target is
  * completed. */

@@ -17,12 +17,11 @@
 static const struct lazy_fs real_fs = {
     .mount = fs_mount, .unmount = fs_unmount, .abandon = fs_abandon, .clear = fs_clear_mounts};
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------- */
 
 static void entry_free(struct lazy_entry *entry)
 {
-    text_map_fini(&entry->labels);
+    lazy_target_fini(&entry->target);
     free(entry->dir);
     free(entry);
 }
@@ -77,8 +76,7 @@ static struct lazy_entry *entry_take(struct lazy *lazy, uint64_t id)
     return NULL;
 }
 
-/* ---- mount, unmount
- * --------------------------------------------------------------------------------------- */
+/* ---- mount, unmount ---------------------------------------------------------------------------- */
 
 static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force)
 {
@@ -100,31 +98,35 @@ static int check_size(const struct lazy *lazy, const struct lazy_target *target,
                    (unsigned long long)target->layer_bytes);
 }
 
+static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const struct text_map *labels,
+                       struct err *err)
+{
+    int rc = lazy_target_from_prepare(labels, &entry->target, err);
+
+    if (rc == 0)
+        rc = check_size(lazy, &entry->target, err);
+    if (rc == 0)
+        rc = lazy_mount_by_index(lazy, &entry->target, entry->dir, &entry->mount, err);
+    return rc;
+}
+
 static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
                     const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
     struct lazy *lazy = self;
-    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
-    int64_t start_ms = clock_mono_ms();
     int rc;
 
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = lazy_target_from_prepare(labels, &target, err);
-    if (rc == 0)
-        rc = check_size(lazy, &target, err);
-    if (rc == 0)
-        rc = lazy_mount_by_index(lazy, &target, dir, &entry->mount, err);
+    rc = mount_entry(lazy, entry, labels, err);
     if (rc < 0)
         return rc;
-    rc = lazy_target_add_labels(&target, namespace_, ret_labels);
+    rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
     if (rc < 0) {
         take_down(lazy, &entry->mount, dir, true);
         return err_set(err, rc, "out of memory");
     }
-    log_debug("layer mounted", "image=%s id=%llu took_ms=%lld", target.image_ref,
-              (unsigned long long)id, (long long)(clock_mono_ms() - start_ms));
     entry_add(lazy, TAKE(entry));
     return 0;
 }
@@ -136,18 +138,18 @@ static void op_unmount(void *self, uint64_t id, const char *dir)
     struct fs_mount *none = NULL;
 
     take_down(lazy, entry == NULL ? &none : &entry->mount, dir, false);
+    if (entry != NULL)
+        lazy_collect_spans(lazy);
 }
 
-/* ---- after a restart
- * ---------------------------------------------------------------------------------------- */
+/* ---- after a restart --------------------------------------------------------------------------- */
 
 static int mount_again(struct lazy *lazy, const struct lazy_entry *entry, bool online,
                        struct fs_mount **ret, struct err *err)
 {
-    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
-    int rc = lazy_target_from_row(&entry->labels, &target, err);
-
-    return rc < 0 ? rc : lazy_mount_known(lazy, &target, entry->dir, online, ret, err);
+    if (entry->target.image_ref == NULL)
+        return err_set(err, -ENOENT, "its labels do not say what to mount");
+    return lazy_mount_known(lazy, &entry->target, entry->dir, online, ret, err);
 }
 
 static int op_remount(void *self, uint64_t id, const char *dir, const struct text_map *labels,
@@ -157,9 +159,11 @@ static int op_remount(void *self, uint64_t id, const char *dir, const struct tex
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
     int rc;
 
-    if (entry == NULL || text_map_copy(&entry->labels, labels) < 0)
+    if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
+    rc = lazy_target_from_row(labels, &entry->target, &entry->err);
+    if (rc == 0)
+        rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
     if (rc < 0 && err != NULL)
         *err = entry->err;
     entry_add(lazy, TAKE(entry)); /* also when it failed: check() tries again */
@@ -226,9 +230,7 @@ static int op_check(void *self, uint64_t id, struct err *err)
     return rc < 0 ? err_set(err, rc, "%s", err_text(&why)) : 0;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the whole --------------------------------------------------------------------------------- */
 
 struct snapshot_lazy lazy_ops(struct lazy *lazy)
 {

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { LAZY_BUSY_TRIES = 20, LAZY_BUSY_WAIT_MS = 50 };
+
 /* The discover_image of a target, and the repository that it borrows. */
 static int open_repo(struct lazy *lazy, const struct lazy_target *target,
                      struct registry_repo **ret_repo, struct discover_image *ret, struct err *err)
@@ -47,15 +49,18 @@ static int open_layer(struct lazy *lazy, const struct lazy_target *target, struc
     return rc < 0 ? rc : layer_open(lazy->options.layers, &options, ret, err);
 }
 
-/* The store removes a blob that no longer matches its digest and then has it no more (-ENOENT): one
- * more fetch mends that. */
+/* The store removes a blob that no longer matches its digest and then has it no more (-ENOENT): one more fetch mends
+ * that. -EBUSY: what was kept of this very layer is just being closed or removed; that takes no time. */
 static int open_layer_online(struct lazy *lazy, const struct lazy_target *target,
                              const struct discover_image *image, int64_t deadline_ms,
                              struct layer **ret, struct err *err)
 {
-    int rc = -ENOENT;
+    int rc = -EBUSY;
 
-    for (int tries = 0; rc == -ENOENT && tries < 2; tries++) {
+    for (int tries = 0; (rc == -ENOENT && tries < 2) || (rc == -EBUSY && tries < LAZY_BUSY_TRIES);
+         tries++) {
+        if (tries > 0 && rc == -EBUSY)
+            clock_sleep_ms(LAZY_BUSY_WAIT_MS);
         rc = discover_fetch_ztoc(lazy->options.discover, image, &target->ztoc, target->ztoc_bytes,
                                  deadline_ms, err);
         if (rc < 0)

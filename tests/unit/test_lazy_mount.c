@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_lazy_mount.c – from a Prepare to a mount and back, and again after a restart. The registry
+ * is two arrays, mounts are counted; store, layers and the span engine are the real ones. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "lazy/lazy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LAYER_FILE "layers/gz-members.tar.gz"
+#define ZTOC_FILE "layers/gz-members.ztoc"
+
+/* ---- mounts, counted ------------------------------------------------------------------------- */
+
+struct fs_mount {
+    struct layer *layer;
+};
+
+struct fs {
+    int mounted, mounts, unmounts, abandons, clears;
+    int rc; /* what the next mount returns */
+};
+
+static int fake_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
+                      struct fs_mount **ret, struct err *err)
+{
+    struct fs_mount *mount;
+
+    assert_string_equal(options->dir, "/mnt");
+    fs->mounts++;
+    if (fs->rc < 0)
+        return err_set(err, fs->rc, "told to fail");
+    mount = calloc(1, sizeof(*mount));
+    assert_non_null(mount);
+    mount->layer = layer_ref(layer);
+    fs->mounted++;
+    *ret = mount;
+    return 0;
+}
+
+static void drop(struct fs *fs, struct fs_mount **mount)
+{
+    fs->mounted--;
+    layer_unref((*mount)->layer);
+    free(*mount);
+    *mount = NULL;
+}
+
+static int fake_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err)
+{
+    (void)force;
+    (void)err;
+    fs->unmounts++;
+    drop(fs, mount);
+    return 0;
+}
+
+static void fake_abandon(struct fs *fs, struct fs_mount **mount)
+{
+    fs->abandons++;
+    drop(fs, mount);
+}
+
+static int fake_clear(const char *dir, struct err *err)
+{
+    (void)err;
+    assert_string_equal(dir, "/mnt");
+    return 0;
+}
+
+static const struct lazy_fs fake_fs = {
+    .mount = fake_mount, .unmount = fake_unmount, .abandon = fake_abandon, .clear = fake_clear};
+
+/* ---- a registry of one index and one ztoc ---------------------------------------------------- */
+
+/* discover hands its repositories to these functions, which ask the one world there is. */
+struct world {
+    char root[64];
+    struct store *store;
+    struct registry *registry;
+    struct discover *discover;
+    struct span_engine *engine;
+    struct layer_set *layers;
+    struct fs fs;
+    struct lazy *lazy;
+    struct digest manifest, layer, index;
+    char *index_json;
+    struct buf *ztoc;
+    bool offline;
+    int ztoc_gets; /* atomic */
+};
+static struct world *the_world; /* set by the test that runs */
+
+static int fake_get_manifest(struct registry_repo *repo, const char *reference, struct buf *ret,
+                             char **ret_media_type, struct err *err)
+{
+    char index[DIGEST_TEXT_BYTES];
+
+    (void)repo;
+    (void)ret_media_type;
+    digest_format(&the_world->index, index);
+    if (the_world->offline || strcmp(reference, index) != 0)
+        return err_set(err, the_world->offline ? -ETIMEDOUT : -ENOENT, "no answer");
+    return buf_add_str(ret, the_world->index_json);
+}
+
+static int fake_get_referrers(struct registry_repo *repo, const struct digest *subject,
+                              const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
+                              struct err *err)
+{
+    struct oci_descriptor desc = {.digest = the_world->index};
+
+    (void)repo;
+    (void)subject;
+    (void)artifact_type;
+    if (the_world->offline)
+        return err_set(err, -ETIMEDOUT, "no answer");
+    *ret = oci_index_new();
+    assert_non_null(*ret);
+    *ret_from_tag = true;
+    return oci_index_add(*ret, &desc);
+}
+
+static int fake_get_blob(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
+                         struct buf *ret, struct err *err)
+{
+    (void)repo;
+    (void)digest;
+    (void)max_bytes;
+    if (the_world->offline)
+        return err_set(err, -ETIMEDOUT, "no answer");
+    (void)__atomic_add_fetch(&the_world->ztoc_gets, 1, __ATOMIC_SEQ_CST);
+    return buf_add(ret, the_world->ztoc->data, the_world->ztoc->len);
+}
+
+static const struct discover_registry fake_registry = {
+    .get_manifest = fake_get_manifest,
+    .get_referrers = fake_get_referrers,
+    .get_blob = fake_get_blob,
+    .ref = registry_repo_ref,
+    .unref = registry_repo_unref,
+};
+
+static void make_index(struct world *w, struct digest ztoc_for)
+{
+    char ztoc[DIGEST_TEXT_BYTES], layer[DIGEST_TEXT_BYTES], manifest[DIGEST_TEXT_BYTES];
+    struct digest digest;
+
+    assert_ok(digest_of(buf_bytes(w->ztoc), &digest));
+    digest_format(&digest, ztoc);
+    digest_format(&ztoc_for, layer);
+    digest_format(&w->manifest, manifest);
+    w->index_json = text_format(
+        "{\"schemaVersion\":2,\"mediaType\":\"application/"
+        "vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"
+        "\"application/vnd.amazon.soci.index.v1+json\",\"digest\":\"sha256:"
+        "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\"size\":2},\"layers\":"
+        "[{\"mediaType\":"
+        "\"application/octet-stream\",\"digest\":\"%s\",\"size\":%zu,\"annotations\":{"
+        "\"com.amazon.soci.image-layer-digest\":\"%s\",\"com.amazon.soci.image-layer-mediaType\":"
+        "\"application/"
+        "vnd.oci.image.layer.v1.tar+gzip\",\"com.amazon.soci.span-size\":\"4194304\"}}],"
+        "\"subject\":{"
+        "\"mediaType\":\"application/"
+        "vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\",\"size\":7},\"annotations\":{"
+        "\"com.amazon.soci.build-tool-identifier\":\"test\"}}",
+        ztoc, w->ztoc->len, layer, manifest);
+    assert_non_null(w->index_json);
+    assert_ok(digest_of(bytes_of_str(w->index_json), &w->index));
+}
+
+/* ---- a world --------------------------------------------------------------------------------- */
+
+static void world_start(struct world *w)
+{
+    const struct registry_options registry = {.user_agent = "test", .max_retries = UINT32_MAX};
+    const struct span_engine_options engine = {.disable_background = true};
+    struct discover_options discover = {.registry = &fake_registry, .v1_enabled = true};
+    struct lazy_options lazy = {.fs = &w->fs, .fs_ops = &fake_fs, .disable_background = true};
+    struct err err = ERR_NONE;
+
+    assert_ok(store_open(w->root, &w->store, &err));
+    assert_ok(registry_new(&registry, &w->registry, &err));
+    discover.store = w->store;
+    assert_ok(discover_new(&discover, &w->discover, &err));
+    assert_ok(span_engine_new(&engine, &w->engine, &err));
+    assert_ok(layer_set_new(w->store, w->engine, &w->layers, &err));
+    lazy.store = w->store;
+    lazy.registry = w->registry;
+    lazy.discover = w->discover;
+    lazy.layers = w->layers;
+    lazy.min_layer_bytes = 10;
+    assert_ok(lazy_new(&lazy, &w->lazy, &err));
+}
+
+static void world_stop(struct world *w, bool unmount)
+{
+    lazy_free(w->lazy, unmount);
+    layer_set_free(w->layers);
+    span_engine_free(w->engine);
+    discover_free(w->discover);
+    registry_free(w->registry);
+    store_close(w->store);
+    assert_int_equal(w->fs.mounted, 0);
+}
+
+static struct world *world_new(void)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    SCOPED(buf) struct buf *layer = vector_load(LAYER_FILE);
+
+    assert_non_null(w);
+    the_world = w;
+    (void)strcpy(w->root, "/tmp/test_lazy.XXXXXX");
+    assert_non_null(mkdtemp(w->root));
+    w->ztoc = vector_load(ZTOC_FILE);
+    assert_ok(digest_of(buf_bytes(layer), &w->layer));
+    assert_ok(digest_of(bytes_of_str("manifest"), &w->manifest));
+    make_index(w, w->layer);
+    world_start(w);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    struct err err = ERR_NONE;
+
+    world_stop(w, false);
+    assert_ok(dir_remove_all(w->root, &err));
+    buf_free(w->ztoc);
+    free(w->index_json);
+    free(w);
+}
+
+static void add_digest(struct text_map *labels, const char *key, const struct digest *digest)
+{
+    char text[DIGEST_TEXT_BYTES];
+
+    digest_format(digest, text);
+    assert_ok(text_map_set(labels, key, text));
+}
+
+/* Prepare's labels → mount(); what it leaves for the row is added to `row`. */
+static int mount_as(struct world *w, const struct digest *layer, const char *size,
+                    struct text_map *row, struct err *err)
+{
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+
+    assert_ok(
+        text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", "registry.invalid/app:1"));
+    add_digest(&labels, "containerd.io/snapshot/cri.manifest-digest", &w->manifest);
+    add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", layer);
+    if (size != NULL)
+        assert_ok(text_map_set(&labels, "containerd.io/snapshot/remote/soci.size", size));
+    return ops.mount(ops.self, 7, "/mnt", "ns", &labels, row, err);
+}
+
+static int mount_it(struct world *w, struct text_map *row, struct err *err)
+{
+    return mount_as(w, &w->layer, NULL, row, err);
+}
+
+static int check(struct world *w, struct err *err)
+{
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+
+    return ops.check(ops.self, 7, err);
+}
+
+static int remount(struct world *w, const struct text_map *row, struct err *err)
+{
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+
+    return ops.remount(ops.self, 7, "/mnt", row, err);
+}
+
+static void forget_ztoc(struct world *w)
+{
+    struct digest ztoc;
+    struct err err = ERR_NONE;
+
+    assert_ok(digest_of(buf_bytes(w->ztoc), &ztoc));
+    assert_ok(store_blob_remove(w->store, &ztoc, &err));
+}
+
+/* ---- mount ----------------------------------------------------------------------------------- */
+
+static void a_layer_with_a_ztoc_is_mounted_and_served(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    assert_int_equal(w->fs.mounted, 1);
+    assert_int_equal(w->ztoc_gets, 1);
+    assert_ok(check(w, &err));
+    assert_non_null(text_map_get(&row, "containerd.io/snapshot/remote/soci.ztoc.digest"));
+    world_free(w);
+}
+
+static void a_layer_without_a_ztoc_is_left_alone(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct digest other;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(digest_of(bytes_of_str("another layer"), &other));
+    assert_int_equal(mount_as(w, &other, NULL, &row, &err), -ENOENT);
+    assert_string_equal(err.text, "layer has no ztoc in the index");
+    assert_int_equal(w->fs.mounts, 0);
+    assert_int_equal(row.count, 0);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    world_free(w);
+}
+
+static void a_ztoc_of_another_layer_is_refused(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(mount_as(w, &w->layer, "123456", &row, &err),
+                     -EBADMSG); /* its ztoc says something else */
+    assert_int_equal(w->fs.mounts, 0);
+    world_free(w);
+}
+
+static void a_layer_below_the_limit_is_left_alone_without_asking(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(mount_as(w, &w->layer, "9", &row, &err), -ENOENT);
+    assert_int_equal(w->ztoc_gets, 0);
+    world_free(w);
+}
+
+static void a_registry_that_does_not_answer_leaves_nothing_behind(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    w->offline = true;
+    assert_int_equal(mount_it(w, &row, &err), -ETIMEDOUT);
+    assert_int_equal(w->fs.mounts, 0);
+    assert_int_equal(row.count, 0);
+    world_free(w);
+}
+
+static void a_mount_that_fails_leaves_nothing_behind(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    w->fs.rc = -EOPNOTSUPP;
+    assert_int_equal(mount_it(w, &row, &err), -EOPNOTSUPP);
+    assert_int_equal(row.count, 0);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    w->fs.rc = 0;
+    assert_ok(mount_it(w, &row, &err));
+    world_free(w);
+}
+
+static void an_unmounted_layer_is_no_longer_served(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    ops.unmount(ops.self, 7, "/mnt");
+    ops.unmount(ops.self, 7, "/mnt"); /* once more does no harm */
+    assert_int_equal(w->fs.mounted, 0);
+    assert_int_equal(w->fs.unmounts, 1);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    world_free(w);
+}
+
+/* ---- a restart ------------------------------------------------------------------------------- */
+
+static void after_a_restart_the_layer_comes_from_disk_alone(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    world_stop(w, false);
+    assert_int_equal(w->fs.abandons, 1);
+    w->offline = true;
+    world_start(w);
+    assert_ok(remount(w, &row, &err));
+    assert_int_equal(w->fs.mounted, 1);
+    assert_int_equal(w->ztoc_gets, 1);
+    assert_ok(check(w, &err));
+    world_free(w);
+}
+
+static void an_end_with_unmount_unmounts(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    world_stop(w, true);
+    assert_int_equal(w->fs.unmounts, 1);
+    assert_int_equal(w->fs.abandons, 0);
+    world_start(w);
+    world_free(w);
+}
+
+static void a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    world_stop(w, false);
+    world_start(w);
+    forget_ztoc(w);
+    assert_int_equal(remount(w, &row, &err), -ENOENT);
+    assert_int_equal(w->fs.mounted, 0);
+    assert_int_equal(w->ztoc_gets, 1); /* a start asks nothing of the network */
+    assert_ok(check(w, &err));
+    assert_int_equal(w->fs.mounted, 1);
+    assert_int_equal(w->ztoc_gets, 2);
+    world_free(w);
+}
+
+static void a_layer_that_cannot_heal_is_refused_and_not_tried_each_time(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+    int tries;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    world_stop(w, false);
+    world_start(w);
+    w->fs.rc = -EIO;
+    assert_int_equal(remount(w, &row, &err), -EIO);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    tries = w->fs.mounts;
+    assert_int_equal(check(w, &err), -EAGAIN);
+    assert_non_null(strstr(err.text, "told to fail"));
+    assert_int_equal(w->fs.mounts, tries);
+    world_free(w);
+}
+
+static void labels_of_another_program_cannot_be_mounted_again(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(remount(w, &row, &err), -ENOENT);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    assert_int_equal(w->fs.mounts, 0);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_layer_with_a_ztoc_is_mounted_and_served),
+        cmocka_unit_test(a_layer_without_a_ztoc_is_left_alone),
+        cmocka_unit_test(a_ztoc_of_another_layer_is_refused),
+        cmocka_unit_test(a_layer_below_the_limit_is_left_alone_without_asking),
+        cmocka_unit_test(a_registry_that_does_not_answer_leaves_nothing_behind),
+        cmocka_unit_test(a_mount_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(an_unmounted_layer_is_no_longer_served),
+        cmocka_unit_test(after_a_restart_the_layer_comes_from_disk_alone),
+        cmocka_unit_test(an_end_with_unmount_unmounts),
+        cmocka_unit_test(a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for),
+        cmocka_unit_test(a_layer_that_cannot_heal_is_refused_and_not_tried_each_time),
+        cmocka_unit_test(labels_of_another_program_cannot_be_mounted_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
