@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* span.h – the engine that gets spans: one fetch per span however many readers wait, readers before background,
- * digest verified before a byte is inflated, inflated on a pool, kept in the layer's data file.
+/* span.h – the engine that gets spans: one fetch per span however many readers wait, readers before
+ * background, digest verified before a byte is inflated, inflated on a pool, kept in the layer's
+ * data file.
  *
- * A reader asks with span_set_want(). When every byte is there it gets 0 at once and reads the data file itself
- * (span_set_fd()); else its done() is called as soon as the last of its spans is in the file. Nobody blocks: a
- * FUSE thread can hand over a read and go on.
+ * A reader asks with span_set_want(). When every byte is there it gets 0 at once and reads the data
+ * file itself (span_set_fd()); else its done() is called as soon as the last of its spans is in the
+ * file. Nobody blocks: a FUSE thread can hand over a read and go on.
  *
- * What happens to a span: MISSING → (wanted or background) FETCHING → INFLATING → PRESENT. A failure goes back to
- * MISSING, each waiting reader is told, and the next read tries again: nothing failed is ever kept. A span that
- * does not match its digest is fetched once more and then refused (-EBADMSG) the same way, with a log line. A
- * span recorded by an earlier process is RECORDED: its CRC is checked at first use, and it is PRESENT or MISSING
- * after that.
+ * What happens to a span: MISSING → (wanted or background) FETCHING → INFLATING → PRESENT. A
+ * failure goes back to MISSING, each waiting reader is told, and the next read tries again: nothing
+ * failed is ever kept. A span that does not match its digest is fetched once more and then refused
+ * (-EBADMSG) the same way, with a log line. A span recorded by an earlier process is RECORDED: its
+ * CRC is checked at first use, and it is PRESENT or MISSING after that.
  *
- * Locks: span_engine->lock, then span_set->lock. No call out of the folder with either held. */
+ * A reader is told before its span is whole when the bytes it asked for are in the file.
+ *
+ * Locks: span_engine->lock alone. No call out of the folder with it held, but to a layout's count,
+ * at and find. */
 #ifndef SPAN_SPAN_H
 #define SPAN_SPAN_H
 
@@ -24,41 +28,45 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- where compressed bytes come from --------------------------------------------------------------------- */
+/* ---- where compressed bytes come from ------------------------------------------------------- */
 
 /* One range in the engine's storage; the source fills all of `buf` or fails. */
 struct span_fetch {
     uint64_t comp_off;
     size_t len;
     uint8_t *buf;
-    /* Exactly once per successful start(), from a thread of the source's and never from inside start(). It does
-     * not block, but calls start() for what comes next, of this source or another: hold no lock meanwhile. */
+    /* Exactly once per successful start(), from a thread of the source's and never from inside
+     * start(). It does not block, but calls start() for what comes next, of this source or another:
+     * hold no lock meanwhile. */
     void (*done)(struct span_fetch *fetch, int rc, const struct err *err);
     void *source_data; /* the source's, until release() */
 };
-/* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the source's.
- * start(), cancel() and release() do not block; any thread. */
+/* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the
+ * source's. start(), cancel() and release() do not block; any thread. */
 struct span_source {
-    int (*start)(void *self, struct span_fetch *fetch, struct err *err); /* 0, or <0: done() will not come */
-    /* Hurry: done() still comes. May cross done() on its way, or be called after it (then it does nothing), but
-     * never after release(). */
+    /* 0, or <0: done() will not come. */
+    int (*start)(void *self, struct span_fetch *fetch, struct err *err);
+    /* Hurry: done() still comes. May cross done() on its way, or be called after it (then it does
+     * nothing), but never after release(). */
     void (*cancel)(void *self, struct span_fetch *fetch);
-    /* Once per successful start(), after done() and when no cancel() runs any more: here source_data is freed.
-     * NULL: nothing to do. */
+    /* Once per successful start(), after done() and when no cancel() runs any more: here
+     * source_data is freed. NULL: nothing to do. */
     void (*release)(void *self, struct span_fetch *fetch);
     void (*close)(void *self); /* after the last release(); may block */
     void *self;
 };
 
-/* ---- how a layer is cut into spans -------------------------------------------------------------------------- */
+/* ---- how a layer is cut into spans ---------------------------------------------------------- */
 
 struct span_info {
-    uint64_t comp_off, comp_end;     /* of the compressed layer; neighbours share a byte when bits != 0 */
+    /* Of the compressed layer; neighbours share a byte when bits != 0. */
+    uint64_t comp_off, comp_end;
     uint64_t uncomp_off, uncomp_end; /* of the tar; each span starts where the last ended */
     uint8_t bits;
     struct digest digest; /* of the compressed bytes */
 };
-/* The layer's ztoc, as a table of functions; called from any thread. */
+/* The layer's ztoc, as a table of functions; called from any thread. count, at and find are
+ * look-ups in what never changes: they are called with a lock held. */
 struct span_layout {
     size_t (*count)(void *self);
     void (*at)(void *self, size_t n, struct span_info *ret);
@@ -68,32 +76,38 @@ struct span_layout {
     void *self;
 };
 
-/* ---- the engine ------------------------------------------------------------------------------------------------ */
+/* ---- the engine ----------------------------------------------------------------------------- */
 
 struct span_engine_options {
-    size_t inflate_threads;      /* 0: as many as CPUs */
-    size_t max_fetches;          /* under way at once in all, demand not counted; 0: 6 */
-    size_t max_memory_bytes;     /* compressed bytes held by fetches; demand may exceed it by one span; 0: 64 MiB */
+    size_t inflate_threads; /* 0: as many as CPUs */
+    size_t max_fetches;     /* under way at once in all, demand not counted; 0: 6 */
+    /* Compressed bytes held by fetches; demand may exceed it by one span. 0: 64 MiB. */
+    size_t max_memory_bytes;
     bool disable_background;
-    size_t background_bytes;     /* one background GET covers adjacent spans up to this; 0: 4 MiB compressed */
+    /* One background GET covers adjacent spans up to so many compressed bytes. 0: 4 MiB. */
+    size_t background_bytes;
 };
 struct span_engine;
-MUST_CHECK int span_engine_new(const struct span_engine_options *options, struct span_engine **ret, struct err *err);
+MUST_CHECK int span_engine_new(const struct span_engine_options *options, struct span_engine **ret,
+                               struct err *err);
 void span_engine_free(struct span_engine *engine); /* every set is closed before */
 DEFINE_SCOPED_PTR(span_engine, struct span_engine, span_engine_free)
 
-/* ---- the spans of one layer ------------------------------------------------------------------------------------- */
+/* ---- the spans of one layer ----------------------------------------------------------------- */
 
 struct span_set;
+enum { SPAN_COMP_BYTES_MAX = 256 * 1024 * 1024 }; /* a span is fetched into memory whole */
 struct span_set_options {
-    const char *name;         /* the layer digest's text, for log lines; copied */
+    const char *name; /* the layer digest's text, for log lines; copied */
     struct span_layout layout;
-    struct span_source source; /* owned by the set on success: close() is called in span_set_close() */
-    struct span_file *file;   /* owned by the set on success */
+    struct span_source source; /* owned by the set on success: span_set_close() calls its close() */
+    struct span_file *file;    /* owned by the set on success */
 };
+/* -EBADMSG: the layout has gaps or goes backwards; -EFBIG: a span is too large; -ENOMEM. */
 MUST_CHECK int span_set_open(struct span_engine *engine, const struct span_set_options *options,
                              struct span_set **ret, struct err *err);
-/* Readers still waiting are told -ECANCELED; returns when nothing of the set runs any more. Not from a done(). */
+/* Readers still waiting are told -ECANCELED; returns when nothing of the set runs any more. Not
+ * from a done(). */
 void span_set_close(struct span_set *set);
 DEFINE_SCOPED_PTR(span_set, struct span_set, span_set_close)
 
@@ -101,30 +115,38 @@ DEFINE_SCOPED_PTR(span_set, struct span_set, span_set_close)
 struct span_want {
     uint64_t uncomp_off;
     size_t len; /* > 0, inside the tar */
-    /* Once, from a thread of the engine's; must not block on the network. rc 0: all bytes are in the file.
-     * May free the want. */
+    /* Once, from a thread of the engine's; must not block on the network. rc 0: all bytes are in
+     * the file. May free the want. */
     void (*done)(struct span_want *want, int rc, const struct err *err);
     /* the engine's */
     struct span_want *next;
     size_t first, last;
-    size_t missing;
     int rc;
 };
-/* 0: every byte is in the file now, done() will not be called. 1: done() will be. <0: neither, -EINVAL outside the
- * tar, -ECANCELED the set is closing, -ENOMEM. Never blocks on the network or on inflating. */
+/* 0: every byte is in the file now, done() will not be called. 1: done() will be. <0: neither,
+ * -EINVAL outside the tar, -ECANCELED the set is closing, -ENOMEM. Never blocks on the network or
+ * on inflating. */
 MUST_CHECK int span_set_want(struct span_set *set, struct span_want *want, struct err *err);
-/* As above, but waits: 0 or a negative errno. For tools and tests; not from a thread of the engine's. */
-MUST_CHECK int span_set_wait(struct span_set *set, uint64_t uncomp_off, size_t len, int64_t deadline_ms,
-                             struct err *err);
-/* Let the background fetch what is missing, in order, from now on. */
+/* As above, but waits: 0 or a negative errno. For tools and tests; not from a thread of the
+ * engine's. */
+MUST_CHECK int span_set_wait(struct span_set *set, uint64_t uncomp_off, size_t len,
+                             int64_t deadline_ms, struct err *err);
+/* Let the background fetch what is missing from now on: in order, but behind the last reader first.
+ * After an error it goes on by itself, later each time; a span whose bytes were refused is left to
+ * readers. */
 void span_set_start_background(struct span_set *set);
-/* Replace the source after credentials or images changed: the old one is closed when its fetches are done. */
-void span_set_replace_source(struct span_set *set, struct span_source source);
+/* Replace the source after credentials or images changed: the old one is closed when its fetches
+ * are done, and those of them that fail are tried with the new one while a reader waits. -ENOMEM:
+ * the new one is closed, the old one stays. */
+MUST_CHECK int span_set_replace_source(struct span_set *set, struct span_source source,
+                                       struct err *err);
 
 int span_set_fd(const struct span_set *set);
-/* Compressed bytes whose spans are present, and the last error's text ("" when none since the last success). */
+/* Compressed bytes of the spans that are present or recorded; a byte that two spans share counts
+ * twice. */
 uint64_t span_set_present_bytes(struct span_set *set);
-bool span_set_is_complete(struct span_set *set);
+bool span_set_is_complete(struct span_set *set); /* all of them */
+/* Of the last fetch that failed; code 0 when none did since the last one that went well. */
 void span_set_last_error(struct span_set *set, struct err *ret);
 
 #endif

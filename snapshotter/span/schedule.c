@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schedule.c – which GET is started next.
+ *
+ * 1. What readers wait for starts at once, first come first, however many GETs that makes; only
+ * memory holds it back, and then nothing else starts.
+ * 2. While a reader waits, at most one background GET, of one span, is under way beside it: it uses
+ * the round trip in which the reader's own GET leaves the link idle. What was under way before is
+ * left to end: its bytes are paid for, and pace.c bounds how many they are.
+ * 3. Else the background keeps as much under way as the link carries in a moment (pace.c), at least
+ * two GETs and at most max_fetches.
+ *
+ * The background goes on behind the span that a reader missed last, in the set that it was missed
+ * in: the neighbours in the tar are the rest of the file, or files of the same package. Then the
+ * other sets, in their order. */
+#include "span/internal.h"
+
+#include "base/clock.h"
+
+enum {
+    BACKGROUND_GETS_MIN = 2, /* one travels while the next is asked for */
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_LAST_MS = 5 * 60 * 1000,
+    BACKGROUND_LOG_MS = 10 * 1000,
+};
+
+/* ---- the queue of what readers want --------------------------------------------------------- */
+
+void span_queue_locked(struct span_engine *engine, struct span_get *get)
+{
+    get->next = NULL;
+    *engine->queue_end = get;
+    engine->queue_end = &get->next;
+}
+
+static struct span_get *unlink_get_locked(struct span_engine *engine, struct span_get **link)
+{
+    struct span_get *get = *link;
+
+    *link = get->next;
+    if (engine->queue_end == &get->next)
+        engine->queue_end = link;
+    return get;
+}
+
+struct span_get *span_unqueue_locked(struct span_engine *engine, const struct span_set *set)
+{
+    struct span_get **link;
+
+    for (link = &engine->queue; *link != NULL; link = &(*link)->next) {
+        if ((*link)->set == set)
+            return unlink_get_locked(engine, link);
+    }
+    return NULL;
+}
+
+static struct span_get *next_wanted_locked(struct span_engine *engine)
+{
+    struct span_get *get = engine->queue;
+    bool fits;
+
+    if (get == NULL)
+        return NULL;
+    /* One span may go over the limit, or a limit below a span's size would stop everything. */
+    fits = engine->memory_bytes + get->fetch.len <= engine->options.max_memory_bytes;
+    if (!fits && engine->memory_bytes > 0 &&
+        (get->count > 1 || engine->memory_bytes >= engine->options.max_memory_bytes))
+        return NULL;
+    return unlink_get_locked(engine, &engine->queue);
+}
+
+/* ---- the background ------------------------------------------------------------------------- */
+
+static bool is_reader_waiting_locked(const struct span_engine *engine)
+{
+    return engine->queue != NULL || engine->wanted_under_way > 0;
+}
+
+/* How long the next background GET may be; 0: none now. A single span may always be longer. */
+static uint64_t background_budget_locked(const struct span_engine *engine)
+{
+    uint64_t allowance = span_pace_allowance(&engine->pace);
+    uint64_t half = allowance / BACKGROUND_GETS_MIN;
+
+    if (is_reader_waiting_locked(engine))
+        return engine->background_under_way == 0 ? 1 : 0;
+    if (engine->background_under_way >= engine->options.max_fetches)
+        return 0;
+    if (engine->background_under_way >= BACKGROUND_GETS_MIN &&
+        engine->background_bytes + half > allowance)
+        return 0;
+    if (half < 1)
+        half = 1;
+    return half < engine->options.background_bytes ? half : engine->options.background_bytes;
+}
+
+static bool may_fetch_locked(const struct span_set *set, size_t n)
+{
+    return span_state_of(set, n) == SPAN_MISSING && !set->refused[n];
+}
+
+/* From the cursor to the end, then from the start; span_count: nothing. */
+static size_t next_missing_locked(const struct span_set *set)
+{
+    size_t i;
+
+    for (i = 0; i < set->span_count; i++) {
+        size_t n = (set->cursor + i) % set->span_count;
+
+        if (may_fetch_locked(set, n))
+            return n;
+    }
+    return set->span_count;
+}
+
+/* How many spans from `first` make up a GET of up to `budget` bytes; at least one. */
+static size_t run_length_locked(const struct span_set *set, size_t first, uint64_t budget_bytes)
+{
+    struct span_info head, tail;
+    size_t n;
+
+    set->layout.at(set->layout.self, first, &head);
+    for (n = first + 1; n < set->span_count && may_fetch_locked(set, n); n++) {
+        set->layout.at(set->layout.self, n, &tail);
+        if (tail.comp_end - head.comp_off > budget_bytes)
+            break;
+    }
+    return n - first;
+}
+
+static bool fits_background_locked(const struct span_engine *engine, const struct span_set *set,
+                                   size_t first, size_t count)
+{
+    struct span_info head, tail;
+
+    set->layout.at(set->layout.self, first, &head);
+    set->layout.at(set->layout.self, first + count - 1, &tail);
+    /* The other half is kept for readers. */
+    return engine->memory_bytes == 0 || engine->memory_bytes + (tail.comp_end - head.comp_off) <=
+                                            engine->options.max_memory_bytes / 2;
+}
+
+static struct span_get *background_of_locked(struct span_set *set, uint64_t budget_bytes)
+{
+    struct span_get *get;
+    size_t first = next_missing_locked(set), count;
+
+    set->exhausted = first == set->span_count;
+    if (set->exhausted)
+        return NULL;
+    count = run_length_locked(set, first, budget_bytes);
+    if (!fits_background_locked(set->engine, set, first, count))
+        return NULL;
+    get = span_get_new_locked(set, first, count, false, 0);
+    if (get == NULL)
+        span_back_off_locked(set);
+    else
+        set->cursor = (first + count) % set->span_count;
+    return get;
+}
+
+static struct span_get *next_background_locked(struct span_engine *engine)
+{
+    uint64_t budget_bytes = background_budget_locked(engine);
+    int64_t now_ms = clock_mono_ms();
+    struct span_get *get = NULL;
+    struct span_set *set;
+
+    if (engine->options.disable_background || budget_bytes == 0)
+        return NULL;
+    for (set = engine->sets; set != NULL && get == NULL; set = set->next) {
+        if (set->background && !set->closing && !set->exhausted && set->background_at_ms <= now_ms)
+            get = background_of_locked(set, budget_bytes);
+    }
+    return get;
+}
+
+void span_back_off_locked(struct span_set *set)
+{
+    set->backoff_ms = set->backoff_ms == 0 ? BACKOFF_FIRST_MS : 2 * set->backoff_ms;
+    if (set->backoff_ms > BACKOFF_LAST_MS)
+        set->backoff_ms = BACKOFF_LAST_MS;
+    set->background_at_ms = clock_mono_ms() + set->backoff_ms;
+    (void)pthread_cond_signal(&set->engine->keeper_wake);
+}
+
+void span_log_background(struct span_set *set, int64_t retry_ms, const struct err *err)
+{
+    if (log_limit_pass(&set->engine->background_log, BACKGROUND_LOG_MS))
+        log_warn("background fetch failed, going on later", "layer=%s retry_ms=%lld err=%s",
+                 set->name, (long long)retry_ms, err_text(err));
+}
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+void span_account_start_locked(struct span_get *get)
+{
+    struct span_engine *engine = get->set->engine;
+
+    get->phase = GET_STARTING;
+    get->source = get->set->source;
+    get->source->users++;
+    get->holds++; /* the starter's */
+    engine->memory_bytes += get->fetch.len;
+    span_pace_started(&engine->pace, clock_mono_ms());
+    if (get->urgent) {
+        engine->wanted_under_way++;
+    } else {
+        engine->background_under_way++;
+        engine->background_bytes += get->fetch.len;
+    }
+}
+
+void span_account_arrival_locked(struct span_get *get, bool ok)
+{
+    struct span_engine *engine = get->set->engine;
+
+    get->phase = GET_ARRIVED;
+    span_pace_ended(&engine->pace, ok ? get->fetch.len : 0, clock_mono_ms());
+    if (get->urgent) {
+        engine->wanted_under_way--;
+    } else {
+        engine->background_under_way--;
+        engine->background_bytes -= get->fetch.len;
+    }
+}
+
+static struct span_get *choose(struct span_engine *engine)
+{
+    struct span_get *get;
+    LOCKED(&engine->lock);
+
+    get = next_wanted_locked(engine);
+    if (get == NULL && engine->queue == NULL)
+        get = next_background_locked(engine);
+    if (get != NULL)
+        span_account_start_locked(get);
+    return get;
+}
+
+void span_schedule(struct span_engine *engine)
+{
+    struct span_get *get;
+
+    while ((get = choose(engine)) != NULL)
+        span_get_start(get);
+}
+
+void span_engine_enter(struct span_engine *engine)
+{
+    LOCKED(&engine->lock);
+    engine->users++;
+}
+
+void span_schedule_and_leave(struct span_engine *engine)
+{
+    span_schedule(engine);
+    {
+        LOCKED(&engine->lock);
+        if (--engine->users == 0)
+            (void)pthread_cond_broadcast(&engine->idle);
+    }
+}
