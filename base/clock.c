@@ -90,7 +90,7 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 void clock_rfc3339(int64_t sec, uint32_t nsec, char out[CLOCK_RFC3339_BYTES])
 {
     int64_t days = sec >= 0 ? sec / 86400 : -((-(sec + 1)) / 86400) - 1;
-    int64_t second_of_day = sec - days * 86400;
+    int64_t second_of_day = (sec % 86400 + 86400) % 86400; /* days * 86400 may not fit */
     int64_t year;
     int month, day, used, digits = 9;
 
