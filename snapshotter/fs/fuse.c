@@ -111,7 +111,7 @@ static int answer_hello(struct fuse_mount *f, struct err *err)
     return 0;
 }
 
-static void log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap)
+static void PRINTF_LIKE(2, 0) log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap)
 {
     char text[256];
 
