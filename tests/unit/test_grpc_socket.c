@@ -55,8 +55,8 @@ static void addresses_that_are_no_paths_are_refused(void **state)
         "unix://relative",
         "tcp://127.0.0.1:1",
         "unix:",
-        "/tmp/a-path-that-is-longer-than-the-hundred-and-seven-bytes-which-the-address-of-a-unix-"
-        "socket-has-room-for/sock"};
+        ("/tmp/a-path-that-is-longer-than-the-hundred-and-seven-bytes-which-the-address-of-a-unix-"
+         "socket-has-room-for/sock")};
     size_t i;
 
     (void)state;
