@@ -148,14 +148,20 @@ static int remove_locked(struct snapshotter *s, const char *key, uint64_t *ret_i
     return snapdb_delete(s->db, key, err);
 }
 
+static int remove_row(struct snapshotter *s, const char *key, uint64_t *ret_id, struct err *err)
+{
+    int rc = snapdb_begin(s->db, err);
+
+    return rc < 0 ? rc : finish(s, remove_locked(s, key, ret_id, err), err);
+}
+
 int snapshot_remove(struct snapshotter *s, const char *key, struct err *err)
 {
     uint64_t id = 0;
-    int rc = snapdb_begin(s->db, err);
+    int rc = remove_row(s, key, &id, err);
 
-    if (rc < 0)
-        return rc;
-    rc = finish(s, remove_locked(s, key, &id, err), err);
+    if (rc == -ENOSPC && snapdb_spend_reserve(s->db))
+        rc = remove_row(s, key, &id, err);
     if (rc == 0)
         snapshot_doom(s, id);
     return rc;

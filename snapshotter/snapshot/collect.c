@@ -153,6 +153,7 @@ static void *collector_run(void *arg)
         if (collect_id_locked(s, id, &err) < 0)
             log_warn("removed snapshot is not cleaned up yet, the next cleanup tries again",
                      "id=%llu err=%s", (unsigned long long)id, err_text(&err));
+        snapdb_fill_reserve(s->db);
     }
     return NULL;
 }

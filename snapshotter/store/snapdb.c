@@ -15,7 +15,7 @@
 enum { SNAPDB_IDLE_MAX = 2 };
 
 struct snapdb {
-    char *path;                  /* fixed at creation */
+    char *path, *reserve_path;   /* fixed at creation */
     pthread_mutex_t writer_lock; /* held from begin to commit or rollback */
     atomic_uintptr_t owner;      /* the thread that is in a transaction; 0: none */
     struct snapdb_conn *writer;  /* writer_lock */
@@ -98,7 +98,8 @@ int snapdb_open(struct store *store, struct snapdb **ret, struct err *err)
     (void)pthread_mutex_init(&db->writer_lock, NULL);
     (void)pthread_mutex_init(&db->idle_lock, NULL);
     db->path = path_join(dir, "metadata.sqlite");
-    if (db->path == NULL)
+    db->reserve_path = path_join(dir, "reserve");
+    if (db->path == NULL || db->reserve_path == NULL)
         return err_set(err, -ENOMEM, "snapshot database: out of memory");
     rc = dir_make_all(dir, 0700, err);
     if (rc == 0)
@@ -109,6 +110,7 @@ int snapdb_open(struct store *store, struct snapdb **ret, struct err *err)
         rc = read_last_id(db, err);
     if (rc < 0)
         return err_prefix(err, rc, "%s", db->path);
+    snapdb_fill_reserve(db);
     *ret = TAKE(db);
     return 0;
 }
@@ -126,8 +128,14 @@ void snapdb_close(struct snapdb *db)
         snapdb_conn_close(db->writer);
     (void)pthread_mutex_destroy(&db->idle_lock);
     (void)pthread_mutex_destroy(&db->writer_lock);
+    free(db->reserve_path);
     free(db->path);
     free(db);
+}
+
+const char *snapdb_reserve_path(const struct snapdb *db)
+{
+    return db->reserve_path;
 }
 
 /* ---- transactions

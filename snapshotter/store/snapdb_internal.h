@@ -75,4 +75,6 @@ MUST_CHECK int snapdb_row_update(struct snapdb_conn *conn, const struct snapdb_r
 MUST_CHECK int snapdb_take_reader(struct snapdb *db, struct snapdb_conn **ret, struct err *err);
 void snapdb_give_reader(struct snapdb *db, struct snapdb_conn *conn);
 
+const char *snapdb_reserve_path(const struct snapdb *db);
+
 #endif

@@ -131,6 +131,11 @@ MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struc
 /* Only those with this label, by an index: containerd looks for one by its target after every lazy Prepare. */
 MUST_CHECK int snapdb_walk_label(struct snapdb *db, const char *key, const char *value,
                                  int (*each)(void *arg, const struct snapdb_row *row), void *arg, struct err *err);
+/* Disk space is kept back so that rows can be deleted from a full disk. Spend it when a delete fails with -ENOSPC
+ * and try once more (false: there is none left); fill it again when files were removed, which does nothing where
+ * there is no room or it is full. */
+bool snapdb_spend_reserve(struct snapdb *db);
+void snapdb_fill_reserve(struct snapdb *db);
 /* The ids of all rows, ascending; *ret is the caller's to free, NULL when there are none. */
 MUST_CHECK int snapdb_ids(struct snapdb *db, uint64_t **ret, size_t *ret_count, struct err *err);
 

@@ -166,7 +166,8 @@ static void fs_takes_the_owner_of_the_nearest_parent_but_not_its_mode(void **sta
     if (geteuid() != 0)
         skip();
     add_layer(f, "l1", "");
-    assert_int_equal(chown(parent, 1234, 4321), 0);
+    if (chown(parent, 1234, 4321) < 0) /* no such ids in this user namespace */
+        skip();
     assert_int_equal(chmod(parent, 0700), 0);
     assert_ok(prepare(f, "a", "l1", NULL));
     assert_int_equal(stat(child, &st), 0);

@@ -243,6 +243,44 @@ static void removed_lazy_layers_are_unmounted_and_deleted(void **state)
     assert_false(has_dir(f, "2"));
 }
 
+/* ---- a disk that is full ---------------------------------------------------------------------------------------- */
+
+static void fill_disk(struct snapshot_fixture *f)
+{
+    SCOPED(mem) char *path = text_format("%s/filler", f->root);
+    SCOPED(fd) int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    char block[4096];
+
+    assert_true(fd >= 0);
+    memset(block, 'x', sizeof(block));
+    while (write(fd, block, sizeof(block)) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+}
+
+static void on_a_full_disk_nothing_new_starts_and_old_things_can_be_removed(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    snapshot_fixture_close(f);
+    if (mount("tmpfs", f->root, "tmpfs", 0, "size=2m") < 0)
+        skip();
+    snapshot_fixture_open(f);
+    add_layer(f, "l1", "");
+    assert_ok(prepare(f, "a", "l1", NULL));
+    fill_disk(f);
+    assert_int_equal(prepare(f, "b", "l1", NULL), -ENOSPC);
+    assert_int_equal(prepare(f, "b", "", "t1"), -ENOSPC);
+    assert_true(has_row(f, "a"));
+    assert_ok(snapshot_remove(f->s, "a", &err));
+    assert_ok(snapshot_remove(f->s, "l1", &err));
+    assert_ok(snapshot_cleanup(f->s, &err));
+    snapshot_fixture_close(f);
+    assert_int_equal(umount2(f->root, 0), 0);
+    snapshot_fixture_open(f);
+}
+
 /* Mounts outlive the process that made them, so the fixture does not unmount either. */
 static int teardown(void **state)
 {
@@ -268,6 +306,7 @@ int main(void)
         T(views_refuse_writes),
         T(lazy_and_unpacked_layers_stack),
         T(removed_lazy_layers_are_unmounted_and_deleted),
+        T(on_a_full_disk_nothing_new_starts_and_old_things_can_be_removed),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
