@@ -25,10 +25,11 @@ struct snapshot_lazy {
     /* Mount the layer that `labels` (those of Prepare) describe at `dir`. 0: mounted, and ret_labels holds what
      * remount() will need. A negative errno: not lazily, err says why in one line for the log (-ENOENT: the image
      * has no index or the layer no ztoc); nothing is left behind. May take long. */
-    int (*mount)(void *self, uint64_t id, const char *dir, const char *namespace_, const struct text_map *labels,
-                 struct text_map *ret_labels, struct err *err);
+    int (*mount)(void *self, uint64_t id, const char *dir, const char *namespace_,
+                 const struct text_map *labels, struct text_map *ret_labels, struct err *err);
     /* After a restart, from disk alone, with what mount() left in the row's labels. */
-    int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels, struct err *err);
+    int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels,
+                   struct err *err);
     /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. */
     void (*unmount)(void *self, uint64_t id, const char *dir);
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. */
@@ -43,7 +44,8 @@ struct snapshotter_options {
 };
 /* Reconciles database, directories and mounts first: stale mounts under snapshots/ are detached, rows whose layer
  * was remote are mounted again from disk (a failure is logged, and check() refuses that snapshot until it heals). */
-MUST_CHECK int snapshotter_new(const struct snapshotter_options *options, struct snapshotter **ret, struct err *err);
+MUST_CHECK int snapshotter_new(const struct snapshotter_options *options, struct snapshotter **ret,
+                               struct err *err);
 void snapshotter_free(struct snapshotter *s); /* leaves mounts as they are */
 DEFINE_SCOPED_PTR(snapshotter, struct snapshotter, snapshotter_free)
 
@@ -61,30 +63,35 @@ DEFINE_SCOPED_VALUE(snapshot_mounts, struct snapshot_mounts, snapshot_mounts_fin
 
 struct snapshot_prepare_request {
     const char *key;
-    const char *parent;          /* "": none */
-    const char *namespace_;      /* "": not said */
+    const char *parent;     /* "": none */
+    const char *namespace_; /* "": not said */
     const struct text_map *labels;
 };
 /* With a target label: -EEXIST when the layer was mounted lazily and committed under the target (text: target
  * snapshot "…": already exists); else the mounts, and one log line that says why it is not lazy. */
-MUST_CHECK int snapshot_prepare(struct snapshotter *s, const struct snapshot_prepare_request *request,
+MUST_CHECK int snapshot_prepare(struct snapshotter *s,
+                                const struct snapshot_prepare_request *request,
                                 struct snapshot_mounts *ret, struct err *err);
 MUST_CHECK int snapshot_view(struct snapshotter *s, const struct snapshot_prepare_request *request,
                              struct snapshot_mounts *ret, struct err *err);
-MUST_CHECK int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_mounts *ret, struct err *err);
+MUST_CHECK int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_mounts *ret,
+                               struct err *err);
 /* `parent` "": keep. */
-MUST_CHECK int snapshot_commit(struct snapshotter *s, const char *name, const char *key, const char *parent,
-                               const struct text_map *labels, struct err *err);
+MUST_CHECK int snapshot_commit(struct snapshotter *s, const char *name, const char *key,
+                               const char *parent, const struct text_map *labels, struct err *err);
 MUST_CHECK int snapshot_remove(struct snapshotter *s, const char *key, struct err *err);
-MUST_CHECK int snapshot_stat(struct snapshotter *s, const char *key, struct snapdb_row *ret, struct err *err);
+MUST_CHECK int snapshot_stat(struct snapshotter *s, const char *key, struct snapdb_row *ret,
+                             struct err *err);
 /* `paths` empty: replace all labels; else labels or labels.<key>. */
-MUST_CHECK int snapshot_update(struct snapshotter *s, const char *key, const struct text_map *labels,
-                               const struct text_list *paths, struct snapdb_row *ret, struct err *err);
+MUST_CHECK int snapshot_update(struct snapshotter *s, const char *key,
+                               const struct text_map *labels, const struct text_list *paths,
+                               struct snapdb_row *ret, struct err *err);
 /* Filters in containerd's grammar, OR-ed; none: all. */
 MUST_CHECK int snapshot_list(struct snapshotter *s, const struct text_list *filters,
-                             int (*each)(void *arg, const struct snapdb_row *row), void *arg, struct err *err);
-MUST_CHECK int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes, uint64_t *ret_inodes,
-                              struct err *err);
+                             int (*each)(void *arg, const struct snapdb_row *row), void *arg,
+                             struct err *err);
+MUST_CHECK int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes,
+                              uint64_t *ret_inodes, struct err *err);
 /* Unmount and delete what no row names. */
 MUST_CHECK int snapshot_cleanup(struct snapshotter *s, struct err *err);
 
