@@ -20,7 +20,9 @@
 #define SNAPSHOT_LABEL_TARGET "containerd.io/snapshot.ref"
 #define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
 
-/* What is asked of the lazy half; the daemon plugs it in, a test plugs in an array. */
+/* What is asked of the lazy half; the daemon plugs it in, a test plugs in an array. Called from any thread, with no
+ * transaction open; never twice at once for one id, but check() may run beside the others. All NULL: nothing is ever
+ * mounted lazily. */
 struct snapshot_lazy {
     /* Mount the layer that `labels` (those of Prepare) describe at `dir`. 0: mounted, and ret_labels holds what
      * remount() will need. A negative errno: not lazily, err says why in one line for the log (-ENOENT: the image
@@ -30,9 +32,11 @@ struct snapshot_lazy {
     /* After a restart, from disk alone, with what mount() left in the row's labels. */
     int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels,
                    struct err *err);
-    /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. */
+    /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. Also asked of snapshots that
+     * were never mounted lazily: nothing to do then. */
     void (*unmount)(void *self, uint64_t id, const char *dir);
-    /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. */
+    /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount failed it may try
+     * again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
     void *self;
 };
@@ -67,8 +71,10 @@ struct snapshot_prepare_request {
     const char *namespace_; /* "": not said */
     const struct text_map *labels;
 };
-/* With a target label: -EEXIST when the layer was mounted lazily and committed under the target (text: target
- * snapshot "…": already exists); else the mounts, and one log line that says why it is not lazy. */
+/* With a target label: waits for a Prepare of the same layer that is under way. -EEXIST when the layer
+ * was mounted lazily, now or earlier, and is committed under the target's name, or under that and
+ * "@<id>" where the same layer is there on another parent (text: target snapshot "…": already exists);
+ * else the mounts, and one log line that says why it is not lazy. */
 MUST_CHECK int snapshot_prepare(struct snapshotter *s,
                                 const struct snapshot_prepare_request *request,
                                 struct snapshot_mounts *ret, struct err *err);
