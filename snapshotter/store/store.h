@@ -29,15 +29,18 @@ const char *store_root(const struct store *store);
 
 /* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. A crash leaves at most a
  * file that the next store_open() sweeps away. */
-MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest, struct bytes content, struct err *err);
+MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest,
+                              struct bytes content, struct err *err);
 /* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as well. */
 MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
                                struct buf *ret, struct err *err);
 /* A descriptor to read ranges from (not checked). */
-MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd, struct err *err);
+MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd,
+                               struct err *err);
 MUST_CHECK int store_blob_remove(struct store *store, const struct digest *digest, struct err *err);
 /* Each blob that is there; each() may remove it, and returns 0 to go on, else the walk ends with that. */
-MUST_CHECK int store_blob_walk(struct store *store, int (*each)(void *arg, const struct digest *digest), void *arg,
+MUST_CHECK int store_blob_walk(struct store *store,
+                               int (*each)(void *arg, const struct digest *digest), void *arg,
                                struct err *err);
 
 /* ---- a layer's spans ------------------------------------------------------------------------------------ */
@@ -64,7 +67,8 @@ DEFINE_SCOPED_PTR(span_file, struct span_file, span_file_close)
  * of its bytes? */
 bool span_file_recorded(struct span_file *file, size_t n, uint32_t *ret_crc32);
 /* -ENOSPC, -EIO; -EINVAL: past the end of the tar. */
-MUST_CHECK int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp_off, struct err *err);
+MUST_CHECK int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp_off,
+                               struct err *err);
 /* All bytes of span n were written. It is recorded at the next span_file_sync(). -ENOMEM: it will not be. */
 MUST_CHECK int span_file_add(struct span_file *file, size_t n, uint32_t crc32, struct err *err);
 /* fdatasync the data, then append the records, then fdatasync those. Serialised inside. -EIO: the data could not
@@ -80,7 +84,8 @@ int span_file_fd(const struct span_file *file);
 /* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
 MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
 /* The ztoc of each layer that has files, as store_blob_walk(). */
-MUST_CHECK int span_file_walk(struct store *store, int (*each)(void *arg, const struct digest *ztoc), void *arg,
+MUST_CHECK int span_file_walk(struct store *store,
+                              int (*each)(void *arg, const struct digest *ztoc), void *arg,
                               struct err *err);
 
 /* ---- snapshots -------------------------------------------------------------------------------------------- */
@@ -93,7 +98,8 @@ enum snapdb_kind {
 
 struct snapdb_row {
     uint64_t id; /* never reused; the directory's name */
-    char *name;  /* key of an active or view, name of a committed; unique, opaque bytes without NUL */
+    char
+        *name; /* key of an active or view, name of a committed; unique, opaque bytes without NUL */
     char *parent; /* "" when there is none */
     enum snapdb_kind kind;
     int64_t created_ns, updated_ns; /* since 1970, UTC */
@@ -110,27 +116,31 @@ MUST_CHECK int snapdb_open(struct store *store, struct snapdb **ret, struct err 
 void snapdb_close(struct snapdb *db);
 DEFINE_SCOPED_PTR(snapdb, struct snapdb, snapdb_close)
 
-MUST_CHECK int snapdb_begin(struct snapdb *db, struct err *err); /* waits for another writer */
+MUST_CHECK int snapdb_begin(struct snapdb *db, struct err *err);  /* waits for another writer */
 MUST_CHECK int snapdb_commit(struct snapdb *db, struct err *err); /* on failure it is rolled back */
 void snapdb_rollback(struct snapdb *db);
 
 /* -ENOENT: no such name. */
-MUST_CHECK int snapdb_get(struct snapdb *db, const char *name, struct snapdb_row *ret, struct err *err);
-MUST_CHECK int snapdb_get_by_id(struct snapdb *db, uint64_t id, struct snapdb_row *ret, struct err *err);
+MUST_CHECK int snapdb_get(struct snapdb *db, const char *name, struct snapdb_row *ret,
+                          struct err *err);
+MUST_CHECK int snapdb_get_by_id(struct snapdb *db, uint64_t id, struct snapdb_row *ret,
+                                struct err *err);
 /* In a transaction. insert sets row->id, to one that was never handed out, not even to a transaction that was
  * rolled back. -EEXIST: the name is taken. -ENOENT: no such row, or its parent is not there. -EBUSY from delete:
  * it has children. */
 MUST_CHECK int snapdb_insert(struct snapdb *db, struct snapdb_row *row, struct err *err);
-MUST_CHECK int snapdb_update(struct snapdb *db, const struct snapdb_row *row, struct err *err); /* by id, all fields */
+MUST_CHECK int snapdb_update(struct snapdb *db, const struct snapdb_row *row,
+                             struct err *err); /* by id, all fields */
 MUST_CHECK int snapdb_delete(struct snapdb *db, const char *name, struct err *err);
 MUST_CHECK int snapdb_has_children(struct snapdb *db, const char *name, bool *ret, struct err *err);
 /* Rows in the order of their ids; each() returns 0 to go on, else the walk ends with that value. The row is
  * borrowed. A consistent view, held without blocking writers. */
-MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struct snapdb_row *row), void *arg,
-                           struct err *err);
+MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struct snapdb_row *row),
+                           void *arg, struct err *err);
 /* Only those with this label, by an index: containerd looks for one by its target after every lazy Prepare. */
 MUST_CHECK int snapdb_walk_label(struct snapdb *db, const char *key, const char *value,
-                                 int (*each)(void *arg, const struct snapdb_row *row), void *arg, struct err *err);
+                                 int (*each)(void *arg, const struct snapdb_row *row), void *arg,
+                                 struct err *err);
 /* Disk space is kept back so that rows can be deleted from a full disk. Spend it when a delete fails with -ENOSPC
  * and try once more (false: there is none left); fill it again when files were removed, which does nothing where
  * there is no room or it is full. */
