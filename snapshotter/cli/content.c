@@ -61,6 +61,10 @@ static int content_read(void *self, const struct digest *digest,
     return rc < 0 ? rc : containerd_content_read(containerd, text, 0, 0, &containerd_sink, err);
 }
 
+/* Containerd lets one writer at a time make a blob. Another `soci`, or another layer with the same ztoc, may be that
+ * writer: it is done in a moment, and then the blob is there. */
+enum { BUSY_TRIES = 50, BUSY_WAIT_MS = 100 };
+
 static int content_write(void *self, const struct digest *digest, struct bytes bytes,
                          const struct text_map *labels, struct err *err)
 {
@@ -68,10 +72,17 @@ static int content_write(void *self, const struct digest *digest, struct bytes b
     char text[DIGEST_TEXT_BYTES];
     const struct containerd_write_request request = {
         .digest = text, .size_bytes = bytes.len, .labels = labels};
-    int rc = connect_leased(self, &containerd, err);
+    int rc = connect_leased(self, &containerd, err), tries;
 
+    if (rc < 0)
+        return rc;
     digest_format(digest, text);
-    return rc < 0 ? rc : containerd_content_write(containerd, &request, bytes, err);
+    rc = containerd_content_write(containerd, &request, bytes, err);
+    for (tries = 1; rc == -EAGAIN && tries < BUSY_TRIES; tries++) {
+        clock_sleep_ms(BUSY_WAIT_MS);
+        rc = containerd_content_write(containerd, &request, bytes, err);
+    }
+    return rc;
 }
 
 struct index_content cli_content_table(struct cli_content *content)

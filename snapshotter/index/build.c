@@ -29,6 +29,7 @@ struct layer_job {
     struct pool_job job;
     struct build *build;                /* fixed */
     const struct oci_descriptor *layer; /* fixed */
+    const struct layer_job *same_as;    /* fixed; an earlier job for the same layer. NULL: none */
     struct soci_index_ztoc ztoc;
     enum index_layer_outcome outcome;
     struct err err;
@@ -60,9 +61,46 @@ static int run_layers(struct build *build, struct layer_job *jobs, size_t count,
 
     if (rc < 0)
         return rc;
-    for (i = 0; i < count; i++)
-        pool_submit(pool, &jobs[i].job, POOL_URGENT);
+    for (i = 0; i < count; i++) {
+        if (jobs[i].same_as == NULL)
+            pool_submit(pool, &jobs[i].job, POOL_URGENT);
+    }
     return 0; /* the pool's end waits for the jobs */
+}
+
+/* An image may hold the same layer several times (empty ones often): it is built once, and listed as often. */
+static const struct layer_job *find_same(const struct layer_job *jobs, size_t count,
+                                         const struct oci_descriptor *layer)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct oci_descriptor *other = jobs[i].layer;
+
+        if (digest_equal(&other->digest, &layer->digest) && other->media_type != NULL &&
+            layer->media_type != NULL && strcmp(other->media_type, layer->media_type) == 0)
+            return &jobs[i];
+    }
+    return NULL;
+}
+
+/* What was built once, for the layers that are the same. */
+static int share_results(struct layer_job *jobs, size_t count, struct err *err)
+{
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        const struct layer_job *same = jobs[i].same_as;
+
+        if (same == NULL || same->outcome != INDEX_LAYER_BUILT)
+            continue;
+        jobs[i].outcome = same->outcome;
+        jobs[i].ztoc = same->ztoc;
+        jobs[i].ztoc.layer_media_type = text_copy(same->ztoc.layer_media_type);
+        if (jobs[i].ztoc.layer_media_type == NULL)
+            return err_set(err, -ENOMEM, "out of memory");
+    }
+    return 0;
 }
 
 /* The reference's form: every failed layer's error in one line. */
@@ -186,11 +224,14 @@ static int build_index(struct build *build, const struct oci_descriptor *manifes
     for (i = 0; i < count; i++) {
         jobs[i].build = build;
         jobs[i].layer = &manifest->layers[i];
+        jobs[i].same_as = find_same(jobs, i, jobs[i].layer);
         jobs[i].job.run = run_layer;
     }
     rc = run_layers(build, jobs, count, err);
     if (rc == 0)
         rc = gather_errors(jobs, count, err);
+    if (rc == 0)
+        rc = share_results(jobs, count, err);
     if (rc == 0)
         rc = gather_ztocs(jobs, count, built->index, err);
     free_jobs(jobs, count);

@@ -86,8 +86,9 @@ static void store_fini(struct store *store)
     buf_fini(&store->last_index);
 }
 
-static int build(struct store *store, uint64_t min_layer_bytes, struct index_built *built,
-                 struct err *err)
+static int build_changed(struct store *store, uint64_t min_layer_bytes,
+                         void (*change)(struct oci_manifest *manifest), struct index_built *built,
+                         struct err *err)
 {
     const struct index_build_options options = {
         .content = {.read = read_blob, .write = write_blob, .self = store},
@@ -104,10 +105,18 @@ static int build(struct store *store, uint64_t min_layer_bytes, struct index_bui
     assert_ok(digest_parse("sha256:" IMAGE_MANIFEST, &desc.digest, NULL));
     desc.size_bytes = json->len;
     assert_ok(oci_manifest_parse(buf_bytes(json), &manifest, err));
+    if (change != NULL)
+        change(manifest);
     rc = index_build(&options, &desc, manifest, built, err);
     oci_manifest_free(manifest);
     buf_free(json);
     return rc;
+}
+
+static int build(struct store *store, uint64_t min_layer_bytes, struct index_built *built,
+                 struct err *err)
+{
+    return build_changed(store, min_layer_bytes, NULL, built, err);
 }
 
 /* The same lines, in any order. */
@@ -203,6 +212,28 @@ static void a_layer_that_is_not_there_is_named(void **state)
     store_fini(&store);
 }
 
+static void make_last_layer_the_first(struct oci_manifest *manifest)
+{
+    manifest->layers[manifest->layer_count - 1].digest = manifest->layers[0].digest;
+    manifest->layers[manifest->layer_count - 1].size_bytes = manifest->layers[0].size_bytes;
+}
+
+static void a_layer_that_comes_twice_is_built_once_and_listed_twice(void **state)
+{
+    struct store store = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct index_built built = {.index = NULL};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(build_changed(&store, 0, make_last_layer_the_first, &built, &err));
+    assert_int_equal(store.reads, 3);
+    assert_int_equal(built.index->ztoc_count, 4);
+    assert_true(digest_equal(&built.index->ztocs[0].ztoc, &built.index->ztocs[3].ztoc));
+    assert_false(digest_equal(&built.index->ztocs[0].ztoc, &built.index->ztocs[1].ztoc));
+    index_built_fini(&built);
+    store_fini(&store);
+}
+
 static void a_truncated_layer_is_refused(void **state)
 {
     struct store store = {.lock = PTHREAD_MUTEX_INITIALIZER, .damaged = LAYER_ONE_BYTE};
@@ -225,6 +256,7 @@ int main(void)
         cmocka_unit_test(an_image_of_small_layers_is_an_error_and_writes_no_index),
         cmocka_unit_test(a_layer_that_is_not_there_is_named),
         cmocka_unit_test(a_truncated_layer_is_refused),
+        cmocka_unit_test(a_layer_that_comes_twice_is_built_once_and_listed_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
