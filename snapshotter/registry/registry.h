@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.h – an OCI registry over HTTP: manifests, blobs, byte ranges of blobs, referrers, pushes.
+/* registry.h – an OCI registry over HTTP: manifests, blobs, byte ranges of blobs, referrers,
+ * pushes.
  *
- * One `struct registry` per process holds one network thread (curl's multi interface), which keeps and reuses
- * connections (HTTP/2 where offered), retries what may heal with exponential backoff and jitter
- * (timeouts, resets, 429, 5xx but 501; Retry-After is honoured), and follows at most 10 redirects by
- * itself so that credentials stay with the host they belong to. Nothing here trusts a peer: sizes are bounded
- * before they are read, digests are checked where one is known.
+ * One `struct registry` per process holds one network thread (curl's multi interface), which keeps
+ * and reuses connections (HTTP/2 where offered), retries what may heal with exponential backoff and
+ * jitter (timeouts, resets, 429, 5xx but 501; Retry-After is honoured), and follows at most 10
+ * redirects by itself so that credentials stay with the host they belong to. Nothing here trusts a
+ * peer: sizes are bounded before they are read, digests are checked where one is known.
  *
- * Errors everywhere: -EACCES refused (401, 403), -ENOENT (404), -EBADMSG not the promised bytes, -EPROTO
- * an answer that makes no sense, -EFBIG larger than allowed, -ETIMEDOUT / -EIO / -EAGAIN after the last
- * retry, -ECANCELED. The text names method, host and path, never the query or a token.
- * Calls that are not marked async block; any thread. */
+ * Errors everywhere: -EACCES refused (401, 403), -ENOENT (404), -EBADMSG not the promised bytes,
+ * -EPROTO an answer that makes no sense, -EOPNOTSUPP (405, 501: deletion is often off), -EFBIG
+ * larger than allowed, -ETIMEDOUT / -EIO / -EAGAIN after the last retry, -ECANCELED. The text names
+ * method, host and path, never the query or a token. Calls that are not marked async block; any
+ * thread. */
 #ifndef REGISTRY_REGISTRY_H
 #define REGISTRY_REGISTRY_H
 
@@ -30,21 +32,26 @@ struct registry_options {
     unsigned max_retries;        /* after the first attempt; 0: 8, UINT_MAX: none */
     int64_t min_wait_ms;         /* 0: 30 */
     int64_t max_wait_ms;         /* 0: 300000 */
-    bool plain_http;             /* http for every host. Loopback hosts get http first anyway when `http_loopback` */
+    bool plain_http;             /* http for every host. Loopback hosts get http first anyway when
+                                    `http_loopback` */
     bool http_loopback;          /* http for localhost, 127.0.0.0/8 and ::1 */
-    void (*trace)(void *self, const char *line); /* NULL, or `http req …` and `http res …` lines, no secrets */
+    void (*trace)(void *self,
+                  const char *line); /* NULL, or `http req …` and `http res …` lines, no secrets */
     void *trace_self;
 };
 
 struct registry;
-MUST_CHECK int registry_new(const struct registry_options *options, struct registry **ret, struct err *err);
-/* Cancels what is under way (their done() is called with -ECANCELED) and joins the thread. All repos and
- * blobs must be closed before. NULL is fine. */
+MUST_CHECK int registry_new(const struct registry_options *options, struct registry **ret,
+                            struct err *err);
+/* Cancels what is under way (their done() is called with -ECANCELED) and joins the thread. All
+ * repos and blobs must be closed before. NULL is fine. */
 void registry_free(struct registry *registry);
 DEFINE_SCOPED_PTR(registry, struct registry, registry_free)
 
 /* Where user names and passwords come from, asked when a host wants some. Empty strings: anonymous.
- * identity_token is for later (NULL for now). */
+ * find() may block: it is called on a thread for this alone, one at a time. `self` outlives the
+ * repositories. What was found is kept until it is refused: Basic, and Bearer tokens with Basic at
+ * the realm. */
 struct registry_credentials {
     char *username;
     char *password;
@@ -54,53 +61,64 @@ struct registry_keychain {
     int (*find)(void *self, const char *host, struct registry_credentials *ret, struct err *err);
     void *self;
 };
-/* The keychain of Docker's config.json: $DOCKER_CONFIG, else $HOME/.docker; read at every look-up; `auths`
- * entries with auth or username/password (credential helpers: later). No file: anonymous. */
+/* The keychain of Docker's config.json: $DOCKER_CONFIG, else $HOME/.docker; read at every look-up;
+ * `auths` entries with auth or username/password (credential helpers: later). No file: anonymous.
+ */
 extern const struct registry_keychain registry_keychain_docker;
 
-/* ---- a repository ------------------------------------------------------------------------------------ */
+/* ---- a repository
+ * ------------------------------------------------------------------------------------ */
 
 struct registry_repo; /* counted */
-/* host as in an image reference ("docker.io" is mapped to its API host). keychain may be NULL: anonymous. */
-MUST_CHECK int registry_repo_open(struct registry *registry, const char *host, const char *repository,
-                                  const struct registry_keychain *keychain, struct registry_repo **ret,
-                                  struct err *err);
+/* host as in an image reference ("docker.io" is mapped to its API host). keychain may be NULL:
+ * anonymous. */
+MUST_CHECK int registry_repo_open(struct registry *registry, const char *host,
+                                  const char *repository, const struct registry_keychain *keychain,
+                                  struct registry_repo **ret, struct err *err);
 struct registry_repo *registry_repo_ref(struct registry_repo *repo);
 void registry_repo_unref(struct registry_repo *repo);
 DEFINE_SCOPED_PTR(registry_repo, struct registry_repo, registry_repo_unref)
 
-/* `reference` is a tag or a digest; a digest is checked. *media_type (new string, may be NULL when the caller
- * passes NULL) is the Content-Type. */
-MUST_CHECK int registry_get_manifest(struct registry_repo *repo, const char *reference, struct buf *ret,
-                                     char **ret_media_type, struct err *err);
+/* `reference` is a tag or a digest; a digest is checked. *media_type (new string, may be NULL when
+ * the caller passes NULL) is the Content-Type. */
+MUST_CHECK int registry_get_manifest(struct registry_repo *repo, const char *reference,
+                                     struct buf *ret, char **ret_media_type, struct err *err);
 /* A whole small blob, digest checked. -EFBIG over max_bytes. */
-MUST_CHECK int registry_get_blob(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
-                                 struct buf *ret, struct err *err);
+MUST_CHECK int registry_get_blob(struct registry_repo *repo, const struct digest *digest,
+                                 size_t max_bytes, struct buf *ret, struct err *err);
 /* Size of a blob by HEAD, else by a ranged GET. */
 MUST_CHECK int registry_blob_size(struct registry_repo *repo, const struct digest *digest,
                                   uint64_t *ret_bytes, struct err *err);
-/* Manifests that refer to `subject`: the referrers API with the artifactType filter, else the tag sha256-<hex>;
- * filtered again here. None: 0 and an empty index. `*ret_from_tag` (may be NULL): no referrers API there. */
+/* Manifests that refer to `subject`: the referrers API with the artifactType filter, else the tag
+ * sha256-<hex>; filtered again here. None: 0 and an empty index. `*ret_from_tag` (may be NULL): no
+ * referrers API there. */
 MUST_CHECK int registry_get_referrers(struct registry_repo *repo, const struct digest *subject,
-                                      const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
-                                      struct err *err);
+                                      const char *artifact_type, struct oci_index **ret,
+                                      bool *ret_from_tag, struct err *err);
 
-/* ---- pushing ------------------------------------------------------------------------------------------ */
+/* ---- pushing
+ * ------------------------------------------------------------------------------------------ */
 
-MUST_CHECK int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret, struct err *err);
-MUST_CHECK int registry_has_manifest(struct registry_repo *repo, const char *reference, bool *ret, struct err *err);
-MUST_CHECK int registry_push_blob(struct registry_repo *repo, const struct digest *digest, struct bytes content,
-                                  struct err *err);
-/* `*ret_subject_known` (may be NULL): the answer had OCI-Subject, so the registry indexes referrers itself. */
-MUST_CHECK int registry_push_manifest(struct registry_repo *repo, const char *reference, const char *media_type,
-                                      struct bytes content, bool *ret_subject_known, struct err *err);
-MUST_CHECK int registry_delete_manifest(struct registry_repo *repo, const struct digest *digest, struct err *err);
+MUST_CHECK int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,
+                                 struct err *err);
+MUST_CHECK int registry_has_manifest(struct registry_repo *repo, const char *reference, bool *ret,
+                                     struct err *err);
+MUST_CHECK int registry_push_blob(struct registry_repo *repo, const struct digest *digest,
+                                  struct bytes content, struct err *err);
+/* `*ret_subject_known` (may be NULL): the answer had OCI-Subject, so the registry indexes referrers
+ * itself. */
+MUST_CHECK int registry_push_manifest(struct registry_repo *repo, const char *reference,
+                                      const char *media_type, struct bytes content,
+                                      bool *ret_subject_known, struct err *err);
+MUST_CHECK int registry_delete_manifest(struct registry_repo *repo, const struct digest *digest,
+                                        struct err *err);
 
-/* ---- byte ranges of a blob, async --------------------------------------------------------------------- */
+/* ---- byte ranges of a blob, async
+ * --------------------------------------------------------------------- */
 
 struct registry_blob; /* a layer in a repository; remembers where redirects led */
-MUST_CHECK int registry_blob_open(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
-                                  struct registry_blob **ret, struct err *err);
+MUST_CHECK int registry_blob_open(struct registry_repo *repo, const struct digest *digest,
+                                  uint64_t size_bytes, struct registry_blob **ret, struct err *err);
 /* Cancels its fetches and returns when the last done() was called. Not from a done(). */
 void registry_blob_close(struct registry_blob *blob);
 DEFINE_SCOPED_PTR(registry_blob, struct registry_blob, registry_blob_close)
@@ -110,14 +128,14 @@ struct registry_fetch {
     uint64_t off;
     size_t len;   /* > 0; off + len <= the blob's size */
     uint8_t *buf; /* filled wholly on success */
-    /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a negative
-     * errno. It must not block; it may start other fetches and may free this one. */
+    /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a
+     * negative errno. It must not block; it may start other fetches and may free this one. */
     void (*done)(struct registry_fetch *fetch, int rc, const struct err *err);
-    void *arg;            /* the caller's */
-    void *private_data;   /* the registry's */
+    void *arg; /* the caller's */
 };
 /* Async. 0: done() will be called. Else it will not: -ECANCELED (closing), -ENOMEM. */
-MUST_CHECK int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err);
+MUST_CHECK int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch,
+                                   struct err *err);
 /* Ask for an early end: done() still comes, with -ECANCELED unless it was quicker. Any thread. */
 void registry_fetch_cancel(struct registry_blob *blob, struct registry_fetch *fetch);
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blob.c – small blobs as a whole, the size of large ones, and pushing. */
+#include "registry/internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+enum { BLOB_PATH_BYTES = sizeof("blobs/") + DIGEST_TEXT_BYTES };
+/* Sending a blob again starts a new upload, so this is not done by the request. */
+enum { PUSH_TRIES = 4 };
+enum { PUSH_FIRST_WAIT_MS = 100 };
+
+static void blob_path(const struct digest *digest, char out[BLOB_PATH_BYTES])
+{
+    char text[DIGEST_TEXT_BYTES];
+
+    digest_format(digest, text);
+    (void)snprintf(out, BLOB_PATH_BYTES, "blobs/%s", text);
+}
+
+int registry_get_blob(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
+                      struct buf *ret, struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    char path[BLOB_PATH_BYTES];
+    struct call call = {.method = "GET", .path = path, .max_bytes = max_bytes};
+    struct digest got;
+    int rc;
+
+    blob_path(digest, path);
+    rc = call_run(repo, &call, &reply, err);
+    if (rc < 0)
+        return rc;
+    if (digest_of(buf_bytes(&reply.body), &got) < 0)
+        return err_set(err, -ENOMEM, "%s: out of memory", path);
+    if (!digest_equal(&got, digest))
+        return err_set(err, -EBADMSG, "%s: the bytes have another digest", path);
+    if (buf_add(ret, reply.body.data, reply.body.len) < 0)
+        return err_set(err, -ENOMEM, "%s: out of memory", path);
+    return 0;
+}
+
+/* Where a redirect was signed for GET alone, HEAD is refused. */
+static int size_by_range(struct registry_repo *repo, const char *path, uint64_t *ret_bytes,
+                         struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    struct call call = {.method = "GET", .path = path, .max_bytes = 1, .ranged = true};
+    struct content_range range;
+    int rc = call_run(repo, &call, &reply, err);
+
+    if (rc < 0)
+        return rc;
+    if (reply.answer.status != 206 || reply.answer.content_range == NULL ||
+        content_range_parse(reply.answer.content_range, &range) < 0 || range.total == UINT64_MAX)
+        return err_set(err, -EPROTO, "%s: the registry does not say how large it is", path);
+    *ret_bytes = range.total;
+    return 0;
+}
+
+int registry_blob_size(struct registry_repo *repo, const struct digest *digest, uint64_t *ret_bytes,
+                       struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    char path[BLOB_PATH_BYTES];
+    struct call call = {.method = "HEAD", .path = path};
+    int rc;
+
+    blob_path(digest, path);
+    rc = call_run(repo, &call, &reply, err);
+    if (rc == 0 && reply.answer.has_content_length && !reply.answer.is_encoded) {
+        *ret_bytes = reply.answer.content_length;
+        return 0;
+    }
+    return rc == -ENOENT || rc == -ECANCELED || rc == -ENOMEM
+               ? rc
+               : size_by_range(repo, path, ret_bytes, err);
+}
+
+int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,
+                      struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    char path[BLOB_PATH_BYTES];
+    struct call call = {.method = "HEAD", .path = path};
+    int rc;
+
+    blob_path(digest, path);
+    rc = call_run(repo, &call, &reply, err);
+    *ret = rc == 0;
+    return rc == -ENOENT ? 0 : rc;
+}
+
+/* ---- pushing
+ * ---------------------------------------------------------------------------------------------- */
+
+/* A new upload: *ret_url is where the bytes go. The Location keeps its query: it holds the upload's
+ * state. */
+static int start_upload(struct registry_repo *repo, const char *digest, char **ret_url,
+                        struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    SCOPED(mem) char *location = NULL;
+    struct call call = {.method = "POST",
+                        .path = "blobs/uploads/",
+                        .content_type = OCI_MEDIA_OCTETS,
+                        .max_bytes = REFUSAL_READ_BYTES};
+    int rc = call_run(repo, &call, &reply, err);
+
+    if (rc < 0)
+        return rc;
+    if (reply.answer.location == NULL || reply.url == NULL)
+        return err_set(err, -EPROTO, "upload: the registry does not say where to");
+    rc = url_resolve(reply.url, reply.answer.location, &location, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "upload");
+    *ret_url = url_with_parameter(location, "digest", digest);
+    return *ret_url == NULL ? err_set(err, -ENOMEM, "upload: out of memory") : 0;
+}
+
+static int try_push(struct registry_repo *repo, const char *digest, struct bytes content,
+                    struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    SCOPED(mem) char *url = NULL;
+    struct call call = {.method = "PUT",
+                        .content_type = OCI_MEDIA_OCTETS,
+                        .body = content,
+                        .max_bytes = REFUSAL_READ_BYTES,
+                        .no_retry = true};
+    int rc = start_upload(repo, digest, &url, err);
+
+    if (rc < 0)
+        return rc;
+    call.url = url;
+    return call_run(repo, &call, &reply, err);
+}
+
+static bool may_heal(int rc)
+{
+    return rc == -EIO || rc == -EAGAIN || rc == -ETIMEDOUT;
+}
+
+int registry_push_blob(struct registry_repo *repo, const struct digest *digest,
+                       struct bytes content, struct err *err)
+{
+    char text[DIGEST_TEXT_BYTES];
+    int64_t wait_ms = PUSH_FIRST_WAIT_MS;
+    int rc;
+
+    digest_format(digest, text);
+    rc = try_push(repo, text, content, err);
+    for (int tries = 1; may_heal(rc) && tries < PUSH_TRIES; tries++) {
+        clock_sleep_ms(wait_ms);
+        wait_ms *= 2;
+        rc = try_push(repo, text, content, err);
+    }
+    return rc < 0 ? err_prefix(err, rc, "push %s", text) : 0;
+}

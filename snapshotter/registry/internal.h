@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – the parts behind registry.h.
+ *
+ *   manifest.c blob.c push.c referrers.c      ask and wait (call.c)
+ *   range.c                                   asks and is told
+ *        └▶ request.c   one question until its answer: attempts, retries, redirects, credentials
+ * (auth.c) └▶ transfer.c   one attempt: an easy handle of curl, headers into an answer (answer.c)
+ *   net.c        the network thread, in which everything from request.c down happens
+ *
+ * Locking: registry->lock guards what other threads hand to the network thread (the inbox, cancel
+ * flags, lists of a blob's fetches) and what they wait for. Everything else in a request and in a
+ * repository's auth belongs to the network thread. No call out of the folder with the lock held. */
+#ifndef REGISTRY_INTERNAL_H
+#define REGISTRY_INTERNAL_H
+
+#include "base/bytes.h"
+#include "base/threads.h"
+#include "registry/registry.h"
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+enum { REQUEST_REDIRECTS_MAX = 10 };
+enum { URL_MAX_BYTES = 16 * 1024 };
+enum { ANSWER_HEADERS_MAX_BYTES = 256 * 1024 };
+enum { REFUSAL_MAX_BYTES = 4096 };   /* kept of the body of an answer that says no */
+enum { REFUSAL_READ_BYTES = 65536 }; /* read of it, so that the connection can be used again */
+
+/* ---- url.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* `location`, perhaps relative, as seen from `base`. Refused with -EPROTO: other schemes than http
+ * and https, user names, the way from https to http. */
+MUST_CHECK int url_resolve(const char *base, const char *location, char **ret, struct err *err);
+/* The same scheme, host and port: what credentials are for. False also when out of memory. */
+bool url_same_origin(const char *a, const char *b);
+/* scheme://host/path: what may be shown. New; NULL: out of memory. */
+char *url_plain(const char *url);
+/* The host alone, with its port: "" when there is none. New; NULL: out of memory. */
+char *url_host(const char *url);
+/* `url` with one more parameter in its query. The value is escaped here. New; NULL: out of memory.
+ */
+char *url_with_parameter(const char *url, const char *name, const char *value);
+
+/* ---- base64.c
+ * --------------------------------------------------------------------------------------- */
+
+char *base64_encode(struct bytes in); /* new; NULL: out of memory */
+/* Standard alphabet, padding needed: 0, -EINVAL, -ENOMEM. */
+MUST_CHECK int base64_decode(const char *text, struct buf *ret);
+
+/* ---- challenge.c
+ * ------------------------------------------------------------------------------------ */
+
+enum challenge_kind { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_BEARER };
+struct challenge {
+    enum challenge_kind kind;
+    char *realm; /* NULL: not said */
+    char *service;
+    char *scope;
+};
+/* A value of WWW-Authenticate, which may hold several challenges. What is better than *ret (Bearer,
+ * Basic, none) replaces it. Values that make no sense are ignored. 0 or -ENOMEM. */
+MUST_CHECK int challenge_add(struct challenge *ret, const char *value);
+void challenge_fini(struct challenge *challenge);
+
+/* ---- answer.c
+ * --------------------------------------------------------------------------------------- */
+
+/* What is used of a response's headers; zeroed storage is an empty one. */
+struct answer {
+    int status; /* 0: none yet */
+    char *location;
+    char *content_type; /* without parameters */
+    char *content_range;
+    char *link;
+    struct challenge challenge;
+    int64_t retry_after_ms; /* -1: not said */
+    uint64_t content_length;
+    bool has_content_length;
+    bool is_encoded;  /* Content-Encoding, though identity was asked for */
+    bool has_subject; /* OCI-Subject */
+    size_t header_bytes;
+};
+/* One header line as curl hands it over. A status line starts the answer anew. 0, -EPROTO, -ENOMEM.
+ */
+MUST_CHECK int answer_add_line(struct answer *answer, struct bytes line);
+void answer_fini(struct answer *answer);
+
+/* bytes first-last/total; total UINT64_MAX when it is *. 0 or -EPROTO. */
+struct content_range {
+    uint64_t first, last, total;
+};
+MUST_CHECK int content_range_parse(const char *text, struct content_range *ret);
+/* Seconds or a date, from now on: milliseconds, -1 when it is neither. */
+int64_t retry_after_parse(const char *text);
+/* The address in `Link: <…>; rel="next"`; new. NULL: none, or out of memory. */
+char *link_next(const char *link);
+
+/* ---- refusal.c
+ * -------------------------------------------------------------------------------------- */
+
+/* What a registry says in the body of an error, printable and short; new. NULL: nothing. */
+char *refusal_text(struct bytes body);
+bool refusal_is_expired_token(struct bytes body);
+
+/* ---- the network thread's objects
+ * ------------------------------------------------------------------- */
+
+enum { REGISTRY_IDLE_MAX = 16 };
+
+struct request;
+TAILQ_HEAD(request_list, request);
+TAILQ_HEAD(repo_list, registry_repo);
+
+struct registry {
+    struct registry_options options; /* fixed, defaults filled in */
+    char *user_agent;                /* fixed */
+    CURLM *multi;                    /* network thread; curl_multi_wakeup() any */
+    pthread_t thread;                /* fixed */
+    pthread_mutex_t lock;
+    pthread_cond_t settled;    /* a call was answered or a blob lost a fetch */
+    struct request_list inbox; /* lock */
+    struct repo_list answered; /* lock: repositories whose keychain or realm has answered */
+    bool cancel_asked;         /* lock: some request's cancel flag was set */
+    bool stop;                 /* lock */
+
+    /* the network thread's */
+    struct request_list live;
+    CURL *idle[REGISTRY_IDLE_MAX]; /* easy handles to use again */
+    size_t idle_count;
+    struct pool *lookups; /* asks keychains, which may block; NULL until the first */
+    uint64_t jitter;
+};
+
+enum auth_state { AUTH_IDLE, AUTH_LOOKING_UP, AUTH_ASKING };
+/* Credentials of a repository at its registry; the network thread's but for `job` and what is
+ * found. */
+struct auth {
+    enum auth_state state;
+    unsigned generation; /* of the header: grows when it is replaced */
+    char *header;        /* "Basic …" or "Bearer …"; NULL: none needed so far */
+    int64_t expires_ms;  /* monotonic; 0: not before it is refused */
+    struct challenge challenge;
+    struct pool_job job;               /* the keychain's look-up, on registry->lookups */
+    struct registry_credentials found; /* the job's until it has reported */
+    int found_rc;                      /* of the keychain, then of the realm */
+    struct err found_err;
+};
+
+struct registry_repo {
+    atomic_uint refs;
+    struct registry *registry;         /* fixed */
+    char *host;                        /* fixed: as the keychain knows it */
+    char *base;                        /* fixed: https://host/v2/name */
+    struct registry_keychain keychain; /* fixed; find is NULL: anonymous */
+    struct auth auth;
+    TAILQ_ENTRY(registry_repo) answered_link; /* lock */
+};
+
+bool host_is_loopback(const char *host); /* host[:port] */
+
+/* ---- request.c
+ * -------------------------------------------------------------------------------------- */
+
+/* What becomes of the body of a good answer, and who is told. All are called in the network thread.
+ */
+enum { REQUEST_ENOUGH = 1 };
+struct request_kind {
+    /* The headers of a 2xx are here: 0, or an error that ends the request. */
+    int (*begin)(struct request *req, struct err *err);
+    /* 0, REQUEST_ENOUGH (the rest is not wanted), or an error that ends the request. */
+    int (*add)(struct request *req, struct bytes body, struct err *err);
+    /* At the end of the body: false is a short one, to be asked for again. */
+    bool (*is_complete)(const struct request *req);
+    /* The end, once; it may free the request. */
+    void (*done)(struct request *req, int rc, const struct err *err);
+};
+
+enum request_state {
+    REQUEST_RUNNING, /* an attempt is under way */
+    REQUEST_WAITING, /* for due_ms */
+    REQUEST_AUTH,    /* for credentials */
+};
+
+struct request {
+    /* Set by who asks; unchanged (but for range_first) and alive until done(). */
+    const struct request_kind *kind;
+    struct registry_repo *repo; /* the request has a reference from request_submit() to done() */
+    const char *method;
+    const char *url;
+    const char *accept;        /* NULL: none */
+    const char *content_type;  /* of the body */
+    bool own_auth;             /* the repository's credentials are not for this one */
+    const char *authorization; /* with own_auth, for the origin of `url` alone; NULL: none */
+    struct bytes body;
+    unsigned max_retries;
+    bool ranged;
+    uint64_t range_first,
+        range_last; /* kind->add() moves range_first on: a retry asks for the rest */
+    char **
+        remembered; /* where the last redirects led, network thread's; NULL: not to be remembered */
+
+    TAILQ_ENTRY(request) link; /* inbox: lock; live: network thread */
+    bool cancelled;            /* lock */
+
+    /* the network thread's */
+    enum request_state state;
+    int64_t due_ms;
+    char *url_now;
+    bool use_remembered;   /* url_now is what was remembered */
+    bool never_remembered; /* the remembered address has failed this request */
+    bool was_authorized;
+    bool is_sent;
+    bool has_begun;
+    bool is_enough;
+    unsigned failures, redirects, auth_rounds, auth_generation;
+    CURL *easy;
+    struct curl_slist *headers;
+    int64_t active_ms; /* when something moved last */
+    size_t body_sent;
+    struct answer answer;
+    struct buf refusal;
+    size_t refusal_read;
+    int rc; /* of kind->begin or add, or of a header: ends the request */
+    struct err err;
+    char curl_error[CURL_ERROR_SIZE];
+};
+
+/* Any thread. done() will be called, from the network thread and never from inside. */
+void request_submit(struct request *req);
+/* Lock held: done() will come soon, with -ECANCELED unless it is on its way. */
+void request_cancel_locked(struct request *req);
+
+/* For kind->done(), before the request is freed. */
+void request_fini(struct request *req);
+
+/* The network thread's: start the next attempt, take note of the end of one, end the request. */
+void request_attempt(struct request *req);
+void request_attempt_ended(struct request *req, CURLcode code);
+void request_finish(struct request *req, int rc);
+
+/* ---- transfer.c
+ * -------------------------------------------------------------------------------------- */
+
+/* An attempt at req->url_now: 0, -ENOMEM, -EINVAL. */
+MUST_CHECK int transfer_start(struct request *req, const char *authorization, struct err *err);
+void transfer_stop(struct request *req); /* gives the easy handle back; nothing under way is fine */
+/* How long nothing may move before the attempt is given up. */
+int64_t transfer_patience_ms(const struct request *req);
+
+/* ---- auth.c
+ * ------------------------------------------------------------------------------------------ */
+
+/* The header for an attempt at req->url_now. 0 and *ret (NULL: none), or 1: the request has to wait
+ * for credentials, and auth.c goes on with it. */
+int auth_before_attempt(struct request *req, const char **ret);
+/* A 401 (or what amounts to one) from the registry itself. 0: auth.c goes on with the request; else
+ * it has to end with this. */
+MUST_CHECK int auth_challenged(struct request *req, struct err *err);
+/* Any thread: the keychain or the realm has answered; auth_go_on() is called in the network thread.
+ */
+void auth_answered(struct registry_repo *repo);
+void auth_go_on(struct registry_repo *repo);
+void auth_fini(struct auth *auth);
+
+/* token.c: asks the realm of auth->challenge. Later found_rc, found_err, header and expires_ms are
+ * set, and auth_answered() is called. */
+MUST_CHECK int token_ask(struct registry_repo *repo, struct err *err);
+/* The realm's answer: *ret_token is new; *ret_expires_s 0 when not said. 0, -EPROTO, -ENOMEM. */
+MUST_CHECK int token_parse(struct bytes json, char **ret_token, int64_t *ret_expires_s,
+                           struct err *err);
+/* "Basic …", new; NULL: out of memory. */
+char *auth_basic_header(const struct registry_credentials *cred);
+
+/* ---- net.c
+ * ------------------------------------------------------------------------------------------- */
+
+MUST_CHECK int net_start(struct registry *registry, struct err *err);
+void net_stop(struct registry *registry); /* cancels everything, joins */
+/* Exponential backoff with jitter for the n-th failure, 1 for the first. */
+int64_t net_backoff_ms(struct registry *registry, unsigned failures);
+
+/* ---- call.c: ask and wait
+ * ---------------------------------------------------------------------------- */
+
+struct call {
+    const char *method;
+    const char *path; /* below the repository's base; or */
+    const char *url;  /* the whole address */
+    const char *accept;
+    const char *content_type;
+    struct bytes body;
+    size_t max_bytes; /* of the answer's body; -EFBIG over it */
+    bool ranged;
+    uint64_t range_first, range_last;
+    bool no_retry;
+};
+/* Zeroed storage is an empty one. */
+struct reply {
+    struct answer answer;
+    struct buf body;
+    char *url; /* where the answer came from at last */
+};
+void reply_fini(struct reply *reply);
+DEFINE_SCOPED_VALUE(reply, struct reply, reply_fini)
+/* 0: a 2xx. Blocks. */
+MUST_CHECK int call_run(struct registry_repo *repo, const struct call *call, struct reply *ret,
+                        struct err *err);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* range.c – byte ranges of a blob: many at once, each told of when it is there. */
+#include "registry/internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+
+/* A registry that ignores ranges sends the whole layer for each: worth a word now and then. */
+enum { WHOLE_BODY_LOG_PERIOD_MS = 60 * 1000 };
+
+TAILQ_HEAD(range_list, range_request);
+
+struct registry_blob {
+    struct registry_repo *repo; /* fixed, counted */
+    char *url;                  /* fixed */
+    uint64_t size_bytes;        /* fixed */
+    char *remembered;           /* network thread: where redirects led; NULL: not known */
+    struct range_list ranges;   /* lock: until their done() has returned */
+    bool closing;               /* lock */
+};
+
+struct range_request {
+    struct request req;
+    struct registry_blob *blob;
+    struct registry_fetch *fetch;
+    uint64_t skip; /* bytes of a whole body before those that were asked for */
+    TAILQ_ENTRY(range_request) blob_link;
+};
+
+static struct range_request *of(struct request *req)
+{
+    return (struct range_request *)(void *)((char *)req - offsetof(struct range_request, req));
+}
+
+/* ---- what comes
+ * --------------------------------------------------------------------------------------------- */
+
+static int begin_part(struct range_request *range, struct err *err)
+{
+    const struct request *req = &range->req;
+    struct content_range got;
+
+    if (req->answer.content_range == NULL ||
+        content_range_parse(req->answer.content_range, &got) < 0)
+        return err_set(err, -EPROTO, "a part that does not say which");
+    if (got.first != req->range_first || got.last > req->range_last)
+        return err_set(err, -EPROTO, "bytes %llu-%llu when %llu-%llu were asked for",
+                       (unsigned long long)got.first, (unsigned long long)got.last,
+                       (unsigned long long)req->range_first, (unsigned long long)req->range_last);
+    if (got.total != UINT64_MAX && got.total != range->blob->size_bytes)
+        return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
+                       (unsigned long long)got.total, (unsigned long long)range->blob->size_bytes);
+    range->skip = 0;
+    return 0;
+}
+
+static int begin_whole(struct range_request *range, struct err *err)
+{
+    static struct log_limit limit = LOG_LIMIT_START;
+    const struct answer *answer = &range->req.answer;
+
+    if (answer->has_content_length && answer->content_length != range->blob->size_bytes)
+        return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
+                       (unsigned long long)answer->content_length,
+                       (unsigned long long)range->blob->size_bytes);
+    if (log_limit_pass(&limit, WHOLE_BODY_LOG_PERIOD_MS))
+        log_warn("the registry ignores ranges, reading past what is not wanted", "host=%s",
+                 range->req.repo->host);
+    range->skip = range->req.range_first;
+    return 0;
+}
+
+static int begin(struct request *req, struct err *err)
+{
+    if (req->answer.is_encoded)
+        return err_set(err, -EPROTO, "the body is compressed although that was declined");
+    if (req->answer.status == 206)
+        return begin_part(of(req), err);
+    if (req->answer.status == 200)
+        return begin_whole(of(req), err);
+    return err_set(err, -EPROTO, "status %d for a range", req->answer.status);
+}
+
+static struct bytes skip_front(struct range_request *range, struct bytes body)
+{
+    uint64_t skipped = range->skip < body.len ? range->skip : body.len;
+
+    range->skip -= skipped;
+    return bytes_of(body.data + skipped, body.len - skipped);
+}
+
+static int add(struct request *req, struct bytes body, struct err *err)
+{
+    struct range_request *range = of(req);
+    struct bytes wanted = skip_front(range, body);
+    uint64_t left = req->range_last + 1 - req->range_first;
+
+    if (wanted.len > left) {
+        if (req->answer.status == 206)
+            return err_set(err, -EPROTO, "more bytes than were asked for");
+        wanted.len = (size_t)left;
+    }
+    if (wanted.len > 0)
+        memcpy(range->fetch->buf + (req->range_first - range->fetch->off), wanted.data, wanted.len);
+    req->range_first += wanted.len;
+    if (wanted.len < left)
+        return 0;
+    /* A part ends by itself, and its connection is good for more; whatever happens to it now does
+     * not matter. */
+    req->is_enough = true;
+    return req->answer.status == 206 ? 0 : REQUEST_ENOUGH;
+}
+
+static bool is_complete(const struct request *req)
+{
+    return req->range_first > req->range_last;
+}
+
+static void leave_blob(struct range_request *range)
+{
+    struct registry *registry = range->req.repo->registry;
+    LOCKED(&registry->lock);
+
+    TAILQ_REMOVE(&range->blob->ranges, range, blob_link);
+    if (range->blob->closing)
+        (void)pthread_cond_broadcast(&registry->settled);
+}
+
+static void done(struct request *req, int rc, const struct err *err)
+{
+    struct range_request *range = of(req);
+    struct registry_fetch *fetch = range->fetch;
+
+    fetch->done(fetch, rc, err); /* the fetch may be gone, or be asked for again */
+    leave_blob(range);           /* the blob may be gone */
+    request_fini(req);
+    free(range);
+}
+
+static const struct request_kind range_kind = {
+    .begin = begin,
+    .add = add,
+    .is_complete = is_complete,
+    .done = done,
+};
+
+/* ---- asking
+ * -------------------------------------------------------------------------------------------------
+ */
+
+int registry_blob_open(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
+                       struct registry_blob **ret, struct err *err)
+{
+    SCOPED(mem) struct registry_blob *blob = calloc(1, sizeof(*blob));
+    char text[DIGEST_TEXT_BYTES];
+
+    digest_format(digest, text);
+    if (blob != NULL)
+        blob->url = text_format("%s/blobs/%s", repo->base, text);
+    if (blob == NULL || blob->url == NULL)
+        return err_set(err, -ENOMEM, "blob %s: out of memory", text);
+    blob->repo = registry_repo_ref(repo);
+    blob->size_bytes = size_bytes;
+    TAILQ_INIT(&blob->ranges);
+    *ret = TAKE(blob);
+    return 0;
+}
+
+static void cancel_all(struct registry_blob *blob)
+{
+    struct registry *registry = blob->repo->registry;
+    struct range_request *range;
+    LOCKED(&registry->lock);
+
+    blob->closing = true;
+    TAILQ_FOREACH(range, &blob->ranges, blob_link)
+    {
+        request_cancel_locked(&range->req);
+    }
+    while (!TAILQ_EMPTY(&blob->ranges))
+        (void)pthread_cond_wait(&registry->settled, &registry->lock);
+}
+
+void registry_blob_close(struct registry_blob *blob)
+{
+    if (blob == NULL)
+        return;
+    cancel_all(blob);
+    registry_repo_unref(blob->repo);
+    free(blob->url);
+    free(blob->remembered);
+    free(blob);
+}
+
+static int enter_blob(struct registry_blob *blob, struct range_request *range)
+{
+    LOCKED(&blob->repo->registry->lock);
+
+    if (blob->closing)
+        return -ECANCELED;
+    TAILQ_INSERT_TAIL(&blob->ranges, range, blob_link);
+    return 0;
+}
+
+int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err)
+{
+    SCOPED(mem) struct range_request *range = NULL;
+
+    if (fetch->len == 0 || fetch->off > blob->size_bytes ||
+        fetch->len > blob->size_bytes - fetch->off)
+        return err_set(err, -EINVAL, "range past the end of the blob");
+    range = calloc(1, sizeof(*range));
+    if (range == NULL)
+        return err_set(err, -ENOMEM, "range: out of memory");
+    range->blob = blob;
+    range->fetch = fetch;
+    range->req.kind = &range_kind;
+    range->req.repo = blob->repo;
+    range->req.method = "GET";
+    range->req.url = blob->url;
+    range->req.max_retries = blob->repo->registry->options.max_retries;
+    range->req.ranged = true;
+    range->req.range_first = fetch->off;
+    range->req.range_last = fetch->off + fetch->len - 1;
+    range->req.remembered = &blob->remembered;
+    if (enter_blob(blob, range) < 0)
+        return err_set(err, -ECANCELED, "the blob is being closed");
+    request_submit(&TAKE(range)->req);
+    return 0;
+}
+
+/* By comparing addresses: the fetch may have ended meanwhile, and its storage may be gone. */
+void registry_fetch_cancel(struct registry_blob *blob, struct registry_fetch *fetch)
+{
+    struct range_request *range;
+    LOCKED(&blob->repo->registry->lock);
+
+    TAILQ_FOREACH(range, &blob->ranges, blob_link)
+    {
+        if (range->fetch == fetch)
+            request_cancel_locked(&range->req);
+    }
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transfer.c – one attempt at a request: what curl is told, and what its callbacks do with what
+ * comes. */
+#include "registry/internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+
+/* Big enough that a span is a few dozen callbacks. curl holds it only while a transfer is under
+ * way. */
+enum { RECEIVE_BUFFER_BYTES = 64 * 1024 };
+/* A registry that was sent a blob hashes and stores it before it answers. */
+enum { UPLOAD_PATIENCE_MS = 60 * 1000 };
+
+static void touch(struct request *req)
+{
+    req->active_ms = clock_mono_ms();
+}
+
+static int refuse(struct request *req, int rc, const char *why)
+{
+    if (req->rc >= 0)
+        req->rc = err_set(&req->err, rc, "%s", why);
+    return -1;
+}
+
+/* Connected, and about to send: from here on the registry's patience counts. */
+static int on_prerequest(void *arg, char *to_ip, char *from_ip, int to_port, int from_port)
+{
+    struct request *req = arg;
+
+    (void)to_ip;
+    (void)from_ip;
+    (void)to_port;
+    (void)from_port;
+    req->is_sent = true;
+    touch(req);
+    return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
+    struct request *req = arg;
+    size_t len = size * count;
+    int rc;
+
+    touch(req);
+    if (req->has_begun)
+        return len; /* a trailer */
+    rc = answer_add_line(&req->answer, bytes_of(data, len));
+    if (rc == 0)
+        return len;
+    (void)refuse(req, rc, rc == -ENOMEM ? "out of memory" : "the headers make no sense");
+    return 0;
+}
+
+/* The body of an answer that is no success: its start, for the message. */
+static size_t keep_refusal(struct request *req, struct bytes body)
+{
+    size_t room = REFUSAL_MAX_BYTES - req->refusal.len;
+
+    if (buf_add(&req->refusal, body.data, body.len < room ? body.len : room) < 0)
+        return 0;
+    req->refusal_read += body.len;
+    return req->refusal_read > REFUSAL_READ_BYTES ? 0 : body.len;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct request *req = arg;
+    struct bytes body = bytes_of(data, size * count);
+    int rc = 0;
+
+    touch(req);
+    if (req->answer.status < 200 || req->answer.status > 299)
+        return keep_refusal(req, body);
+    if (!req->has_begun) {
+        req->has_begun = true;
+        rc = req->kind->begin(req, &req->err);
+    }
+    if (rc == 0)
+        rc = req->kind->add(req, body, &req->err);
+    if (rc == REQUEST_ENOUGH)
+        req->is_enough = true;
+    else if (rc < 0)
+        req->rc = rc;
+    return rc == 0 ? body.len : 0;
+}
+
+static size_t on_send(char *data, size_t size, size_t count, void *arg)
+{
+    struct request *req = arg;
+    size_t left = req->body.len - req->body_sent;
+    size_t len = size * count < left ? size * count : left;
+
+    touch(req);
+    if (len > 0)
+        memcpy(data, req->body.data + req->body_sent, len);
+    req->body_sent += len;
+    return len;
+}
+
+/* curl sends again by itself when a kept connection turns out to be closed. */
+static int on_seek(void *arg, curl_off_t off, int origin)
+{
+    struct request *req = arg;
+
+    if (origin != SEEK_SET || off < 0 || (uint64_t)off > req->body.len)
+        return CURL_SEEKFUNC_FAIL;
+    req->body_sent = (size_t)off;
+    return CURL_SEEKFUNC_OK;
+}
+
+static int add_header(struct request *req, const char *name, const char *value)
+{
+    SCOPED(mem) char *line = text_format("%s: %s", name, value);
+    struct curl_slist *longer = line == NULL ? NULL : curl_slist_append(req->headers, line);
+
+    if (longer == NULL)
+        return -ENOMEM;
+    req->headers = longer;
+    return 0;
+}
+
+static int add_headers(struct request *req, const char *authorization)
+{
+    char range[64];
+    /* Ranges and digests are of the bytes as they are stored. */
+    int rc = add_header(req, "Accept-Encoding", "identity");
+
+    if (rc == 0 && req->accept != NULL)
+        rc = add_header(req, "Accept", req->accept);
+    if (rc == 0 && req->content_type != NULL)
+        rc = add_header(req, "Content-Type", req->content_type);
+    if (rc == 0 && authorization != NULL)
+        rc = add_header(req, "Authorization", authorization);
+    if (rc == 0 && req->ranged) {
+        (void)snprintf(range, sizeof(range), "bytes=%llu-%llu",
+                       (unsigned long long)req->range_first, (unsigned long long)req->range_last);
+        rc = add_header(req, "Range", range);
+    }
+    /* curl would wait a second for a 100 Continue that many registries never send. */
+    return rc == 0 ? add_header(req, "Expect", "") : rc;
+}
+
+static bool set_method(CURL *easy, struct request *req)
+{
+    bool ok = true;
+
+    if (strcmp(req->method, "GET") == 0)
+        return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+    if (strcmp(req->method, "HEAD") == 0)
+        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
+    if (req->body.len > 0) {
+        ok &= curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L) == CURLE_OK;
+        ok &=
+            curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->body.len) == CURLE_OK;
+        ok &= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send) == CURLE_OK;
+        ok &= curl_easy_setopt(easy, CURLOPT_READDATA, req) == CURLE_OK;
+        ok &= curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek) == CURLE_OK;
+        ok &= curl_easy_setopt(easy, CURLOPT_SEEKDATA, req) == CURLE_OK;
+    } else if (strcmp(req->method, "DELETE") != 0) {
+        ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "") == CURLE_OK;
+        ok &= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L) == CURLE_OK;
+    }
+    return ok && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method) == CURLE_OK;
+}
+
+static bool set_address(CURL *easy, struct request *req)
+{
+    SCOPED(mem) char *host = url_host(req->url_now);
+    bool ok = host != NULL;
+
+    ok &= curl_easy_setopt(easy, CURLOPT_URL, req->url_now) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK;
+    /* As in Go: a proxy of the environment is for other machines. */
+    if (ok && host_is_loopback(host))
+        ok = curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
+    return ok;
+}
+
+static bool set_limits(CURL *easy, const struct registry_options *options)
+{
+    bool ok = true;
+
+    ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->dial_timeout_ms) ==
+          CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->request_timeout_ms) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    /* Do not wait for a name server when a look-up is given up. */
+    ok &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES) == CURLE_OK;
+    return ok;
+}
+
+static bool set_callbacks(CURL *easy, struct request *req)
+{
+    bool ok = true;
+
+    ok &= curl_easy_setopt(easy, CURLOPT_PRIVATE, req) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, req->curl_error) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prerequest) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_PREREQDATA, req) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_HEADERDATA, req) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, req) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, req->headers) == CURLE_OK;
+    return ok;
+}
+
+static bool set_all(struct request *req)
+{
+    const struct registry *registry = req->repo->registry;
+
+    return set_method(req->easy, req) && set_address(req->easy, req) &&
+           set_limits(req->easy, &registry->options) && set_callbacks(req->easy, req) &&
+           curl_easy_setopt(req->easy, CURLOPT_USERAGENT, registry->user_agent) == CURLE_OK;
+}
+
+static void forget_last_attempt(struct request *req)
+{
+    answer_fini(&req->answer);
+    req->refusal.len = 0;
+    req->refusal_read = 0;
+    req->rc = 0;
+    req->is_sent = req->has_begun = req->is_enough = false;
+    req->body_sent = 0;
+    req->curl_error[0] = '\0';
+    touch(req);
+}
+
+int transfer_start(struct request *req, const char *authorization, struct err *err)
+{
+    struct registry *registry = req->repo->registry;
+
+    forget_last_attempt(req);
+    req->easy =
+        registry->idle_count > 0 ? registry->idle[--registry->idle_count] : curl_easy_init();
+    if (req->easy == NULL || add_headers(req, authorization) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (!set_all(req))
+        return err_set(err, -EINVAL, "libcurl does not take the request");
+    if (curl_multi_add_handle(registry->multi, req->easy) != CURLM_OK)
+        return err_set(err, -ENOMEM, "libcurl does not start");
+    return 0;
+}
+
+/* Removing a handle that was never added is fine. An attempt cut off in the middle costs its
+ * connection. */
+void transfer_stop(struct request *req)
+{
+    struct registry *registry = req->repo->registry;
+
+    if (req->easy != NULL) {
+        (void)curl_multi_remove_handle(registry->multi, req->easy);
+        if (registry->idle_count < REGISTRY_IDLE_MAX) {
+            curl_easy_reset(req->easy);
+            registry->idle[registry->idle_count++] = req->easy;
+        } else {
+            curl_easy_cleanup(req->easy);
+        }
+    }
+    req->easy = NULL;
+    curl_slist_free_all(req->headers);
+    req->headers = NULL;
+}
+
+int64_t transfer_patience_ms(const struct request *req)
+{
+    int64_t patience_ms = req->repo->registry->options.response_timeout_ms;
+
+    return req->body.len > 0 && patience_ms < UPLOAD_PATIENCE_MS ? UPLOAD_PATIENCE_MS : patience_ms;
+}
