@@ -103,9 +103,9 @@ int containerd_call(struct containerd *c, const struct containerd_method *method
 
     if (rc == 0)
         rc = grpc_unary(c->channel, &request, &response, status, err);
-    if (rc == 0 && ret_reply != NULL)
-        rc = proto_unpack(method->reply, buf_bytes(&response), ret_reply, err);
-    return rc;
+    if (rc < 0 || ret_reply == NULL)
+        return rc;
+    return proto_unpack(method->reply, buf_bytes(&response), ret_reply, err);
 }
 
 /* What grpc_server_stream()'s callback needs. */

@@ -15,20 +15,20 @@ static struct grpc_stream *stream_of(nghttp2_session *session, int32_t id)
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
-static void take_status(struct grpc_stream *stream, struct bytes value)
+/* A decimal number of at most four digits, else `otherwise`. */
+static int small_number(struct bytes value, int otherwise)
 {
-    int code = 0;
+    int number = 0;
     size_t i;
 
+    if (value.len == 0 || value.len > 4)
+        return otherwise;
     for (i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9' || i >= 4) {
-            code = GRPC_UNKNOWN;
-            break;
-        }
-        code = code * 10 + (value.data[i] - '0');
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return otherwise;
+        number = number * 10 + (value.data[i] - '0');
     }
-    stream->has_status = value.len > 0;
-    stream->status.code = code;
+    return number;
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name_data,
@@ -43,13 +43,14 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)arg;
     if (stream == NULL || stream->is_closed)
         return 0;
-    if (bytes_equal(name, bytes_of_str(":status"))) /* nghttp2 has seen that it is three digits */
-        stream->http_status = atoi((const char *)value_data);
+    if (bytes_equal(name, bytes_of_str(":status")))
+        stream->http_status = small_number(value, 500);
     else if (bytes_equal(name, bytes_of_str("content-type")))
         stream->has_type = grpc_content_type_is_ok(value);
-    else if (bytes_equal(name, bytes_of_str("grpc-status")))
-        take_status(stream, value);
-    else if (bytes_equal(name, bytes_of_str("grpc-message")))
+    else if (bytes_equal(name, bytes_of_str("grpc-status"))) {
+        stream->status.code = small_number(value, GRPC_UNKNOWN);
+        stream->has_status = true;
+    } else if (bytes_equal(name, bytes_of_str("grpc-message")))
         grpc_percent_decode(value, stream->status.text, sizeof(stream->status.text));
     return 0;
 }

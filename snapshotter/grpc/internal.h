@@ -123,43 +123,42 @@ struct grpc_call {
     /* Fixed before the handler starts. */
     struct grpc_shared *shared;
     const struct grpc_method *method;
-    int32_t stream_id;
     struct buf headers;  /* name NUL value NUL … */
     int64_t deadline_ms; /* INT64_MAX: none */
+    int32_t stream_id;
 
     /* The loop's alone. */
+    int http_status;        /* of the answer */
     struct grpc_conn *conn; /* NULL once the stream is closed */
     struct grpc_call *prev, *next;
     struct grpc_deframer deframer;
-    int http_status; /* of the answer */
-    int refusal; /* a grpc-status that the headers have earned, told when all of them are read */
-    const char *refusal_text;
+    struct buf *message;      /* the request, until it is known to be the only message */
+    const char *refusal_text; /* of `refusal` */
+    int64_t progress_ms; /* when a reply was last known to go out; for after the handler's end */
+    int refusal;         /* a grpc-status that the headers have earned, told when all are read */
     bool is_post;        /* :method */
     bool has_type;       /* content-type application/grpc… */
     bool ignores_input;  /* the rest of the request does not matter */
-    struct buf *message; /* the request, until it is known to be the only message */
     bool is_answering;   /* response headers were submitted */
     bool is_over;        /* trailers or a reset were submitted */
     bool made_progress;  /* a reply went out since progress_ms */
-    int64_t progress_ms; /* when a reply was last known to go out; of interest once the handler has
-                            ended */
 
+    bool has_news;            /* the host's, under its lock: it is in the list of news */
+    atomic_bool is_cancelled; /* any thread, as the next two */
     atomic_uint refs;
-    atomic_bool is_cancelled;
     atomic_size_t held_bytes;    /* this call's part of shared->held_bytes */
-    struct pool_job job;         /* the host's */
     struct grpc_call *next_news; /* the host's, under its lock */
-    bool has_news;               /* the host's, under its lock: it is in the list of news */
+    struct pool_job job;         /* the host's */
 
     pthread_mutex_t lock;
-    pthread_cond_t drained; /* replies went out, or the call is cancelled */
-    struct buf *request;    /* lock until is_running, then the handler's; NULL before it is whole */
-    bool is_running;        /* lock */
-    struct grpc_chunks replies; /* lock */
-    bool is_ended;              /* lock: status is set, no more replies are taken */
-    bool is_abandoned;          /* lock: the client takes nothing, the stream is to be reset */
-    int status;                 /* lock */
-    char status_text[ERR_TEXT_BYTES]; /* lock */
+    pthread_cond_t drained;     /* replies went out, or the call is cancelled */
+    struct buf *request;        /* lock until is_running, then the handler's; NULL: not whole yet */
+    struct grpc_chunks replies; /* lock, as all that follows */
+    int status;
+    bool is_running;
+    bool is_ended;     /* status is set, no more replies are taken */
+    bool is_abandoned; /* the client takes nothing, the stream is to be reset */
+    char status_text[ERR_TEXT_BYTES];
 };
 
 /* One reference, the stream's. NULL: out of memory or over the budget. */

@@ -36,7 +36,13 @@ static struct bytes take_front(struct bytes *in, size_t want)
     return front;
 }
 
-static int begin_message(struct grpc_deframer *d, struct err *err)
+static int no_memory(struct err *err)
+{
+    (void)err_set(err, -ENOMEM, "grpc: out of memory for a message");
+    return -ENOMEM;
+}
+
+static int take_prefix(struct grpc_deframer *d, struct err *err)
 {
     d->message_bytes = get_u32be(d->prefix + 1);
     if (d->prefix[0] > 1)
@@ -46,8 +52,7 @@ static int begin_message(struct grpc_deframer *d, struct err *err)
     if (d->message_bytes > d->max_bytes)
         return err_set(err, -EFBIG, "grpc: received message larger than max (%zu vs. %zu)",
                        d->message_bytes, d->max_bytes);
-    d->message = buf_new();
-    return d->message == NULL ? err_set(err, -ENOMEM, "grpc: out of memory") : 0;
+    return 0;
 }
 
 int grpc_deframer_feed(struct grpc_deframer *d, struct bytes *in, struct buf **ret_message,
@@ -64,13 +69,16 @@ int grpc_deframer_feed(struct grpc_deframer *d, struct bytes *in, struct buf **r
         d->prefix_len += part.len;
         if (d->prefix_len < GRPC_PREFIX_BYTES)
             return 0;
-        rc = begin_message(d, err);
+        rc = take_prefix(d, err);
         if (rc < 0)
             return rc;
+        d->message = buf_new();
+        if (d->message == NULL)
+            return no_memory(err);
     }
     part = take_front(in, d->message_bytes - d->message->len);
     if (buf_add(d->message, part.data, part.len) < 0)
-        return err_set(err, -ENOMEM, "grpc: out of memory for a message");
+        return no_memory(err);
     if (d->message->len < d->message_bytes)
         return 0;
     *ret_message = TAKE(d->message);

@@ -43,7 +43,9 @@ void grpc_percent_decode(struct bytes value, char *out, size_t out_bytes)
             c = (uint8_t)(hex_digit(value.data[i]) << 4 | hex_digit(value.data[i + 1]));
             i += 2;
         }
-        out[used++] = c == '\0' ? ' ' : (char)c;
+        if (c == '\0')
+            c = ' ';
+        out[used++] = (char)c;
     }
     out[used] = '\0';
 }

@@ -92,33 +92,32 @@ void scoped_proto(void *message_pointer)
 
 int proto_pairs_of(const struct text_map *map, struct proto_pairs *ret)
 {
-    size_t count = map == NULL ? 0 : map->count;
-    Wire__Pair **items;
-    Wire__Pair *pairs;
+    SCOPED(proto_pairs) struct proto_pairs made = PROTO_PAIRS_NONE;
     size_t i;
 
-    *ret = (struct proto_pairs)PROTO_PAIRS_NONE;
-    if (count == 0)
+    *ret = made;
+    if (map == NULL || map->count == 0)
         return 0;
-    /* One block: the pointers that the message wants, then what they point to. */
-    items = calloc(count, sizeof(*items) + sizeof(*pairs));
-    if (items == NULL)
+    made.count = map->count;
+    made.items = calloc(map->count, sizeof(void *));
+    made.storage = calloc(map->count, sizeof(made.storage[0]));
+    if (made.items == NULL || made.storage == NULL)
         return -ENOMEM;
-    pairs = (Wire__Pair *)(void *)(items + count);
-    for (i = 0; i < count; i++) {
-        wire__pair__init(&pairs[i]);
-        pairs[i].key = map->items[i].key;
-        pairs[i].value = map->items[i].value;
-        items[i] = &pairs[i];
+    for (i = 0; i < map->count; i++) {
+        wire__pair__init(&made.storage[i]);
+        made.storage[i].key = map->items[i].key;
+        made.storage[i].value = map->items[i].value;
+        made.items[i] = &made.storage[i];
     }
-    ret->count = count;
-    ret->items = items;
+    *ret = made;
+    made = (struct proto_pairs)PROTO_PAIRS_NONE;
     return 0;
 }
 
 void proto_pairs_fini(struct proto_pairs *pairs)
 {
     free(pairs->items);
+    free(pairs->storage);
     *pairs = (struct proto_pairs)PROTO_PAIRS_NONE;
 }
 

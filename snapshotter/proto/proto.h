@@ -39,11 +39,12 @@ void scoped_proto(void *message_pointer);
  * field. */
 struct proto_pairs {
     size_t count;
-    Wire__Pair **items; /* NULL when count is 0 */
+    Wire__Pair **items;  /* NULL when count is 0 */
+    Wire__Pair *storage; /* what they point to */
 };
 #define PROTO_PAIRS_NONE                                                                           \
     {                                                                                              \
-        .count = 0, .items = NULL                                                                  \
+        .count = 0, .items = NULL, .storage = NULL                                                 \
     }
 MUST_CHECK int proto_pairs_of(const struct text_map *map,
                               struct proto_pairs *ret); /* NULL map: none; 0 or -ENOMEM */
