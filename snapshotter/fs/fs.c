@@ -87,6 +87,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
         return err_sys(err, -ENOMEM, "file systems");
     fs->read_deadline_ms = options->read_deadline_ms;
     (void)pthread_mutex_init(&fs->lock, NULL);
+    read_buffers_init(&fs->buffers);
     rc = pool_new("soci-fs-reap", 1, &fs->reaper, err);
     if (rc == 0)
         rc = fs_loop_new(&loop, &fs->loop, err);
@@ -98,12 +99,6 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
 
 /* ---- one mount
  * --------------------------------------------------------------------------------------- */
-
-struct fs_mount *fs_mount_ref(struct fs_mount *mount)
-{
-    (void)__atomic_add_fetch(&mount->refs, 1, __ATOMIC_RELAXED);
-    return mount;
-}
 
 static void mount_free(struct fs_mount *mount)
 {
@@ -289,6 +284,7 @@ void fs_free(struct fs *fs)
     }
     fs_loop_free(fs->loop);
     pool_free(fs->reaper);
+    read_buffers_fini(&fs->buffers);
     (void)pthread_mutex_destroy(&fs->lock);
     free(fs);
 }

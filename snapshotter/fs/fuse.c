@@ -15,7 +15,6 @@
 /* Reads of one mount that may wait for the network together; more of them queue in the kernel, and
  * then a read whose bytes are here would wait with them. */
 enum { FUSE_MAX_BACKGROUND = 512 };
-enum { FUSE_MAX_REQUEST_BYTES = 1 << 20 };
 /* The kernel's default of 128 KiB makes eight requests of what could be one. */
 enum { FUSE_READAHEAD_KIB = 1024 };
 enum { FUSE_HELLO_TIMEOUT_MS = 10000 };
@@ -25,16 +24,16 @@ enum { FUSE_HELLO_TIMEOUT_MS = 10000 };
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    static const unsigned wanted =
-        FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS |
-        FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPEN_SUPPORT |
-        FUSE_CAP_NO_OPENDIR_SUPPORT | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-        /* the state file alone changes, and shows it by its time */
-        FUSE_CAP_AUTO_INVAL_DATA;
+    static const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
+                                   FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
+                                   FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPEN_SUPPORT |
+                                   FUSE_CAP_NO_OPENDIR_SUPPORT |
+                                   /* the state file alone changes, and shows it by its time */
+                                   FUSE_CAP_AUTO_INVAL_DATA;
     struct fuse_mount *f = userdata;
 
     conn->want = conn->capable & wanted;
-    conn->max_write = FUSE_MAX_REQUEST_BYTES; /* bounds reads too, as max_pages */
+    conn->max_write = READ_BUFFER_BYTES; /* bounds reads too, as max_pages */
     conn->max_background = FUSE_MAX_BACKGROUND;
     conn->congestion_threshold = FUSE_MAX_BACKGROUND / 4 * 3;
     f->has_no_open = (conn->want & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
@@ -139,15 +138,17 @@ static void end_session(struct fuse_mount *f)
     f->channel.fd = -1;
 }
 
-static void fuse_mount_free(struct fuse_mount *f)
+void fuse_mount_unref(struct fuse_mount *f)
 {
+    if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
     end_session(f);
     (void)pthread_cond_destroy(&f->answered);
     (void)pthread_mutex_destroy(&f->lock);
     buf_fini(&f->state_text);
     free(f);
 }
-DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_free)
+DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_unref)
 
 static int make_session(struct fuse_mount *f, struct err *err)
 {
@@ -158,6 +159,7 @@ static int make_session(struct fuse_mount *f, struct err *err)
 
     fuse_set_log_func(log_libfuse);
     f->session = fuse_session_new(&args, &ops, sizeof(ops), f);
+    fuse_opt_free_args(&args); /* a copy by now */
     if (f->session == NULL)
         return err_sys(err, -ENOMEM, "libfuse session");
     (void)snprintf(fd_path, sizeof(fd_path), "/dev/fd/%d", f->channel.fd);
@@ -174,10 +176,12 @@ static int fuse_start(struct fs_mount *mount, struct err *err)
     if (f == NULL)
         return err_sys(err, -ENOMEM, "mount");
     *f = (struct fuse_mount){
+        .refs = 1,
         .mount = mount,
         .tree = layer_tree(mount->layer),
         .channel = {.fd = -1, .serve = serve, .gone = gone},
     };
+    digest_format(layer_digest(mount->layer), f->layer_name);
     (void)pthread_mutex_init(&f->lock, NULL);
     (void)pthread_cond_init(&f->answered, NULL);
 
@@ -211,7 +215,7 @@ static void fuse_stop(struct fs_mount *mount)
 
 static void fuse_free(struct fs_mount *mount)
 {
-    fuse_mount_free(mount->backend_data);
+    fuse_mount_unref(mount->backend_data);
 }
 
 static void fuse_sweep(struct fs_mount *mount, int64_t now_ms)

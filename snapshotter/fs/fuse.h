@@ -10,9 +10,13 @@
 
 struct fuse_wait;
 
+/* Counted: by the mount, and by every read that waits. */
 struct fuse_mount {
-    struct fs_mount *mount;
-    const struct tree *tree; /* the layer's, while it is served */
+    size_t refs;                        /* atomic */
+    struct fs_mount *mount;             /* until it was stopped */
+    const struct tree *tree;            /* the same */
+    char layer_name[DIGEST_TEXT_BYTES]; /* for log lines */
+    struct log_limit read_log;
     struct fuse_session *session;
     struct fs_channel channel;
     /* Fixed when the kernel said hello. */
@@ -22,7 +26,6 @@ struct fuse_mount {
     pthread_cond_t answered;    /* answering became 0 */
     struct fuse_wait *waits;    /* lock: reads that wait and have no answer yet */
     unsigned answering;         /* lock: answers under way from other threads than the loop's */
-    bool is_stopping;           /* lock */
     struct buf state_text;      /* lock: what the state file held when last asked for its size */
     struct timespec state_time; /* lock: when it changed */
 };
@@ -34,6 +37,8 @@ static inline struct fuse_mount *fuse_mount_of(fuse_req_t req)
 {
     return fuse_req_userdata(req);
 }
+
+void fuse_mount_unref(struct fuse_mount *f);
 
 /* fuse_dir.c */
 void fuse_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

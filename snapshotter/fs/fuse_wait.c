@@ -15,6 +15,7 @@
 #include "fs/fuse.h"
 
 #include "base/clock.h"
+#include "base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,37 +49,39 @@ struct fuse_wait {
 /* ---- answers
  * -------------------------------------------------------------------------------------------- */
 
-static void answer_failure(struct fuse_mount *f, fuse_req_t req, int rc, const struct err *err)
+static void log_failure(struct fuse_mount *f, int rc, const struct err *err)
 {
-    struct fs_mount *mount = f->mount;
-
-    if (log_limit_pass(&mount->read_log, READ_LOG_PERIOD_MS)) {
-        char digest[DIGEST_TEXT_BYTES];
-
-        digest_format(layer_digest(mount->layer), digest);
-        log_error("a read failed, the next one tries again", "layer=%s dir=%s err=%s", digest,
-                  mount->dir, err != NULL && err->code != 0 ? err_text(err) : strerror(-rc));
-    }
-    (void)fuse_reply_err(req, rc == -ENOMEM ? ENOMEM : EIO);
+    if (log_limit_pass(&f->read_log, READ_LOG_PERIOD_MS))
+        log_error("a read failed, the next one tries again", "layer=%s err=%s", f->layer_name,
+                  err->code != 0 ? err_text(err) : strerror(-rc));
 }
 
-/* The bytes are in the layer's file; the kernel moves them from its pages there. */
-static void answer_from_file(struct fuse_mount *f, fuse_req_t req, const struct span_want *want)
+/* The bytes are in the layer's file. Not by libfuse's splice: it keeps a pipe per thread and
+ * session, and closes one of them. */
+static int answer_from_file(struct fuse_mount *f, fuse_req_t req, const struct span_want *want,
+                            struct err *err)
 {
-    struct fuse_bufvec data = FUSE_BUFVEC_INIT(want->len);
+    struct read_buffers *buffers = &f->mount->fs->buffers;
+    void *data = want->len > READ_BUFFER_BYTES ? NULL : read_buffers_take(buffers);
+    int rc;
 
-    data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY;
-    data.buf[0].fd = layer_fd(f->mount->layer);
-    data.buf[0].pos = (off_t)want->uncomp_off;
-    (void)fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
-}
-
-static void answer(struct fuse_wait *wait, int rc, const struct err *err)
-{
+    if (data == NULL)
+        return err_sys(err, -ENOMEM, "read of %zu bytes", want->len);
+    rc = file_pread_all(layer_fd(f->mount->layer), data, want->len, want->uncomp_off, err);
     if (rc == 0)
-        answer_from_file(wait->f, wait->req, &wait->want);
-    else
-        answer_failure(wait->f, wait->req, rc, err);
+        (void)fuse_reply_buf(req, data, want->len);
+    read_buffers_give(buffers, data);
+    return rc;
+}
+
+static void answer(struct fuse_wait *wait, int rc)
+{
+    struct err err = ERR_NONE;
+
+    if (rc == 0 && (rc = answer_from_file(wait->f, wait->req, &wait->want, &err)) < 0)
+        log_failure(wait->f, rc, &err);
+    if (rc < 0)
+        (void)fuse_reply_err(wait->req, rc == -ENOMEM ? ENOMEM : EIO);
 }
 
 /* ---- the list
@@ -94,6 +97,7 @@ static void list_locked(struct fuse_wait *wait)
     if (wait->next != NULL)
         wait->next->link = &wait->next;
     f->waits = wait;
+    (void)__atomic_add_fetch(&f->mount->fs->waiting, 1, __ATOMIC_RELAXED);
 }
 
 /* From here on the caller answers; answer_ended() follows. */
@@ -104,6 +108,7 @@ static void claim_locked(struct fuse_wait *wait)
         wait->next->link = wait->link;
     wait->state = WAIT_ANSWERED;
     wait->f->answering++;
+    (void)__atomic_sub_fetch(&wait->f->mount->fs->waiting, 1, __ATOMIC_RELAXED);
 }
 
 static void answer_ended(struct fuse_mount *f)
@@ -115,11 +120,16 @@ static void answer_ended(struct fuse_mount *f)
 
 static void wait_free(struct fuse_wait *wait)
 {
-    struct fs_mount *mount = wait->f->mount;
+    struct fuse_mount *f = wait->f;
 
-    (void)__atomic_sub_fetch(&mount->fs->waiting, 1, __ATOMIC_RELAXED);
     free(wait);
-    fs_mount_unref(mount);
+    fuse_mount_unref(f);
+}
+
+static bool has_answer(struct fuse_wait *wait)
+{
+    LOCKED(&wait->f->lock);
+    return wait->state == WAIT_ANSWERED;
 }
 
 /* From the engine. */
@@ -129,6 +139,9 @@ static void done(struct span_want *want, int rc, const struct err *err)
     struct fuse_mount *f = wait->f;
     enum wait_state before;
 
+    /* Said here because the text ends with this call. */
+    if (rc < 0 && !has_answer(wait))
+        log_failure(f, rc, err);
     (void)pthread_mutex_lock(&f->lock);
     before = wait->state;
     if (before == WAIT_SETTING_UP) {
@@ -144,7 +157,7 @@ static void done(struct span_want *want, int rc, const struct err *err)
     if (before == WAIT_LISTED) {
         /* Returns when no on_interrupt() runs for it. */
         fuse_req_interrupt_func(wait->req, NULL, NULL);
-        answer(wait, rc, err);
+        answer(wait, rc);
         answer_ended(f);
     }
     wait_free(wait);
@@ -179,7 +192,7 @@ static void put_aside(struct fuse_wait *wait)
         return; /* not ours any more */
 
     fuse_req_interrupt_func(wait->req, NULL, NULL);
-    answer(wait, wait->rc, NULL);
+    answer(wait, wait->rc);
     wait_free(wait);
 }
 
@@ -202,15 +215,16 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
         .pid = fuse_req_ctx(req)->pid,
         .deadline_ms = fs->read_deadline_ms == 0 ? 0 : clock_mono_ms() + fs->read_deadline_ms,
     };
-    (void)fs_mount_ref(f->mount);
-    (void)__atomic_add_fetch(&fs->waiting, 1, __ATOMIC_RELAXED);
+    (void)__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
 
     rc = layer_want(f->mount->layer, &wait->want, &err);
     if (rc > 0) {
         put_aside(wait);
         return;
     }
-    answer(wait, rc, &err);
+    if (rc < 0)
+        log_failure(f, rc, &err);
+    answer(wait, rc);
     wait_free(wait);
 }
 
@@ -236,15 +250,16 @@ static bool is_killed(pid_t pid)
     return (pending & (1ull << (SIGKILL - 1))) != 0;
 }
 
-/* Claim the first wait that has to end, by the test. NULL: none. */
-static struct fuse_wait *claim_first(struct fuse_mount *f,
-                                     bool (*is_due)(const struct fuse_wait *, int64_t), int64_t arg)
+/* Claim the first wait that has to end, by the test, and give its request: the wait itself is gone
+ * as soon as its done() comes. NULL: none. */
+static fuse_req_t claim_first(struct fuse_mount *f,
+                              bool (*is_due)(const struct fuse_wait *, int64_t), int64_t arg)
 {
     LOCKED(&f->lock);
     for (struct fuse_wait *w = f->waits; w != NULL; w = w->next) {
         if (is_due(w, arg)) {
             claim_locked(w);
-            return w;
+            return w->req;
         }
     }
     return NULL;
@@ -267,14 +282,10 @@ static bool is_any(const struct fuse_wait *wait, int64_t arg)
     return true;
 }
 
-/* The wait itself goes when its done() comes, which may be at once. */
-static void answer_claimed(struct fuse_mount *f, fuse_req_t req, int rc, const struct err *err)
+static void answer_claimed(struct fuse_mount *f, fuse_req_t req, int error)
 {
     fuse_req_interrupt_func(req, NULL, NULL);
-    if (rc == -EINTR)
-        (void)fuse_reply_err(req, EINTR);
-    else
-        answer_failure(f, req, rc, err);
+    (void)fuse_reply_err(req, error);
     answer_ended(f);
 }
 
@@ -294,25 +305,25 @@ void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms)
     pid_t readers[SWEEP_BATCH];
     size_t count = interrupted_readers(f, readers);
     struct err err = ERR_NONE;
-    struct fuse_wait *wait;
+    fuse_req_t req;
 
     for (size_t i = 0; i < count; i++)
         if (is_killed(readers[i]))
-            while ((wait = claim_first(f, is_of_reader, readers[i])) != NULL)
-                answer_claimed(f, wait->req, -EINTR, NULL);
+            while ((req = claim_first(f, is_of_reader, readers[i])) != NULL)
+                answer_claimed(f, req, EINTR);
 
-    while ((wait = claim_first(f, is_late, now_ms)) != NULL)
-        answer_claimed(f, wait->req,
-                       err_set(&err, -ETIMEDOUT, "no bytes in the time a reader may wait"), &err);
+    while ((req = claim_first(f, is_late, now_ms)) != NULL) {
+        log_failure(f, err_set(&err, -ETIMEDOUT, "no bytes in the time a reader may wait"), &err);
+        answer_claimed(f, req, EIO);
+    }
 }
 
 void fuse_end_waits(struct fuse_mount *f)
 {
-    struct err err = ERR_NONE;
-    struct fuse_wait *wait;
+    fuse_req_t req;
 
-    while ((wait = claim_first(f, is_any, 0)) != NULL)
-        answer_claimed(f, wait->req, err_set(&err, -ECANCELED, "the mount ends"), &err);
+    while ((req = claim_first(f, is_any, 0)) != NULL)
+        answer_claimed(f, req, EIO);
 
     LOCKED(&f->lock);
     while (f->answering > 0)

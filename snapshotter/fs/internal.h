@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "fs/buffers.h"
 #include "fs/fs.h"
 #include "fs/loop.h"
 
@@ -24,11 +25,11 @@ struct fs_backend {
     const char *name;
     /* Put mount->layer at mount->dir and serve it: mount->backend_data is the backend's. */
     int (*start)(struct fs_mount *mount, struct err *err);
-    /* Stop serving and let go of the kernel's end; what waits in it is told so. Reads under way may
-     * still end afterwards, so the memory stays for free(). */
+    /* Stop serving and let go of the kernel's end; what waits in it is told so. A sweep may still
+     * come, so the memory stays for free(). */
     void (*stop)(struct fs_mount *mount);
     void (*free)(struct fs_mount *mount); /* after stop() and the last reference */
-    /* Called about twice a second while mount->waiting is not 0, and soon after fs_sweep_soon(). */
+    /* Called about twice a second while fs->waiting is not 0, and soon after fs_sweep_soon(). */
     void (*sweep)(struct fs_mount *mount, int64_t now_ms);
 };
 extern const struct fs_backend fs_backend_fuse;
@@ -36,6 +37,7 @@ extern const struct fs_backend fs_backend_fuse;
 struct fs {
     struct fs_loop *loop;
     struct pool *reaper; /* one thread; stops mounts that the kernel let go of late */
+    struct read_buffers buffers;
     int64_t read_deadline_ms;
     int64_t next_sweep_ms; /* atomic */
     size_t waiting;        /* atomic: reads that wait, of all mounts */
@@ -51,7 +53,7 @@ struct fs_mount {
     char *dir;
     void *backend_data;
     struct pool_job stop_job; /* on fs->reaper */
-    size_t refs;              /* atomic: the owner's, one per waiting read, the sweeper's */
+    size_t refs;              /* atomic: the owner's, and a sweeper's */
 
     struct fs_mount *next, **link; /* fs->lock: in fs->mounts while it was started */
 
@@ -59,10 +61,8 @@ struct fs_mount {
     pthread_cond_t changed;
     bool is_gone;   /* lock: the kernel let go */
     bool is_orphan; /* lock: the owner left; whoever sees is_gone stops it */
-    struct log_limit read_log, gone_log;
 };
 
-struct fs_mount *fs_mount_ref(struct fs_mount *mount);
 void fs_mount_unref(struct fs_mount *mount);
 DEFINE_SCOPED_PTR(fs_mount, struct fs_mount, fs_mount_unref)
 /* The backend says that the kernel let go of the mount; from a thread of the loop's. */
