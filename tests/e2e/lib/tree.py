@@ -128,4 +128,5 @@ def main():
     return args.run(args)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
