@@ -14,7 +14,7 @@ TAILQ_HEAD(range_list, range_request);
 struct registry_blob {
     struct registry_repo *repo; /* fixed, counted */
     char *url;                  /* fixed */
-    uint64_t size_bytes;        /* fixed */
+    uint64_t size_bytes;        /* fixed; 0: not known */
     char *remembered;           /* network thread: where redirects led; NULL: not known */
     struct range_list ranges;   /* lock: until their done() has returned */
     bool closing;               /* lock */
@@ -48,7 +48,8 @@ static int begin_part(struct range_request *range, struct err *err)
         return err_set(err, -EPROTO, "bytes %llu-%llu when %llu-%llu were asked for",
                        (unsigned long long)got.first, (unsigned long long)got.last,
                        (unsigned long long)req->range_first, (unsigned long long)req->range_last);
-    if (got.total != UINT64_MAX && got.total != range->blob->size_bytes)
+    if (range->blob->size_bytes != 0 && got.total != UINT64_MAX &&
+        got.total != range->blob->size_bytes)
         return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
                        (unsigned long long)got.total, (unsigned long long)range->blob->size_bytes);
     range->skip = 0;
@@ -60,7 +61,8 @@ static int begin_whole(struct range_request *range, struct err *err)
     static struct log_limit limit = LOG_LIMIT_START;
     const struct answer *answer = &range->req.answer;
 
-    if (answer->has_content_length && answer->content_length != range->blob->size_bytes)
+    if (range->blob->size_bytes != 0 && answer->has_content_length &&
+        answer->content_length != range->blob->size_bytes)
         return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
                        (unsigned long long)answer->content_length,
                        (unsigned long long)range->blob->size_bytes);
@@ -207,8 +209,10 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
 {
     SCOPED(mem) struct range_request *range = NULL;
 
-    if (fetch->len == 0 || fetch->off > blob->size_bytes ||
-        fetch->len > blob->size_bytes - fetch->off)
+    uint64_t end;
+
+    if (fetch->len == 0 || __builtin_add_overflow(fetch->off, fetch->len, &end) ||
+        (blob->size_bytes != 0 && end > blob->size_bytes))
         return err_set(err, -EINVAL, "range past the end of the blob");
     range = calloc(1, sizeof(*range));
     if (range == NULL)

@@ -117,6 +117,7 @@ MUST_CHECK int registry_delete_manifest(struct registry_repo *repo, const struct
  * --------------------------------------------------------------------- */
 
 struct registry_blob; /* a layer in a repository; remembers where redirects led */
+/* size_bytes as the image says: an answer that speaks of another size is refused. 0: not known. */
 MUST_CHECK int registry_blob_open(struct registry_repo *repo, const struct digest *digest,
                                   uint64_t size_bytes, struct registry_blob **ret, struct err *err);
 /* Cancels its fetches and returns when the last done() was called. Not from a done(). */
