@@ -6,8 +6,6 @@
 
 #include "tar/tar.h"
 
-#include <stdbool.h>
-
 enum {
     TAR_MAX_META_BYTES = 1 << 20
 }; /* a pax header, a long name, a sparse map: the reference's limit */

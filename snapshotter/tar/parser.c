@@ -63,6 +63,11 @@ void tar_parser_free(struct tar_parser *parser)
     free(parser);
 }
 
+bool tar_parser_is_at_end(const struct tar_parser *parser)
+{
+    return parser->state == STATE_END;
+}
+
 uint64_t tar_parser_consumed(const struct tar_parser *parser)
 {
     return parser->pos;

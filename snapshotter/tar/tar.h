@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,8 @@ MUST_CHECK int tar_parser_feed(struct tar_parser *parser, struct bytes in, struc
 /* There are no more bytes. -EBADMSG: it ends inside a header or inside content. An end without the
  * two blocks of zeros is fine. */
 MUST_CHECK int tar_parser_finish(struct tar_parser *parser, struct err *err);
+/* Was the end-of-archive marker seen? */
+bool tar_parser_is_at_end(const struct tar_parser *parser);
 /* Bytes up to and with the end-of-archive marker; all bytes so far while it was not seen. */
 uint64_t tar_parser_consumed(const struct tar_parser *parser);
 void tar_parser_free(struct tar_parser *parser);

@@ -15,7 +15,7 @@
 #include <zlib.h>
 
 enum { OUT_BYTES = 128 * 1024 };
-enum { GZIP_ONLY = 31 }; /* zlib's windowBits */
+enum { GZIP_ONLY = 31, GZIP_OR_ZLIB = 47 }; /* zlib's windowBits */
 enum {
     AT_BLOCK_END = 128,
     IN_LAST_BLOCK = 64,
@@ -37,6 +37,8 @@ struct zran_scan {
     bool has_point;
     bool in_member; /* between the first byte of a member and its last */
     bool any_member;
+    bool is_relaxed;  /* zran_scan_relax() was called */
+    bool check_texts; /* in the header of the current member */
     gz_header header; /* of the current member; its texts are below */
     uint8_t name[HEADER_TEXT_BYTES], comment[HEADER_TEXT_BYTES];
     uint8_t out[ZRAN_WINDOW_BYTES + OUT_BYTES];
@@ -68,6 +70,11 @@ void zran_scan_free(struct zran_scan *scan)
     free(scan);
 }
 
+void zran_scan_relax(struct zran_scan *scan)
+{
+    scan->is_relaxed = true;
+}
+
 static int start_member(struct zran_scan *scan, struct err *err)
 {
     memset(scan->name, 0, sizeof(scan->name));
@@ -76,11 +83,12 @@ static int start_member(struct zran_scan *scan, struct err *err)
                                .name_max = sizeof(scan->name),
                                .comment = scan->comment,
                                .comm_max = sizeof(scan->comment)};
-    if (inflateReset2(&scan->z, GZIP_ONLY) != Z_OK ||
+    if (inflateReset2(&scan->z, scan->is_relaxed ? GZIP_OR_ZLIB : GZIP_ONLY) != Z_OK ||
         inflateGetHeader(&scan->z, &scan->header) != Z_OK)
         return err_set(err, -ENOMEM, "gzip: out of memory");
     scan->member_off = scan->comp_off;
     scan->in_member = true;
+    scan->check_texts = !scan->is_relaxed;
     scan->any_member = true;
     return 0;
 }
@@ -96,7 +104,7 @@ static int at_block_end(struct zran_scan *scan, struct err *err)
     struct zran_point point = {scan->comp_off, scan->uncomp_off,
                                (uint8_t)(scan->z.data_type & UNUSED_BITS)};
 
-    if (!is_ended(scan->name) || !is_ended(scan->comment))
+    if (scan->check_texts && (!is_ended(scan->name) || !is_ended(scan->comment)))
         return err_set(err, -EBADMSG,
                        "gzip: header at offset %" PRIu64 ": a name of more than %d bytes",
                        scan->member_off, HEADER_TEXT_BYTES - 1);

@@ -81,6 +81,10 @@ MUST_CHECK int zran_scan_new(uint64_t span_size, const struct zran_scan_events *
 MUST_CHECK int zran_scan_feed(struct zran_scan *scan, struct bytes comp, struct err *err);
 /* There are no more bytes. -EBADMSG: the last member is cut off, or there was none. */
 MUST_CHECK int zran_scan_finish(struct zran_scan *scan, struct err *err);
+/* Whoever reads the output has seen its end. The reference stops reading there and only inflates
+ * on, so members that start after this call may have headers that zlib takes and the reference's
+ * reader would not. */
+void zran_scan_relax(struct zran_scan *scan);
 void zran_scan_free(struct zran_scan *scan);
 DEFINE_SCOPED_PTR(zran_scan, struct zran_scan, zran_scan_free)
 

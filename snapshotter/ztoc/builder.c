@@ -54,8 +54,11 @@ static int add_entry(void *arg, const struct tar_entry *entry, struct err *err)
 static int add_output(void *arg, struct bytes out, struct err *err)
 {
     struct ztoc_builder *builder = arg;
+    int rc = tar_parser_feed(builder->tar, out, err);
 
-    return tar_parser_feed(builder->tar, out, err);
+    if (tar_parser_is_at_end(builder->tar))
+        zran_scan_relax(builder->scan);
+    return rc;
 }
 
 /* ---- hashing the spans
