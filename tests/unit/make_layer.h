@@ -14,7 +14,9 @@
 
 enum { BLOCK = 512 };
 
-/* ---- tar ---------------------------------------------------------------------------------------------------------- */
+/* ---- tar
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Where fields of a header are. */
 enum {
@@ -69,7 +71,10 @@ static inline uint8_t *tar_header(struct buf *tar, const char *name, char type, 
     tar_octal(h + AT_SIZE, 12, size);
     tar_octal(h + AT_MTIME, 12, 1700000000);
     h[AT_TYPE] = (uint8_t)type;
-    memcpy(h + AT_MAGIC, "ustar\0" "00", 8);
+    memcpy(h + AT_MAGIC,
+           "ustar\0"
+           "00",
+           8);
     memcpy(h + AT_UNAME, "root", 4);
     memcpy(h + AT_GNAME, "root", 4);
     tar_sum(h);
@@ -126,7 +131,9 @@ static inline void add_noise(struct buf *buf, size_t len)
     }
 }
 
-/* ---- gzip --------------------------------------------------------------------------------------------------------- */
+/* ---- gzip
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static inline void gzip_with(struct buf *ret, struct bytes in, int level, gz_header *header)
 {
@@ -177,11 +184,14 @@ static inline void gunzip(struct bytes in, struct buf *ret)
     assert_int_equal(inflateEnd(&z), Z_OK);
 }
 
-/* ---- ztocs -------------------------------------------------------------------------------------------------------- */
+/* ---- ztocs
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /* Build with the layer cut into pieces of that size. */
-static inline int ztoc_build(enum ztoc_compression compression, uint64_t span_size, struct bytes layer, size_t piece,
-                             struct buf *ret, struct ztoc_build_info *info, struct err *err)
+static inline int ztoc_build(enum ztoc_compression compression, uint64_t span_size,
+                             struct bytes layer, size_t piece, struct buf *ret,
+                             struct ztoc_build_info *info, struct err *err)
 {
     SCOPED(ztoc_builder) struct ztoc_builder *builder = NULL;
     struct ztoc_build_options options = {.span_size = span_size};
@@ -196,7 +206,8 @@ static inline int ztoc_build(enum ztoc_compression compression, uint64_t span_si
 }
 
 /* A layer in memory as a source, and a buffer as a sink. */
-static inline int layer_read_at(void *self, void *buf, size_t len, uint64_t comp_off, struct err *err)
+static inline int layer_read_at(void *self, void *buf, size_t len, uint64_t comp_off,
+                                struct err *err)
 {
     const struct bytes *layer = self;
 
