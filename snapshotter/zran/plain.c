@@ -35,7 +35,8 @@ static int write_plain(const struct zran_plain *plain, struct flatbuf_writer *w)
 
 int zran_plain_encode(const struct zran_plain *plain, struct buf *ret)
 {
-    SCOPED(flatbuf_writer) struct flatbuf_writer sizing, writer;
+    SCOPED(flatbuf_writer) struct flatbuf_writer sizing;
+    SCOPED(flatbuf_writer) struct flatbuf_writer writer;
     int rc;
 
     flatbuf_writer_init(&sizing, NULL);

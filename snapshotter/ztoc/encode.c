@@ -156,7 +156,8 @@ static int write_all(struct encoding *e, struct flatbuf_writer *w)
 int ztoc_encode(const struct encode_input *input, struct buf *blob, struct err *err)
 {
     SCOPED(encoding) struct encoding e = {.input = NULL};
-    SCOPED(flatbuf_writer) struct flatbuf_writer sizing, writer;
+    SCOPED(flatbuf_writer) struct flatbuf_writer sizing;
+    SCOPED(flatbuf_writer) struct flatbuf_writer writer;
     int rc = encoding_init(&e, input, blob->len);
 
     flatbuf_writer_init(&sizing, NULL);

@@ -30,7 +30,8 @@ static int write_all(struct flatbuf_writer *w)
 
 static void encode(struct buf *ret)
 {
-    SCOPED(flatbuf_writer) struct flatbuf_writer sizing, writer;
+    SCOPED(flatbuf_writer) struct flatbuf_writer sizing;
+    SCOPED(flatbuf_writer) struct flatbuf_writer writer;
 
     flatbuf_writer_init(&sizing, NULL);
     assert_ok(write_all(&sizing));

@@ -137,7 +137,8 @@ static void v7_headers_have_no_owner_names_and_no_devices(void **state)
 
 static void what_is_over_a_gnu_prefix_is_a_name_only_when_it_is_no_time(void **state)
 {
-    SCOPED(buf_value) struct buf times = BUF_EMPTY, name = BUF_EMPTY;
+    SCOPED(buf_value) struct buf times = BUF_EMPTY;
+    SCOPED(buf_value) struct buf name = BUF_EMPTY;
     struct seen seen;
     uint8_t *h = tar_header(&times, "n", '0', 0);
 
@@ -476,7 +477,9 @@ static void pax_records_that_are_malformed_are_refused(void **state)
 
 static void nuls_in_pax_names_are_refused_but_not_in_other_values(void **state)
 {
-    SCOPED(buf_value) struct buf path = BUF_EMPTY, key = BUF_EMPTY, xattr = BUF_EMPTY;
+    SCOPED(buf_value) struct buf path = BUF_EMPTY;
+    SCOPED(buf_value) struct buf key = BUF_EMPTY;
+    SCOPED(buf_value) struct buf xattr = BUF_EMPTY;
     struct seen seen;
 
     (void)state;
@@ -554,7 +557,8 @@ static void sparse_maps_that_cannot_be_are_refused(void **state)
 
 static void sparse_maps_in_records_are_joined_and_checked(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, odd = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf odd = BUF_EMPTY;
     struct seen seen;
 
     (void)state;

@@ -105,7 +105,8 @@ static void every_span_inflates_to_its_part_of_the_tar(void **state)
 
 static void a_part_of_a_span_inflates_too(void **state)
 {
-    SCOPED(buf_value) struct buf gz = BUF_EMPTY, out = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
     SCOPED(scanned) struct scanned s = {.count = 0};
     struct err err = ERR_NONE;
 
@@ -146,7 +147,8 @@ static void a_span_that_is_too_short_is_refused(void **state)
 
 static void more_than_the_last_span_has_is_refused(void **state)
 {
-    SCOPED(buf_value) struct buf gz = BUF_EMPTY, out = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
     SCOPED(scanned) struct scanned s = {.count = 0};
     struct err err = ERR_NONE;
     size_t last;

@@ -35,7 +35,8 @@ static void assert_digest(const struct digest *digest, const char *text)
 
 static void the_golden_gzip_layer_has_its_golden_ztoc(void **state)
 {
-    SCOPED(buf_value) struct buf gz = BUF_EMPTY, blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
     SCOPED(ztoc) struct ztoc *toc = NULL;
     struct ztoc_build_info info;
     struct ztoc_span span;
@@ -58,7 +59,9 @@ static void the_golden_gzip_layer_has_its_golden_ztoc(void **state)
 static void the_golden_plain_layer_has_its_golden_ztoc(void **state)
 {
     struct buf *golden = vector_load("ztoc/golden-plain.ztoc");
-    SCOPED(buf_value) struct buf gz = BUF_EMPTY, tar = BUF_EMPTY, blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
     struct ztoc_build_info info;
     struct err err = ERR_NONE;
 
@@ -80,7 +83,8 @@ static void the_golden_plain_layer_has_its_golden_ztoc(void **state)
 /* A layer of two members and three files, some noise in the middle. */
 static void make_gzip(struct buf *ret)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, noise = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf noise = BUF_EMPTY;
     size_t half;
 
     add_noise(&noise, 9000);
@@ -124,7 +128,8 @@ static void a_gzip_layer_cut_off_anywhere_is_refused(void **state)
 
 static void a_tar_cut_off_inside_an_entry_is_refused(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
 
     (void)state;
     tar_text(&tar, "a", '0', "hello\n");
@@ -138,7 +143,8 @@ static void a_tar_cut_off_inside_an_entry_is_refused(void **state)
 
 static void a_broken_crc_or_length_is_refused(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
 
     (void)state;
     tar_text(&tar, "a", '0', "hello\n");
@@ -152,7 +158,8 @@ static void a_broken_crc_or_length_is_refused(void **state)
 
 static void what_is_no_gzip_is_refused(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
 
     (void)state;
     tar_text(&tar, "a", '0', "hello\n");
@@ -167,7 +174,9 @@ static void what_is_no_gzip_is_refused(void **state)
 
 static void a_name_in_a_gzip_header_has_at_most_511_bytes(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY, blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
     uint8_t name[513];
     gz_header header = {.name = name};
     struct err err = ERR_NONE;
@@ -190,7 +199,8 @@ static void a_name_in_a_gzip_header_has_at_most_511_bytes(void **state)
 
 static void a_tar_that_is_refused_says_so_with_its_offset(void **state)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
     uint8_t *header;
 
     (void)state;
@@ -204,7 +214,8 @@ static void a_tar_that_is_refused_says_so_with_its_offset(void **state)
 
 static void a_span_size_of_0_is_for_gzip_alone(void **state)
 {
-    SCOPED(buf_value) struct buf gz = BUF_EMPTY, blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
     struct ztoc_build_info info;
     struct err err = ERR_NONE;
 
@@ -254,7 +265,8 @@ static void the_build_tool_is_written(void **state)
 {
     struct ztoc_build_options options = {.span_size = SPAN_SIZE, .build_tool = "mine"};
     SCOPED(ztoc_builder) struct ztoc_builder *builder = NULL;
-    SCOPED(buf_value) struct buf blob = BUF_EMPTY, tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
     SCOPED(ztoc) struct ztoc *toc = NULL;
     struct err err = ERR_NONE;
 

@@ -23,7 +23,8 @@ static int count_read_at(void *self, void *buf, size_t len, uint64_t comp_off, s
 /* A small file, one of noise over several spans, and one behind it. */
 static void make_layer(enum ztoc_compression compression, struct layer *ret)
 {
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, noise = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf noise = BUF_EMPTY;
     struct err err = ERR_NONE;
 
     *ret = (struct layer){.read_rc = 0};
@@ -67,7 +68,8 @@ static void only_the_spans_of_the_file_are_read(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         SCOPED(layer) struct layer layer;
-        SCOPED(buf_value) struct buf out = BUF_EMPTY, noise = BUF_EMPTY;
+        SCOPED(buf_value) struct buf out = BUF_EMPTY;
+        SCOPED(buf_value) struct buf noise = BUF_EMPTY;
         struct err err = ERR_NONE;
 
         make_layer(kinds[i], &layer);

@@ -57,7 +57,8 @@ static void make_tar(struct buf *tar)
 /* Build, parse and read a file. */
 static int use(enum ztoc_compression compression, struct bytes layer)
 {
-    SCOPED(buf_value) struct buf blob = BUF_EMPTY, out = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
     SCOPED(ztoc) struct ztoc *toc = NULL;
     struct ztoc_source source = {layer_read_at, &layer};
     struct ztoc_sink sink = {buf_write, &out};
@@ -77,7 +78,8 @@ static int use(enum ztoc_compression compression, struct bytes layer)
 static void any_allocation_that_fails_is_an_answer_like_any_other(void **state)
 {
     static const enum ztoc_compression kinds[] = {ZTOC_GZIP, ZTOC_UNCOMPRESSED};
-    SCOPED(buf_value) struct buf tar = BUF_EMPTY, gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
 
     (void)state;
     make_tar(&tar);

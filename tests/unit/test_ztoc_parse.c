@@ -138,9 +138,11 @@ static void a_byte_is_in_the_last_span_that_starts_before_it(void **state)
 
 static void windows_are_found_in_the_blob(void **state)
 {
-    SCOPED(buf_value)
-    struct buf blob = BUF_EMPTY, gz = BUF_EMPTY, tar = BUF_EMPTY, noise = BUF_EMPTY,
-               plain = BUF_EMPTY;
+    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    SCOPED(buf_value) struct buf noise = BUF_EMPTY;
+    SCOPED(buf_value) struct buf plain = BUF_EMPTY;
     SCOPED(ztoc) struct ztoc *toc = NULL;
     struct ztoc_span span;
     struct err err = ERR_NONE;
