@@ -196,6 +196,19 @@ enum rig_answer rig_hold_all(void *arg, size_t call, const struct span_fetch *fe
     return RIG_HOLD;
 }
 
+enum rig_answer rig_fail_all(void *arg, size_t call, const struct span_fetch *fetch)
+{
+    (void)arg;
+    (void)call;
+    (void)fetch;
+    return RIG_FAIL;
+}
+
+static bool is_held(const struct rig_fetch *item)
+{
+    return item->answer == RIG_HOLD || item->answer == RIG_HOLD_AND_FAIL;
+}
+
 static int source_start(void *self, struct span_fetch *fetch, struct err *err)
 {
     struct rig_source *source = self;
@@ -261,7 +274,7 @@ static struct rig_fetch *next_answer(struct rig_source *source)
 
     for (link = &source->queue; *link != NULL; link = &(*link)->next) {
         item = *link;
-        if (item->answer == RIG_HOLD && !item->cancelled && !source->let_go)
+        if (is_held(item) && !item->cancelled && !source->let_go)
             continue;
         *link = item->next;
         return item;
@@ -269,18 +282,19 @@ static struct rig_fetch *next_answer(struct rig_source *source)
     return NULL;
 }
 
-static void give_answer(struct rig_source *source, struct rig_fetch *item)
+/* The item may be cancelled, but not freed, meanwhile. */
+static void give_answer(struct rig_source *source, struct rig_fetch *item, bool cancelled)
 {
     struct err failed = {.code = -ETIMEDOUT, .text = "the rig fails"};
     struct err canceled = {.code = -ECANCELED, .text = "the rig was told to"};
     struct span_fetch *fetch = item->fetch;
     enum rig_answer answer = item->answer;
 
-    if (item->cancelled && answer == RIG_HOLD) {
+    if (cancelled && is_held(item)) {
         fetch->done(fetch, -ECANCELED, &canceled);
         return;
     }
-    if (answer == RIG_FAIL) {
+    if (answer == RIG_FAIL || answer == RIG_HOLD_AND_FAIL) {
         fetch->done(fetch, -ETIMEDOUT, &failed);
         return;
     }
@@ -298,6 +312,7 @@ static void *source_main(void *arg)
 
     while (!source->closed) {
         struct rig_fetch *item = next_answer(source);
+        bool cancelled = item != NULL && item->cancelled;
 
         if (item == NULL) {
             (void)pthread_cond_wait(&source->changed, &source->lock);
@@ -305,7 +320,7 @@ static void *source_main(void *arg)
         }
         source->answered++;
         (void)pthread_mutex_unlock(&source->lock);
-        give_answer(source, item);
+        give_answer(source, item, cancelled);
         (void)pthread_mutex_lock(&source->lock);
     }
     return NULL;

@@ -31,11 +31,12 @@ struct span_layout rig_layout(struct rig_layer *layer);
 /* ---- a source ------------------------------------------------------------------------------- */
 
 enum rig_answer {
-    RIG_GIVE,    /* the bytes */
-    RIG_DAMAGE,  /* the bytes, one of them wrong */
-    RIG_FAIL,    /* -ETIMEDOUT */
-    RIG_HOLD,    /* nothing until rig_let_go() or cancel() */
-    RIG_NO_START /* start() itself fails, -EAGAIN */
+    RIG_GIVE,          /* the bytes */
+    RIG_DAMAGE,        /* the bytes, one of them wrong */
+    RIG_FAIL,          /* -ETIMEDOUT */
+    RIG_HOLD,          /* nothing until rig_let_go() or cancel() */
+    RIG_HOLD_AND_FAIL, /* the same, and then -ETIMEDOUT */
+    RIG_NO_START       /* start() itself fails, -EAGAIN */
 };
 enum { RIG_CALLS_MAX = 512 };
 
@@ -73,6 +74,7 @@ void rig_wait_closed(struct rig_source *source);
 /* How many calls covered this byte of the layer blob. */
 size_t rig_calls_over(struct rig_source *source, uint64_t comp_off);
 
+enum rig_answer rig_fail_all(void *arg, size_t call, const struct span_fetch *fetch);
 enum rig_answer rig_hold_all(void *arg, size_t call, const struct span_fetch *fetch);
 
 /* ---- all together --------------------------------------------------------------------------- */
