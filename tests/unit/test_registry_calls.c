@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests, blobs, referrers and pushes, with registries of different abilities and tempers. */
+#include "registry_fixture.h"
+
+#define MANIFEST "{\"schemaVersion\":2}"
+#define SECRET_STATE "_state=do-not-show-this"
+
+static struct digest digest_of_text(const char *text)
+{
+    struct digest digest;
+
+    assert_ok(digest_of(bytes_of_str(text), &digest));
+    return digest;
+}
+
+/* ---- manifests ------------------------------------------------------------------------------------------------- */
+
+static void give_manifest(void *self, struct http_exchange *x)
+{
+    (void)self;
+    if (strstr(x->accept, OCI_MEDIA_MANIFEST) == NULL ||
+        strstr(x->accept, OCI_MEDIA_DOCKER_LIST) == NULL)
+        http_reply_text(x, 406, NULL, "");
+    else if (text_has_prefix(x->target, "/v2/team/app/manifests/") && !http_target_has(x, "absent"))
+        http_reply_text(x, 200, "Content-Type: " OCI_MEDIA_MANIFEST "; charset=x\r\n", MANIFEST);
+    else
+        http_reply_text(x, 404, NULL, "");
+}
+
+static void a_manifest_comes_with_its_type(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    SCOPED(mem) char *media_type = NULL;
+    struct digest digest = digest_of_text(MANIFEST);
+    struct err err = ERR_NONE;
+    char text[DIGEST_TEXT_BYTES];
+    (void)state;
+
+    assert_ok(registry_get_manifest(f->repo, "v1.0", &out, &media_type, &err));
+    assert_string_equal(buf_str(&out), MANIFEST);
+    assert_string_equal(media_type, OCI_MEDIA_MANIFEST);
+    digest_format(&digest, text);
+    assert_ok(registry_get_manifest(f->repo, text, &out, NULL, &err));
+    assert_int_equal(out.len, 2 * strlen(MANIFEST));
+}
+
+static void a_manifest_of_another_digest_is_refused(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(registry_get_manifest(f->repo, f->digest_text, &out, NULL, &err), -EBADMSG);
+    assert_text_has(err_text(&err), "the bytes have another digest");
+    assert_int_equal(out.len, 0);
+}
+
+static void presence_is_asked_with_head(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    struct err err = ERR_NONE;
+    bool has = false;
+    (void)state;
+
+    assert_ok(registry_has_manifest(f->repo, "v1", &has, &err));
+    assert_true(has);
+    assert_ok(registry_has_manifest(f->repo, "absent", &has, &err));
+    assert_false(has);
+    assert_int_equal(registry_has_blob(f->repo, &f->digest, &has, &err), -EPROTO);
+    assert_int_equal(http_server_count(f->server, "HEAD "), 3);
+    assert_int_equal(http_server_count(f->server, ""), 3);
+}
+
+static void names_that_are_none_are_not_asked_for(void **state)
+{
+    static const char *const bad[] = {"",   "../x",      "a/b", "a?b",  ".a",
+                                      "-a", "sha256:12", "a b", "a\nb", "sha512:x"};
+    static const char *const repos[] = {"", "/a", "a/../b", "a?b", "a b", "a%2fb", "a#b"};
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(registry_get_manifest(f->repo, bad[i], &out, NULL, &err), -EINVAL);
+    for (size_t i = 0; i < ARRAY_LEN(repos); i++) {
+        struct registry_repo *repo = NULL;
+        assert_int_equal(registry_repo_open(f->registry, "a.example", repos[i], NULL, &repo, &err),
+                         -EINVAL);
+        assert_int_equal(registry_repo_open(f->registry, "a.example/b", "c", NULL, &repo, &err),
+                         -EINVAL);
+        assert_int_equal(registry_repo_open(f->registry, "user@a.example", "c", NULL, &repo, &err),
+                         -EINVAL);
+        assert_null(repo);
+    }
+    assert_int_equal(http_server_count(f->server, ""), 0);
+}
+
+/* ---- blobs ----------------------------------------------------------------------------------------------------- */
+
+static void give_blob(void *self, struct http_exchange *x)
+{
+    http_reply_range(x, fixture_content(self));
+}
+
+static void give_chunks(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    http_send_text(x, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (size_t at = 0; at < sizeof(f->content) && !x->close; at += 1000) {
+        http_send_text(x, "3e8\r\n");
+        http_send(x, f->content + at, 1000);
+        http_send_text(x, "\r\n");
+    }
+    http_send_text(x, "0\r\n\r\n");
+}
+
+static void a_small_blob_comes_whole_and_checked(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_blob, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct digest other = digest_of_text("other");
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(registry_get_blob(f->repo, &f->digest, sizeof(f->content), &out, &err));
+    assert_true(bytes_equal(buf_bytes(&out), fixture_content(f)));
+    assert_int_equal(registry_get_blob(f->repo, &other, sizeof(f->content), &out, &err), -EBADMSG);
+}
+
+static void expect_too_large(http_handler *handle)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(handle, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+
+    assert_int_equal(registry_get_blob(f->repo, &f->digest, sizeof(f->content) - 1, &out, &err),
+                     -EFBIG);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+static void a_blob_over_the_limit_is_refused_said_or_not(void **state)
+{
+    (void)state;
+    expect_too_large(give_blob);
+    expect_too_large(give_chunks);
+}
+
+static void cut_twice(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    if (x->number >= 2) {
+        give_chunks(self, x);
+        return;
+    }
+    http_send_text(x, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    http_send(x, f->content + 50, 5000);
+    x->close = true;
+}
+
+static void a_blob_that_is_cut_is_read_anew(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(cut_twice, NULL, NULL);
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(registry_get_blob(f->repo, &f->digest, 1 << 20, &out, &err));
+    assert_true(bytes_equal(buf_bytes(&out), fixture_content(f)));
+    assert_int_equal(http_server_count(f->server, ""), 3);
+}
+
+static void refuse_head(void *self, struct http_exchange *x)
+{
+    if (strcmp(x->method, "HEAD") == 0)
+        http_reply_text(x, 403, NULL, "");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void the_size_is_found_with_and_without_head(void **state)
+{
+    http_handler *const handlers[] = {give_blob, refuse_head};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+        SCOPED(fixture) struct fixture *f = fixture_open(handlers[i], NULL, NULL);
+        struct err err = ERR_NONE;
+        uint64_t size = 0;
+        assert_ok(registry_blob_size(f->repo, &f->digest, &size, &err));
+        assert_int_equal(size, sizeof(f->content));
+        assert_int_equal(http_server_count(f->server, "GET "), i);
+    }
+}
+
+/* ---- pushing --------------------------------------------------------------------------------------------------- */
+
+/* Uploads to where the first reply's Location says, relative on even numbers. */
+static void take_upload(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    SCOPED(mem) char *location = NULL;
+
+    if (strcmp(x->method, "POST") == 0) {
+        location = text_format("Location: http://%s/upload/%u?" SECRET_STATE "\r\n",
+                               http_server_host(f->server), x->number);
+        http_reply_text(
+            x, 202, x->number % 4 == 0 ? "Location: /upload/0?" SECRET_STATE "\r\n" : location, "");
+    } else if (http_target_has(x, SECRET_STATE "&digest=sha256%3A") &&
+               bytes_equal(x->body, fixture_content(f)) &&
+               strcmp(x->content_type, OCI_MEDIA_OCTETS) == 0) {
+        http_reply_text(x, 201, NULL, "");
+    } else {
+        http_reply_text(x, 400, NULL, "");
+    }
+}
+
+static void a_blob_goes_to_where_the_registry_says(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(take_upload, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err));
+    assert_ok(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err));
+    assert_int_equal(http_server_count(f->server, "POST /v2/team/app/blobs/uploads/"), 2);
+    assert_int_equal(http_server_count(f->server, "PUT /upload/0?" SECRET_STATE), 1);
+    assert_int_equal(http_server_count(f->server, "PUT /upload/2?" SECRET_STATE), 1);
+    assert_false(fixture_traced(f, "do-not-show-this"));
+}
+
+static void break_first_upload(void *self, struct http_exchange *x)
+{
+    if (x->number == 1)
+        http_cut(x);
+    else
+        take_upload(self, x);
+}
+
+static void an_upload_that_breaks_is_begun_again(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(break_first_upload, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err));
+    assert_true(http_server_count(f->server, "POST ") >= 1);
+}
+
+static void refuse_upload(void *self, struct http_exchange *x)
+{
+    (void)self;
+    if (strcmp(x->method, "POST") == 0)
+        http_reply_text(x, 202, "Location: /upload?" SECRET_STATE "\r\n", "");
+    else
+        http_reply_text(x, 400, NULL,
+                        "{\"errors\":[{\"code\":\"DIGEST_INVALID\",\"message\":\"provided digest "
+                        "did not match\"}]}");
+}
+
+static void a_refused_upload_says_why_and_shows_no_query(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(refuse_upload, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err), -EPROTO);
+    assert_text_has(err_text(&err), "status 400: DIGEST_INVALID: provided digest did not match");
+    assert_null(strstr(err_text(&err), "do-not-show-this"));
+    assert_int_equal(http_server_count(f->server, "PUT "), 1);
+}
+
+static void upload_to_nowhere(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 202, NULL, "");
+}
+
+static void an_upload_without_a_place_is_refused(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(upload_to_nowhere, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err), -EPROTO);
+    assert_text_has(err_text(&err), "does not say where to");
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+/* Knows subjects in tags that start with "api". */
+static void take_manifest(void *self, struct http_exchange *x)
+{
+    (void)self;
+    if (strcmp(x->method, "DELETE") == 0)
+        http_reply_text(x, 405, NULL, "");
+    else if (strcmp(x->method, "PUT") == 0 && strcmp(x->content_type, OCI_MEDIA_MANIFEST) == 0 &&
+             bytes_equal(x->body, bytes_of_str(MANIFEST)))
+        http_reply_text(x, 201, http_target_has(x, "/api") ? "OCI-Subject: sha256:1\r\n" : NULL,
+                        "");
+    else
+        http_reply_text(x, 400, NULL, "");
+}
+
+static void whether_the_subject_is_known_is_said_by_the_registry(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(take_manifest, NULL, NULL);
+    struct err err = ERR_NONE;
+    bool known = false;
+    (void)state;
+
+    assert_ok(registry_push_manifest(f->repo, "api", OCI_MEDIA_MANIFEST, bytes_of_str(MANIFEST),
+                                     &known, &err));
+    assert_true(known);
+    assert_ok(registry_push_manifest(f->repo, "old", OCI_MEDIA_MANIFEST, bytes_of_str(MANIFEST),
+                                     &known, &err));
+    assert_false(known);
+}
+
+static void deletion_that_is_off_is_told_apart(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(take_manifest, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(registry_delete_manifest(f->repo, &f->digest, &err), -EOPNOTSUPP);
+}
+
+/* ---- referrers ------------------------------------------------------------------------------------------------- */
+
+#define ENTRY(digit, type)                                                                         \
+    "{\"mediaType\":\"" OCI_MEDIA_MANIFEST "\",\"size\":5,\"artifactType\":\"" type                \
+    "\",\"digest\":\"sha256:" digit digit digit digit digit digit digit digit "\"}"
+#define EIGHT(d) d d d d d d d d
+#define INDEX(entries)                                                                             \
+    "{\"schemaVersion\":2,\"mediaType\":\"" OCI_MEDIA_INDEX "\",\"manifests\":[" entries "]}"
+#define INDEX_TYPE "Content-Type: " OCI_MEDIA_INDEX "\r\n"
+#define THREE_ENTRIES                                                                              \
+    ENTRY(EIGHT("1"), "a/wanted")                                                                  \
+    "," ENTRY(EIGHT("2"), "a/other") "," ENTRY(EIGHT("3"), "a/"                                    \
+                                                           "wanted")
+
+/* Ignores the filter, as some do. */
+static void referrers_api(void *self, struct http_exchange *x)
+{
+    (void)self;
+    if (http_target_has(x, "/referrers/sha256:") && http_target_has(x, "?artifactType=a%2Fwanted"))
+        http_reply_text(x, 200, INDEX_TYPE, INDEX(THREE_ENTRIES));
+    else
+        http_reply_text(x, 500, NULL, "");
+}
+
+static void referrers_tag(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    SCOPED(mem)
+    char *tag = text_format("/v2/team/app/manifests/sha256-%s", f->digest_text + strlen("sha256:"));
+
+    if (strcmp(x->target, tag) == 0)
+        http_reply_text(x, 200, INDEX_TYPE, INDEX(THREE_ENTRIES));
+    else if (http_target_has(x, "/referrers/"))
+        http_reply_text(x, 404, NULL, "404 page not found");
+    else
+        http_reply_text(x, 500, NULL, "");
+}
+
+/* A web server with a friendly page for everything. */
+static void friendly_page(void *self, struct http_exchange *x)
+{
+    if (http_target_has(x, "/referrers/"))
+        http_reply_text(x, 200, "Content-Type: text/html\r\n", "<html>");
+    else
+        referrers_tag(self, x);
+}
+
+static void nothing_at_all(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 404, NULL, "");
+}
+
+static void expect_referrers(http_handler *handle, size_t count, bool from_tag)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(handle, NULL, NULL);
+    SCOPED(oci_index) struct oci_index *index = NULL;
+    struct err err = ERR_NONE;
+    bool got_from_tag = !from_tag;
+
+    if (registry_get_referrers(f->repo, &f->digest, "a/wanted", &index, &got_from_tag, &err) < 0)
+        fail_msg("%s", err_text(&err));
+    assert_int_equal(index->manifest_count, count);
+    assert_int_equal(got_from_tag, from_tag);
+    for (size_t i = 0; i < count; i++)
+        assert_string_equal(index->manifests[i].artifact_type, "a/wanted");
+}
+
+static void referrers_come_from_the_api_or_the_tag_and_are_filtered(void **state)
+{
+    (void)state;
+    expect_referrers(referrers_api, 2, false);
+    expect_referrers(referrers_tag, 2, true);
+    expect_referrers(friendly_page, 2, true);
+    expect_referrers(nothing_at_all, 0, true);
+}
+
+static void referrers_in_pages(void *self, struct http_exchange *x)
+{
+    (void)self;
+    if (http_target_has(x, "page=3"))
+        http_reply_text(x, 200, INDEX_TYPE, INDEX(ENTRY(EIGHT("6"), "a/wanted")));
+    else if (http_target_has(x, "page=2"))
+        http_reply_text(x, 200, INDEX_TYPE "Link: <?page=3>; rel=\"next\"\r\n", INDEX(""));
+    else
+        http_reply_text(x, 200,
+                        INDEX_TYPE "Link: </v2/team/app/referrers/x?page=2>; rel=\"next\"\r\n",
+                        INDEX(ENTRY(EIGHT("5"), "a/wanted")));
+}
+
+static void all_pages_are_read(void **state)
+{
+    (void)state;
+    expect_referrers(referrers_in_pages, 2, false);
+}
+
+static void endless_pages(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 200, INDEX_TYPE "Link: <?more>; rel=\"next\"\r\n", INDEX(""));
+}
+
+static void pages_elsewhere(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 200, INDEX_TYPE "Link: <http://127.0.0.1:1/?n>; rel=\"next\"\r\n",
+                    INDEX(""));
+}
+
+static void broken_index(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 200, INDEX_TYPE, "{\"manifests\":[{}]}");
+}
+
+static void no_entry(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 403, NULL, "");
+}
+
+static void expect_no_referrers(http_handler *handle, int rc, const char *text)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(handle, NULL, NULL);
+    struct oci_index *index = NULL;
+    struct err err = ERR_NONE;
+
+    assert_int_equal(registry_get_referrers(f->repo, &f->digest, "a/b", &index, NULL, &err), rc);
+    assert_text_has(err_text(&err), text);
+    assert_null(index);
+}
+
+static void referrers_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    expect_no_referrers(endless_pages, -EFBIG, "more than 100 pages");
+    expect_no_referrers(pages_elsewhere, -EPROTO, "the next page is at another host");
+    expect_no_referrers(broken_index, -EBADMSG, "referrers: index: manifests[0]: no mediaType");
+    expect_no_referrers(no_entry, -EACCES, "status 403");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_manifest_comes_with_its_type),
+        cmocka_unit_test(a_manifest_of_another_digest_is_refused),
+        cmocka_unit_test(presence_is_asked_with_head),
+        cmocka_unit_test(names_that_are_none_are_not_asked_for),
+        cmocka_unit_test(a_small_blob_comes_whole_and_checked),
+        cmocka_unit_test(a_blob_over_the_limit_is_refused_said_or_not),
+        cmocka_unit_test(a_blob_that_is_cut_is_read_anew),
+        cmocka_unit_test(the_size_is_found_with_and_without_head),
+        cmocka_unit_test(a_blob_goes_to_where_the_registry_says),
+        cmocka_unit_test(an_upload_that_breaks_is_begun_again),
+        cmocka_unit_test(a_refused_upload_says_why_and_shows_no_query),
+        cmocka_unit_test(an_upload_without_a_place_is_refused),
+        cmocka_unit_test(whether_the_subject_is_known_is_said_by_the_registry),
+        cmocka_unit_test(deletion_that_is_off_is_told_apart),
+        cmocka_unit_test(referrers_come_from_the_api_or_the_tag_and_are_filtered),
+        cmocka_unit_test(all_pages_are_read),
+        cmocka_unit_test(referrers_that_make_no_sense_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

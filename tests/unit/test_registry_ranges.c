@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ranges of a blob from servers that behave well and badly: what arrives is right, or is an error. */
+#include "registry_fixture.h"
+
+/* ---- servers ----------------------------------------------------------------------------------------------- */
+
+static void behave(void *self, struct http_exchange *x)
+{
+    http_reply_range(x, fixture_content(self));
+}
+
+static void refuse_wrong_questions(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    bool good = strcmp(x->method, "GET") == 0 && strcmp(x->accept_encoding, "identity") == 0 &&
+                strcmp(x->user_agent, "test/1") == 0 && x->authorization[0] == '\0' &&
+                text_has_prefix(x->target, "/v2/team/app/blobs/sha256:") &&
+                text_has_suffix(x->target, f->digest_text);
+
+    if (good)
+        http_reply_range(x, fixture_content(f));
+    else
+        http_reply_text(x, 400, NULL, "");
+}
+
+/* A good header, then only so much of the body. */
+static void send_some(struct fixture *f, struct http_exchange *x, size_t count)
+{
+    SCOPED(mem) char *head = NULL;
+    size_t first, last;
+
+    assert_true(http_range(x, &first, &last));
+    head = text_format(
+        "HTTP/1.1 206 Part\r\nContent-Range: bytes %zu-%zu/%zu\r\nContent-Length: %zu\r\n\r\n",
+        first, last, sizeof(f->content), last - first + 1);
+    http_send_text(x, head);
+    http_send(x, f->content + first, count < last - first + 1 ? count : last - first + 1);
+}
+
+static void cut_after_1000(void *self, struct http_exchange *x)
+{
+    send_some(self, x, 1000);
+    http_pause(x, 20); /* a reset overtakes what was sent */
+    http_cut(x);
+}
+
+static void stall_after_1000(void *self, struct http_exchange *x)
+{
+    send_some(self, x, 1000);
+    http_pause(x, 20 * RESPONSE_TIMEOUT_MS);
+    http_cut(x);
+}
+
+static void never_answer_first(void *self, struct http_exchange *x)
+{
+    if (x->number > 0) {
+        http_reply_range(x, fixture_content(self));
+        return;
+    }
+    http_pause(x, 20 * RESPONSE_TIMEOUT_MS);
+    http_cut(x);
+}
+
+static void reset_at_once(void *self, struct http_exchange *x)
+{
+    if (x->number < 2)
+        http_cut(x);
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void trickle(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    size_t first, last;
+
+    send_some(f, x, 1);
+    assert_true(http_range(x, &first, &last));
+    for (size_t at = first + 1; at <= last && !x->close; at++) {
+        http_pause(x, RESPONSE_TIMEOUT_MS / 6);
+        http_send(x, f->content + at, 1);
+    }
+}
+
+static void ignore_ranges(void *self, struct http_exchange *x)
+{
+    http_reply(x, 200, NULL, fixture_content(self));
+}
+
+static void give_half(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    char header[128];
+    size_t first, last;
+
+    assert_true(http_range(x, &first, &last));
+    last = first + (last - first) / 2;
+    (void)snprintf(header, sizeof(header), "Content-Range: bytes %zu-%zu/*\r\n", first, last);
+    http_reply(x, 206, header, bytes_of(f->content + first, last - first + 1));
+}
+
+static void busy_twice(void *self, struct http_exchange *x)
+{
+    static const int statuses[] = {503, 429};
+
+    if (x->number < 2)
+        http_reply_text(x, statuses[x->number], NULL, "later");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void busy_for_a_second(void *self, struct http_exchange *x)
+{
+    if (x->number == 0)
+        http_reply_text(x, 503, "Retry-After: 1\r\n", "");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+/* The status is the first of the range that is asked for. */
+static void fail_as_asked(void *self, struct http_exchange *x)
+{
+    size_t first = 0, last;
+    (void)self;
+
+    (void)http_range(x, &first, &last);
+    http_reply_text(x, (int)first, NULL, "");
+}
+
+/* ---- good endings --------------------------------------------------------------------------------------------- */
+
+static void a_range_is_asked_for_as_it_should_be(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(refuse_wrong_questions, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_once(f, 0, 1, &err));
+    assert_ok(fetch_once(f, 0, sizeof(f->content), &err));
+    assert_ok(fetch_once(f, sizeof(f->content) - 1, 1, &err));
+    assert_ok(fetch_once(f, 12345, 54321, &err));
+    assert_true(fixture_traced(f, "http req GET http://127.0.0.1:"));
+    assert_true(fixture_traced(f, "http res 206 GET http://127.0.0.1:"));
+}
+
+static void one_connection_serves_one_fetch_after_another(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(behave, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    for (int i = 0; i < 20; i++)
+        assert_ok(fetch_once(f, (uint64_t)i, 5000, &err));
+    assert_int_equal(http_server_connections(f->server), 1);
+}
+
+/* Runs one fetch of 3,500 bytes against a server and returns how often it was asked. */
+static unsigned requests_for_success(http_handler *handle)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(handle, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    if (fetch_once(f, 500, 3500, &err) < 0)
+        fail_msg("%s", err_text(&err));
+    return http_server_count(f->server, "");
+}
+
+static void a_body_that_is_cut_goes_on_where_it_stopped(void **state)
+{
+    (void)state;
+    assert_int_equal(requests_for_success(cut_after_1000), 4);
+}
+
+static void a_body_that_stalls_goes_on_where_it_stopped(void **state)
+{
+    (void)state;
+    assert_int_equal(requests_for_success(stall_after_1000), 4);
+}
+
+static void a_registry_that_gives_less_is_asked_for_the_rest(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_half, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_once(f, 7, 15, &err)); /* 8 + 4 + 2 + 1 */
+    assert_int_equal(http_server_count(f->server, "GET "), 4);
+}
+
+static void no_answer_at_all_is_asked_again(void **state)
+{
+    (void)state;
+    assert_int_equal(requests_for_success(never_answer_first), 2);
+}
+
+static void a_reset_connection_is_replaced(void **state)
+{
+    (void)state;
+    assert_true(requests_for_success(reset_at_once) >= 3);
+}
+
+static void a_slow_answer_is_not_a_stalled_one(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(trickle, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_once(f, 9, 18, &err)); /* takes three times as long as nothing may come */
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+static void a_registry_that_ignores_ranges_is_read_past(void **state)
+{
+    (void)state;
+    assert_int_equal(requests_for_success(ignore_ranges), 1);
+}
+
+static void a_busy_registry_is_asked_again(void **state)
+{
+    (void)state;
+    assert_int_equal(requests_for_success(busy_twice), 3);
+}
+
+static void retry_after_is_honoured(void **state)
+{
+    int64_t start_ms = clock_mono_ms();
+    (void)state;
+
+    assert_int_equal(requests_for_success(busy_for_a_second), 2);
+    assert_true(clock_mono_ms() - start_ms >= 1000);
+}
+
+/* ---- bad endings ------------------------------------------------------------------------------------------------ */
+
+static void expect_failure_of(http_handler *handle, uint64_t off, int rc, const char *text,
+                              unsigned requests)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(handle, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    assert_int_equal(fetch_once(f, off, 3500, &err), rc);
+    assert_text_has(err_text(&err), text);
+    assert_text_has(err_text(&err), "GET http://127.0.0.1:");
+    assert_int_equal(http_server_count(f->server, ""), requests);
+}
+
+static void refusals_are_not_repeated(void **state)
+{
+    (void)state;
+    expect_failure_of(fail_as_asked, 404, -ENOENT, "status 404", 1);
+    expect_failure_of(fail_as_asked, 403, -EACCES, "status 403", 1);
+    expect_failure_of(fail_as_asked, 401, -EACCES, "status 401", 1);
+    expect_failure_of(fail_as_asked, 400, -EPROTO, "status 400", 1);
+    expect_failure_of(fail_as_asked, 416, -EBADMSG, "status 416", 1);
+    expect_failure_of(fail_as_asked, 501, -EOPNOTSUPP, "status 501", 1);
+    expect_failure_of(fail_as_asked, 204, -EPROTO, "status 204 for a range", 1);
+    expect_failure_of(fail_as_asked, 304, -EPROTO, "status 304", 1);
+}
+
+static void what_may_heal_is_given_up_after_the_last_retry(void **state)
+{
+    (void)state;
+    expect_failure_of(fail_as_asked, 503, -EAGAIN, "4 attempts: status 503", 1 + MAX_RETRIES);
+    expect_failure_of(fail_as_asked, 429, -EAGAIN, "4 attempts: status 429", 1 + MAX_RETRIES);
+    expect_failure_of(fail_as_asked, 500, -EIO, "4 attempts: status 500", 1 + MAX_RETRIES);
+}
+
+static void never_answer(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_pause(x, 20 * RESPONSE_TIMEOUT_MS);
+    http_cut(x);
+}
+
+static void a_registry_that_never_answers_is_a_timeout(void **state)
+{
+    (void)state;
+    expect_failure_of(never_answer, 0, -ETIMEDOUT, "4 attempts: nothing came for 300 ms",
+                      1 + MAX_RETRIES);
+}
+
+static void other_bytes(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 206, "Content-Range: bytes 0-3499/100000\r\n", bytes_of(f->content, 3500));
+}
+
+static void no_content_range(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 206, NULL, bytes_of(f->content + 500, 3500));
+}
+
+static void another_total(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 206, "Content-Range: bytes 500-3999/99999\r\n", bytes_of(f->content + 500, 3500));
+}
+
+static void too_many_bytes(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 206, "Content-Range: bytes 500-3999/100000\r\n",
+               bytes_of(f->content + 500, 3501));
+}
+
+static void another_whole(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 200, NULL, bytes_of(f->content, sizeof(f->content) - 1));
+}
+
+static void compressed(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    http_reply(x, 206, "Content-Encoding: gzip\r\nContent-Range: bytes 500-3999/100000\r\n",
+               bytes_of(f->content + 500, 3500));
+}
+
+static void endless_headers(void *self, struct http_exchange *x)
+{
+    SCOPED(mem) char *line = text_format("X-Header: %01000d\r\n", 0);
+    (void)self;
+
+    http_send_text(x, "HTTP/1.1 206 Part\r\n");
+    for (int i = 0; i < 2000 && !x->close; i++)
+        http_send_text(x, line);
+    x->close = true; /* no reset: that would overtake what was sent */
+}
+
+static void no_http(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_send_text(x, "SSH-2.0-OpenSSH\r\n\r\n");
+    x->close = true;
+}
+
+static void endless_refusal(void *self, struct http_exchange *x)
+{
+    SCOPED(mem) char *text = text_format("%0100000d", 0);
+    (void)self;
+
+    http_send_text(x, "HTTP/1.1 404 No\r\nContent-Length: 1000000000\r\n\r\n");
+    for (int i = 0; i < 10000 && !x->close; i++)
+        http_send_text(x, text);
+}
+
+static void answers_that_are_not_what_was_asked_for_are_refused(void **state)
+{
+    (void)state;
+    expect_failure_of(other_bytes, 500, -EPROTO, "bytes 0-3499 when 500-3999 were asked for", 1);
+    expect_failure_of(no_content_range, 500, -EPROTO, "a part that does not say which", 1);
+    expect_failure_of(another_total, 500, -EBADMSG, "99999 bytes in all, 100000 were promised", 1);
+    expect_failure_of(too_many_bytes, 500, -EPROTO, "more bytes than were asked for", 1);
+    expect_failure_of(another_whole, 500, -EBADMSG, "99999 bytes in all, 100000 were promised", 1);
+    expect_failure_of(compressed, 500, -EPROTO, "compressed", 1);
+    expect_failure_of(endless_headers, 500, -EPROTO, "the headers make no sense", 1);
+    expect_failure_of(endless_refusal, 500, -ENOENT, "status 404", 1);
+}
+
+static void a_server_that_speaks_no_http_is_refused(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(no_http, NULL, NULL);
+    struct err err = ERR_NONE;
+    int rc;
+    (void)state;
+
+    rc = fetch_once(f, 0, 10, &err);
+    assert_true(rc == -EPROTO || rc == -EIO);
+}
+
+static void nobody_listening_is_an_error_after_the_retries(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(behave, NULL, NULL);
+    struct err err = ERR_NONE;
+    SCOPED(registry_repo) struct registry_repo *nobody = NULL;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    (void)state;
+
+    assert_ok(registry_repo_open(f->registry, "127.0.0.1:1", "a", NULL, &nobody, &err));
+    assert_int_equal(registry_get_manifest(nobody, "latest", &out, NULL, &err), -EIO);
+    assert_text_has(err_text(&err), "4 attempts: ");
+}
+
+static void ranges_outside_of_the_blob_are_not_asked_for(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(behave, NULL, NULL);
+    struct registry_fetch fetch = {.off = 0, .len = 0};
+    struct err err = ERR_NONE;
+    (void)state;
+
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    assert_int_equal(registry_blob_fetch(blob, &fetch, &err), -EINVAL);
+    fetch = (struct registry_fetch){.off = sizeof(f->content), .len = 1};
+    assert_int_equal(registry_blob_fetch(blob, &fetch, &err), -EINVAL);
+    fetch = (struct registry_fetch){.off = UINT64_MAX, .len = 2};
+    assert_int_equal(registry_blob_fetch(blob, &fetch, &err), -EINVAL);
+    fetch = (struct registry_fetch){.off = 1, .len = SIZE_MAX};
+    assert_int_equal(registry_blob_fetch(blob, &fetch, &err), -EINVAL);
+    assert_int_equal(http_server_count(f->server, ""), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_range_is_asked_for_as_it_should_be),
+        cmocka_unit_test(one_connection_serves_one_fetch_after_another),
+        cmocka_unit_test(a_body_that_is_cut_goes_on_where_it_stopped),
+        cmocka_unit_test(a_body_that_stalls_goes_on_where_it_stopped),
+        cmocka_unit_test(a_registry_that_gives_less_is_asked_for_the_rest),
+        cmocka_unit_test(no_answer_at_all_is_asked_again),
+        cmocka_unit_test(a_reset_connection_is_replaced),
+        cmocka_unit_test(a_slow_answer_is_not_a_stalled_one),
+        cmocka_unit_test(a_registry_that_ignores_ranges_is_read_past),
+        cmocka_unit_test(a_busy_registry_is_asked_again),
+        cmocka_unit_test(retry_after_is_honoured),
+        cmocka_unit_test(refusals_are_not_repeated),
+        cmocka_unit_test(what_may_heal_is_given_up_after_the_last_retry),
+        cmocka_unit_test(a_registry_that_never_answers_is_a_timeout),
+        cmocka_unit_test(answers_that_are_not_what_was_asked_for_are_refused),
+        cmocka_unit_test(a_server_that_speaks_no_http_is_refused),
+        cmocka_unit_test(nobody_listening_is_an_error_after_the_retries),
+        cmocka_unit_test(ranges_outside_of_the_blob_are_not_asked_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
