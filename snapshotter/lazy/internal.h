@@ -29,6 +29,9 @@ struct lazy_target {
 void lazy_target_fini(struct lazy_target *target);
 DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
 
+/* 0 or -ENOMEM; *to is empty then. */
+MUST_CHECK int lazy_target_copy(struct lazy_target *to, const struct lazy_target *from);
+
 /* From the labels of a Prepare. -ENOENT: a label that is needed is not there; -EINVAL: one makes no
  * sense. */
 MUST_CHECK int lazy_target_from_prepare(const struct text_map *labels, struct lazy_target *ret,
@@ -39,20 +42,6 @@ MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_t
 /* 0 or -ENOMEM. */
 MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                                       struct text_map *labels);
-
-/* ---- source.c -------------------------------------------------------------------------------- */
-
-struct lazy_source_options {
-    struct registry *registry;
-    const struct registry_keychain *keychain;
-    const char *host, *repository; /* copied */
-    struct digest layer;
-    uint64_t layer_bytes;
-};
-/* Compressed bytes from the registry. Nothing is opened or resolved before the first fetch, so that
- * a start without network or credentials works. */
-MUST_CHECK int lazy_source_new(const struct lazy_source_options *options, struct span_source *ret,
-                               struct err *err);
 
 /* ---- lazy.c -------------------------------------------------------------------------- */
 
@@ -69,11 +58,33 @@ struct lazy_entry {
     TAILQ_ENTRY(lazy_entry) link; /* lock */
 };
 
+struct lazy_repos;
+
 struct lazy {
     struct lazy_options options;      /* fixed at creation */
     pthread_mutex_t lock;             /* a leaf */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
+    struct lazy_repos *repos;         /* fixed at creation: a reference */
 };
+
+/* ---- repos.c ------------------------------------------------------------------------------------------- */
+
+/* The repositories that layers come from. Counted: a layer that was unmounted while somebody reads from it outlives
+ * `lazy`. */
+MUST_CHECK int lazy_repos_new(struct registry *registry, const struct registry_keychain *keychain,
+                              struct lazy_repos **ret, struct err *err);
+struct lazy_repos *lazy_repos_ref(struct lazy_repos *repos);
+void lazy_repos_unref(struct lazy_repos *repos);
+/* The target's repository, with a reference for the caller. Never on the network. */
+MUST_CHECK int lazy_repo_get(struct lazy_repos *repos, const struct lazy_target *target,
+                             struct registry_repo **ret, struct err *err);
+
+/* ---- source.c ------------------------------------------------------------------------------------------ */
+
+/* The target's compressed bytes from its registry. Nothing is opened or resolved before the first fetch, so that a
+ * start without network or credentials works. */
+MUST_CHECK int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
+                               struct span_source *ret, struct err *err);
 
 /* ---- collect.c ----------------------------------------------------------------------------------------- */
 

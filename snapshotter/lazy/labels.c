@@ -28,6 +28,37 @@ void lazy_target_fini(struct lazy_target *target)
     oci_reference_fini(&target->reference);
 }
 
+/* The reference is taken apart anew: it owns its strings. */
+static int set_image(struct lazy_target *target, const char *image_ref, const char *index_digest,
+                     struct err *err)
+{
+    int rc = oci_reference_parse(image_ref, &target->reference, err);
+
+    if (rc < 0)
+        return rc;
+    target->image_ref = text_copy(image_ref);
+    target->repository = text_format("%s/%s", target->reference.host, target->reference.repository);
+    target->index_digest = text_copy(index_digest);
+    if (target->image_ref == NULL || target->repository == NULL || target->index_digest == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    return 0;
+}
+
+int lazy_target_copy(struct lazy_target *to, const struct lazy_target *from)
+{
+    struct lazy_target copy = *from;
+
+    copy.image_ref = copy.repository = copy.index_digest = NULL;
+    copy.reference = (struct oci_reference){.host = NULL};
+    *to = (struct lazy_target){.image_ref = NULL};
+    if (set_image(&copy, from->image_ref, from->index_digest, NULL) < 0) {
+        lazy_target_fini(&copy);
+        return -ENOMEM;
+    }
+    *to = copy;
+    return 0;
+}
+
 static const char *get_or_empty(const struct text_map *labels, const char *key)
 {
     const char *value = text_map_get(labels, key);
@@ -60,17 +91,12 @@ static int read_bytes(const struct text_map *labels, const char *key, uint64_t *
 static int read_image(const struct text_map *labels, struct lazy_target *target, struct err *err)
 {
     const char *image_ref = get_or_empty(labels, LABEL_IMAGE_REF);
+    int rc;
 
     if (image_ref[0] == '\0')
         return err_set(err, -ENOENT, "the client did not send label " LABEL_IMAGE_REF);
-    if (oci_reference_parse(image_ref, &target->reference, err) < 0)
-        return err_prefix(err, -EINVAL, "label " LABEL_IMAGE_REF);
-    target->image_ref = text_copy(image_ref);
-    target->repository = text_format("%s/%s", target->reference.host, target->reference.repository);
-    target->index_digest = text_copy(get_or_empty(labels, LABEL_INDEX));
-    if (target->image_ref == NULL || target->repository == NULL || target->index_digest == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    return 0;
+    rc = set_image(target, image_ref, get_or_empty(labels, LABEL_INDEX), err);
+    return rc == -ENOMEM || rc == 0 ? rc : err_prefix(err, -EINVAL, "label " LABEL_IMAGE_REF);
 }
 
 static int read_common(const struct text_map *labels, struct lazy_target *target, struct err *err)

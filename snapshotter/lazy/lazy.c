@@ -246,9 +246,15 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
 int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *err)
 {
     struct lazy *lazy = calloc(1, sizeof(*lazy));
+    int rc;
 
     if (lazy == NULL)
         return err_set(err, -ENOMEM, "out of memory");
+    rc = lazy_repos_new(options->registry, options->keychain, &lazy->repos, err);
+    if (rc < 0) {
+        free(lazy);
+        return rc;
+    }
     lazy->options = *options;
     if (lazy->options.fs_ops == NULL)
         lazy->options.fs_ops = &real_fs;
@@ -274,6 +280,7 @@ void lazy_free(struct lazy *lazy, bool unmount)
             lazy->options.fs_ops->abandon(lazy->options.fs, &entry->mount);
         entry_free(entry);
     }
+    lazy_repos_unref(lazy->repos);
     (void)pthread_mutex_destroy(&lazy->lock);
     free(lazy);
 }

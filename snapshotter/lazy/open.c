@@ -9,12 +9,10 @@
 enum { LAZY_BUSY_TRIES = 20, LAZY_BUSY_WAIT_MS = 50 };
 
 /* The discover_image of a target, and the repository that it borrows. */
-static int open_repo(struct lazy *lazy, const struct lazy_target *target,
-                     struct registry_repo **ret_repo, struct discover_image *ret, struct err *err)
+static int open_image(struct lazy *lazy, const struct lazy_target *target,
+                      struct registry_repo **ret_repo, struct discover_image *ret, struct err *err)
 {
-    const struct lazy_options *o = &lazy->options;
-    int rc = registry_repo_open(o->registry, target->reference.host, target->reference.repository,
-                                o->keychain, ret_repo, err);
+    int rc = lazy_repo_get(lazy->repos, target, ret_repo, err);
 
     if (rc < 0)
         return rc;
@@ -30,21 +28,13 @@ static int open_repo(struct lazy *lazy, const struct lazy_target *target,
 static int open_layer(struct lazy *lazy, const struct lazy_target *target, struct layer **ret,
                       struct err *err)
 {
-    const struct lazy_source_options source = {
-        .registry = lazy->options.registry,
-        .keychain = lazy->options.keychain,
-        .host = target->reference.host,
-        .repository = target->reference.repository,
-        .layer = target->layer,
-        .layer_bytes = target->layer_bytes,
-    };
     struct layer_options options = {
         .layer = target->layer,
         .ztoc = target->ztoc,
         .layer_bytes = target->layer_bytes,
         .disable_xattrs = target->disable_xattrs,
     };
-    int rc = lazy_source_new(&source, &options.source, err);
+    int rc = lazy_source_new(lazy->repos, target, &options.source, err);
 
     return rc < 0 ? rc : layer_open(lazy->options.layers, &options, ret, err);
 }
@@ -109,7 +99,7 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target, const cha
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
     SCOPED(layer) struct layer *layer = NULL;
     struct discover_image image;
-    int rc = open_repo(lazy, target, &repo, &image, err);
+    int rc = open_image(lazy, target, &repo, &image, err);
 
     if (rc == 0)
         rc = find_ztoc(lazy, target, &image, deadline_ms, err);
@@ -130,7 +120,7 @@ int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const 
     int rc;
 
     if (online) {
-        rc = open_repo(lazy, target, &repo, &image, err);
+        rc = open_image(lazy, target, &repo, &image, err);
         if (rc == 0)
             rc = open_layer_online(lazy, target, &image,
                                    clock_mono_ms() + lazy->options.mount_timeout_ms, &layer, err);

@@ -9,11 +9,8 @@
 #include <stdlib.h>
 
 struct lazy_source {
-    struct registry *registry;                /* fixed at creation */
-    const struct registry_keychain *keychain; /* fixed at creation */
-    char *host, *repository;                  /* fixed at creation */
-    struct digest layer;                      /* fixed at creation */
-    uint64_t layer_bytes;                     /* fixed at creation */
+    struct lazy_repos *repos;  /* fixed at creation: a reference */
+    struct lazy_target target; /* fixed at creation; a copy of what is needed here */
     pthread_mutex_t lock;
     struct registry_blob *blob; /* lock; set once, then fixed until close */
 };
@@ -28,11 +25,11 @@ struct bridge {
 static int open_blob(const struct lazy_source *s, struct registry_blob **ret, struct err *err)
 {
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
-    int rc = registry_repo_open(s->registry, s->host, s->repository, s->keychain, &repo, err);
+    int rc = lazy_repo_get(s->repos, &s->target, &repo, err);
 
     if (rc < 0)
         return rc;
-    return registry_blob_open(repo, &s->layer, s->layer_bytes, ret, err);
+    return registry_blob_open(repo, &s->target.layer, s->target.layer_bytes, ret, err);
 }
 
 /* The blob, opened at the first call. Two first callers open one each and one of the two is closed.
@@ -113,25 +110,24 @@ static void source_close(void *self)
     if (s->blob != NULL)
         registry_blob_close(s->blob);
     (void)pthread_mutex_destroy(&s->lock);
-    free(s->host);
-    free(s->repository);
+    lazy_repos_unref(s->repos);
+    lazy_target_fini(&s->target);
     free(s);
 }
 
-int lazy_source_new(const struct lazy_source_options *options, struct span_source *ret,
-                    struct err *err)
+int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
+                    struct span_source *ret, struct err *err)
 {
     struct lazy_source *s = calloc(1, sizeof(*s));
 
     if (s == NULL)
         return err_set(err, -ENOMEM, "out of memory");
+    if (lazy_target_copy(&s->target, target) < 0) {
+        free(s);
+        return err_set(err, -ENOMEM, "out of memory");
+    }
+    s->repos = lazy_repos_ref(repos);
     (void)pthread_mutex_init(&s->lock, NULL);
-    s->registry = options->registry;
-    s->keychain = options->keychain;
-    s->layer = options->layer;
-    s->layer_bytes = options->layer_bytes;
-    s->host = text_copy(options->host);
-    s->repository = text_copy(options->repository);
     *ret = (struct span_source){
         .start = source_start,
         .cancel = source_cancel,
@@ -139,10 +135,5 @@ int lazy_source_new(const struct lazy_source_options *options, struct span_sourc
         .close = source_close,
         .self = s,
     };
-    if (s->host == NULL || s->repository == NULL) {
-        source_close(s);
-        *ret = (struct span_source){.self = NULL};
-        return err_set(err, -ENOMEM, "out of memory");
-    }
     return 0;
 }

@@ -6,12 +6,14 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "lazy/lazy.h"
+#include "ztoc/ztoc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define LAYER_FILE "layers/gz-members.tar.gz"
-#define ZTOC_FILE "layers/gz-members.ztoc"
+/* A layer of 116 208 bytes. */
+#define LAYER_FILE                                                                                 \
+    "image/image/blobs/sha256/030a12a235a57c2a6fe293b55e1f8398d29b524450d4c894614ad69fab50114b"
 
 /* ---- mounts, counted ------------------------------------------------------------------------- */
 
@@ -207,6 +209,20 @@ static void world_stop(struct world *w, bool unmount)
     assert_int_equal(w->fs.mounted, 0);
 }
 
+static struct buf *build_ztoc(const struct buf *layer)
+{
+    const struct ztoc_build_options options = {.span_size = 32768};
+    SCOPED(ztoc_builder) struct ztoc_builder *builder = NULL;
+    struct buf *ztoc = buf_new();
+    struct err err = ERR_NONE;
+
+    assert_non_null(ztoc);
+    assert_ok(ztoc_builder_new(ZTOC_GZIP, &options, &builder, &err));
+    assert_ok(ztoc_builder_feed(builder, buf_bytes(layer), &err));
+    assert_ok(ztoc_builder_finish(builder, ztoc, NULL, &err));
+    return ztoc;
+}
+
 static struct world *world_new(void)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -216,7 +232,7 @@ static struct world *world_new(void)
     the_world = w;
     (void)strcpy(w->root, "/tmp/test_lazy.XXXXXX");
     assert_non_null(mkdtemp(w->root));
-    w->ztoc = vector_load(ZTOC_FILE);
+    w->ztoc = build_ztoc(layer);
     assert_ok(digest_of(buf_bytes(layer), &w->layer));
     assert_ok(digest_of(bytes_of_str("manifest"), &w->manifest));
     make_index(w, w->layer);
