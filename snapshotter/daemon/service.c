@@ -44,6 +44,7 @@ static int start_registry(struct service *s, const struct config *config, struct
         .min_wait_ms = config->min_wait_ms,
         .max_wait_ms = config->max_wait_ms,
         .http_loopback = true,
+        .plain_http_hosts = &config->plain_http_hosts,
     };
 
     return registry_new(&options, &s->registry, err);
@@ -170,6 +171,8 @@ void service_free(struct service *s, bool unmount)
         return;
     if (s->discover != NULL)
         discover_stop(s->discover); /* a Prepare that waits for the network ends now */
+    if (s->registry != NULL)
+        registry_cancel_all(s->registry); /* and so does the network */
     grpc_server_free(s->server);
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy, unmount);

@@ -124,6 +124,7 @@ struct registry {
     struct request_list inbox; /* lock */
     struct repo_list answered; /* lock: repositories whose keychain or realm has answered */
     bool cancel_asked;         /* lock: some request's cancel flag was set */
+    bool cancel_all;           /* lock: registry_cancel_all() was called */
     bool stop;                 /* lock */
 
     /* the network thread's */

@@ -33,6 +33,7 @@ struct intake {
     struct request_list requests;
     struct repo_list answered;
     bool cancel_asked;
+    bool cancel_all;
     bool stop;
 };
 
@@ -48,6 +49,7 @@ static void take_in(struct registry *registry, struct intake *intake)
     intake->cancel_asked = registry->cancel_asked;
     registry->cancel_asked = false;
     intake->stop = registry->stop;
+    intake->cancel_all = registry->cancel_all || registry->stop;
 }
 
 static void start_new(struct registry *registry, struct intake *intake)
@@ -172,8 +174,8 @@ static void *net_main(void *arg)
         take_in(registry, &intake);
         start_new(registry, &intake);
         hear_answers(&intake);
-        if (intake.cancel_asked || intake.stop)
-            end_cancelled(registry, intake.stop);
+        if (intake.cancel_asked || intake.cancel_all)
+            end_cancelled(registry, intake.cancel_all);
         if (intake.stop) {
             /* A look-up under way reports before its pool is gone, and holds its repository until
              * then. */
@@ -205,6 +207,14 @@ int net_start(struct registry *registry, struct err *err)
     registry->jitter = (uint64_t)clock_wall_ns() | 1;
     rc = thread_start(&registry->thread, "registry", net_main, registry);
     return rc < 0 ? err_sys(err, rc, "registry client: thread") : 0;
+}
+
+void registry_cancel_all(struct registry *registry)
+{
+    (void)pthread_mutex_lock(&registry->lock);
+    registry->cancel_all = true;
+    (void)pthread_mutex_unlock(&registry->lock);
+    (void)curl_multi_wakeup(registry->multi);
 }
 
 void net_stop(struct registry *registry)

@@ -138,7 +138,9 @@ static int fill_repo(struct registry_repo *repo, const char *host, const char *r
 {
     const struct registry_options *options = &repo->registry->options;
     const char *api = is_docker_hub(host) ? "registry-1.docker.io" : host;
-    bool plain = options->plain_http || (options->http_loopback && host_is_loopback(host));
+    bool plain =
+        options->plain_http || (options->http_loopback && host_is_loopback(host)) ||
+        (options->plain_http_hosts != NULL && text_list_has(options->plain_http_hosts, host));
 
     repo->host = strdup(host);
     repo->base = text_format("%s://%s/v2/%s", plain ? "http" : "https", api, repository);

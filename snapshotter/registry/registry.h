@@ -35,6 +35,8 @@ struct registry_options {
     bool plain_http;             /* http for every host. Loopback hosts get http first anyway when
                                     `http_loopback` */
     bool http_loopback;          /* http for localhost, 127.0.0.0/8 and ::1 */
+    const struct text_list *
+        plain_http_hosts; /* http for these, with their ports; NULL: none. Lives as long as the registry */
     void (*trace)(void *self,
                   const char *line); /* NULL, or `http req …` and `http res …` lines, no secrets */
     void *trace_self;
@@ -43,6 +45,9 @@ struct registry_options {
 struct registry;
 MUST_CHECK int registry_new(const struct registry_options *options, struct registry **ret,
                             struct err *err);
+/* At the end of a process: what is under way and all that is asked for later ends with -ECANCELED, so that whoever waits
+ * is done and can be joined. Any thread. */
+void registry_cancel_all(struct registry *registry);
 /* Cancels what is under way (their done() is called with -ECANCELED) and joins the thread. All
  * repos and blobs must be closed before. NULL is fine. */
 void registry_free(struct registry *registry);
