@@ -72,19 +72,31 @@ int address_parse(const char *address, const char **ret_path, struct err *err)
     return 0;
 }
 
-int address_listen(const char *address, int *ret_fd, struct err *err)
+static int listen_at(const char *path, int *ret_fd, char **ret_path, struct err *err)
+{
+    SCOPED(mem) char *made = text_copy(path);
+    int rc = made == NULL ? err_set(err, -ENOMEM, "out of memory") : make_parent(path, err);
+
+    if (rc == 0)
+        rc = grpc_listen_unix(path, SOCKET_MODE, ret_fd, err);
+    if (rc < 0)
+        return rc;
+    *ret_path = TAKE(made);
+    return 0;
+}
+
+int address_listen(const char *address, int *ret_fd, char **ret_path, struct err *err)
 {
     const char *path = NULL;
     int rc = address_parse(address, &path, err);
 
     if (rc < 0)
         return rc;
-    if (path == NULL) {
-        rc = inherited(ret_fd, err);
-        if (rc < 0 || *ret_fd >= 0)
-            return rc;
-        path = OPTIONS_DEFAULT_ADDRESS;
-    }
-    rc = make_parent(path, err);
-    return rc < 0 ? rc : grpc_listen_unix(path, SOCKET_MODE, ret_fd, err);
+    *ret_path = NULL;
+    if (path != NULL)
+        return listen_at(path, ret_fd, ret_path, err);
+    rc = inherited(ret_fd, err);
+    if (rc < 0 || *ret_fd >= 0)
+        return rc;
+    return listen_at(OPTIONS_DEFAULT_ADDRESS, ret_fd, ret_path, err);
 }

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <version.h>
 
 /* In the order of construction. */
@@ -31,6 +32,7 @@ struct service {
     struct lazy *lazy;
     struct snapshotter *snapshotter;
     struct grpc_server *server;
+    char *socket; /* the one that we made; NULL: none, or it was passed to us */
 };
 
 static int start_registry(struct service *s, const struct config *config, struct err *err)
@@ -128,7 +130,7 @@ static int start_server(struct service *s, const char *address, struct err *err)
     options.service = s->snapshotter;
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
-        rc = address_listen(address, &fd, err);
+        rc = address_listen(address, &fd, &s->socket, err);
     if (rc == 0)
         rc = grpc_server_add_listener(s->server, &fd, err);
     return rc < 0 ? err_prefix(err, rc, "failed to serve snapshotter") : 0;
@@ -165,6 +167,7 @@ void service_stop(struct service *s)
     grpc_server_stop(s->server);
 }
 
+/* While there is no socket, containerd's client waits a moment for one; where nobody listens, it fails at once. */
 void service_free(struct service *s, bool unmount)
 {
     if (s == NULL)
@@ -173,6 +176,8 @@ void service_free(struct service *s, bool unmount)
         discover_stop(s->discover); /* a Prepare that waits for the network ends now */
     if (s->registry != NULL)
         registry_cancel_all(s->registry); /* and so does the network */
+    if (s->socket != NULL)
+        (void)unlink(s->socket);
     grpc_server_free(s->server);
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy, unmount);
@@ -182,5 +187,6 @@ void service_free(struct service *s, bool unmount)
     discover_free(s->discover);
     registry_free(s->registry);
     store_close(s->store);
+    free(s->socket);
     free(s);
 }

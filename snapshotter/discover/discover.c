@@ -17,6 +17,8 @@ enum { DISCOVER_IMAGES_MAX = 256 };
 enum { DISCOVER_ZTOCS_MAX = 1024 };
 enum { DISCOVER_THREADS = 8 };
 #define DISCOVER_NEGATIVE_TTL_MS 60000
+/* A ztoc is known to exist, and each layer has its own: only those who ask at the same time share its failure. */
+#define DISCOVER_ZTOC_FAILURE_TTL_MS 3000
 /* A table of a million files and the checkpoints of its spans; held in memory while it is fetched.
  */
 #define DISCOVER_ZTOC_MAX_BYTES ((uint64_t)512 * 1024 * 1024)
@@ -339,6 +341,7 @@ static int start(struct discover *d, struct err *err)
         return rc;
     flights.max_entries = DISCOVER_ZTOCS_MAX;
     flights.keep_success = false; /* the store has it then */
+    flights.failure_ttl_ms = DISCOVER_ZTOC_FAILURE_TTL_MS;
     return flights_new(&flights, &d->ztocs, err);
 }
 

@@ -38,6 +38,18 @@ static int connect_to(const char *path)
     return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
+static int listen_at(const char *path, int *ret_fd, struct err *err)
+{
+    SCOPED(mem) char *made = NULL;
+    int rc = address_listen(path, ret_fd, &made, err);
+
+    if (rc < 0)
+        assert_null(made);
+    else
+        assert_string_equal(made, path);
+    return rc;
+}
+
 static void a_path_is_an_address_with_or_without_its_scheme(void **state)
 {
     struct err err = ERR_NONE;
@@ -73,7 +85,7 @@ static void the_sockets_directory_is_made_for_the_owner_alone(void **state)
     struct err err = ERR_NONE;
     struct stat st;
 
-    assert_ok(address_listen(path, &fd, &err));
+    assert_ok(listen_at(path, &fd, &err));
     assert_int_equal(stat(dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     assert_ok(connect_to(path));
@@ -87,7 +99,7 @@ static void a_socket_that_nobody_listens_on_is_replaced(void **state)
     for (int i = 0; i < 2; i++) {
         SCOPED(fd) int fd = -1;
 
-        assert_ok(address_listen(path, &fd, &err));
+        assert_ok(listen_at(path, &fd, &err));
         assert_ok(connect_to(path));
     }
     assert_int_equal(connect_to(path), -ECONNREFUSED);
@@ -100,8 +112,8 @@ static void a_socket_in_use_is_left_to_its_owner(void **state)
     SCOPED(fd) int second = -1;
     struct err err = ERR_NONE;
 
-    assert_ok(address_listen(path, &first, &err));
-    assert_int_equal(address_listen(path, &second, &err), -EBUSY);
+    assert_ok(listen_at(path, &first, &err));
+    assert_int_equal(listen_at(path, &second, &err), -EBUSY);
     assert_int_equal(second, -1);
     assert_ok(connect_to(path));
 }
@@ -113,7 +125,7 @@ static void what_is_no_socket_is_not_removed(void **state)
     struct err err = ERR_NONE;
 
     assert_ok(file_replace(path, bytes_of_str("data"), 0600, &err));
-    assert_true(address_listen(path, &fd, &err) < 0);
+    assert_true(listen_at(path, &fd, &err) < 0);
     assert_true(path_exists(path));
 }
 
@@ -126,7 +138,7 @@ static void a_path_that_no_socket_can_have_is_refused(void **state)
     assert_ok(buf_addf(&path, "%s/", (const char *)*state));
     for (int i = 0; i < 200; i++)
         assert_ok(buf_add_byte(&path, 'x'));
-    assert_true(address_listen(buf_str(&path), &fd, &err) < 0);
+    assert_true(listen_at(buf_str(&path), &fd, &err) < 0);
     assert_int_equal(fd, -1);
 }
 
