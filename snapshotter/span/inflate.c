@@ -168,7 +168,7 @@ static int write_span(const struct span_task *task, const struct span_info *info
                       struct output *out, struct err *err)
 {
     if (task->get->set->layout.window == NULL)
-        return copy_out(comp, out, err);
+        return copy_out(bytes_of(comp.data, info->uncomp_end - info->uncomp_off), out, err);
     return inflate_out(task, info, comp, out, err);
 }
 

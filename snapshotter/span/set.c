@@ -60,9 +60,9 @@ static int check_span(const struct span_info *info, const struct span_info *befo
     if (comp_len > SPAN_COMP_BYTES_MAX)
         return err_set(err, -EFBIG, "span %zu has %llu bytes, more than %d", n,
                        (unsigned long long)comp_len, SPAN_COMP_BYTES_MAX);
-    if (!compressed && comp_len != info->uncomp_end - info->uncomp_off &&
-        info->uncomp_off != info->uncomp_end)
-        return err_set(err, -EBADMSG, "span %zu is not compressed, but of two sizes", n);
+    /* More than the tar has: padding, or what else comes after its end. */
+    if (!compressed && comp_len < info->uncomp_end - info->uncomp_off)
+        return err_set(err, -EBADMSG, "span %zu is not compressed, but too short", n);
     if (n == 0)
         return info->uncomp_off == 0 ? 0 : err_set(err, -EBADMSG, "span 0 is not the first");
     /* Neighbours share a byte when a deflate block begins inside it. */
