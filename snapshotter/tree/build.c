@@ -107,6 +107,7 @@ static int apply_node(struct draft *draft, uint32_t dir, struct bytes name, uint
         return 0;
     node = draft_lookup(draft, dir, name);
     if (node != TREE_NONE && made.kind == DRAFT_DIR && draft->nodes[node].kind == DRAFT_DIR) {
+        draft->nodes[node].file = file; /* it may have been made up */
         draft->nodes[node].attr = file;
     } else {
         rc = draft_add_node(draft, made, &node);

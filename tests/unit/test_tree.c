@@ -204,6 +204,27 @@ static void missing_parents_are_directories_of_root(void **state)
     assert_int_equal(node_at(&f, "").nlink, 3);
 }
 
+static void a_made_up_directory_takes_its_own_entry_later(void **state)
+{
+    static const struct entry entries[] = {
+        {.name = "d/child"},
+        {.name = "d/",
+         .type = ZTOC_DIR,
+         .mode = 0700,
+         .uid = 4,
+         .xattr = "SCHILY.xattr.user.a",
+         .value = "1"},
+    };
+    SCOPED(fixture) struct fixture f = {.tree = NULL};
+
+    (void)state;
+    BUILD(f, entries);
+    assert_int_equal(node_at(&f, "d").mode, S_IFDIR | 0700);
+    assert_int_equal(node_at(&f, "d").uid, 4);
+    assert_int_not_equal(at(&f, "d/child"), TREE_NONE);
+    assert_xattr(&f, "d", 0, "user.a", "1");
+}
+
 static void an_entry_for_the_root_sets_its_times_only(void **state)
 {
     static const struct entry entries[] = {
@@ -631,6 +652,7 @@ int main(void)
         cmocka_unit_test(names_are_cleaned_from_the_root),
         cmocka_unit_test(children_are_sorted_bytewise_and_know_their_parent),
         cmocka_unit_test(missing_parents_are_directories_of_root),
+        cmocka_unit_test(a_made_up_directory_takes_its_own_entry_later),
         cmocka_unit_test(an_entry_for_the_root_sets_its_times_only),
         cmocka_unit_test(symlinks_among_the_parents_are_followed_inside_the_layer),
         cmocka_unit_test(what_is_below_a_file_is_left_out),
