@@ -6,7 +6,6 @@ import gzip, io, os, shutil, stat, subprocess, tarfile, time
 from tree import describe, names_below
 
 WORK = os.path.join(os.environ["E2E_DIR"], "work")
-LAYER_MOUNT = os.path.join(os.environ["E2E_BIN"], "layer-mount")
 
 
 def write_tar(path, entries, **extra):
@@ -124,11 +123,14 @@ def assert_same(got, want, what):
 # ---- mounting ------------------------------------------------------------------------------------------------------
 
 class Mount:
-    def __init__(self, tar, name, *flags, deadline=None):
+    """A process that mounts a plain tar, or with engine=True a layer file, whose bytes come as it is told."""
+
+    def __init__(self, layer, name, *flags, deadline=None, engine=False):
+        program = os.path.join(os.environ["E2E_BIN"], "layer-mount-engine" if engine else "layer-mount")
         self.dir = os.path.join(WORK, name)
         os.makedirs(self.dir, exist_ok=True)
         self.log = open(os.path.join(os.environ["E2E_DIR"], "logs", f"{name}.log"), "w")
-        command = [LAYER_MOUNT, *flags, tar, self.dir] + ([str(deadline)] if deadline else [])
+        command = [program, *flags, layer, self.dir] + ([str(deadline)] if deadline else [])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                         text=True)
         assert self.process.stdout.readline() == "ok 0\n", open(self.log.name).read()

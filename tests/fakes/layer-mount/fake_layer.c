@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_layer.c – a layer whose engine is one thread and a list. */
-#include "fake_layer.h"
+#include "rig.h"
 
 #include "base/files.h"
 #include "base/threads.h"
@@ -20,7 +20,7 @@ struct layer {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    enum fake_mode mode;     /* lock; so is all below */
+    enum rig_mode mode;      /* lock; so is all below */
     struct span_want *wants; /* waiting */
     size_t waiting, done_count;
     bool is_closing, failed_last;
@@ -32,9 +32,9 @@ static int outcome_locked(const struct layer *l)
     if (l->is_closing)
         return -ECANCELED;
     switch (l->mode) {
-    case FAKE_HANG:
+    case RIG_HANG:
         return 1;
-    case FAKE_FAIL:
+    case RIG_FAIL:
         return -EIO;
     default:
         return 0;
@@ -96,10 +96,18 @@ static int load(struct layer *l, const char *tar, struct err *err)
     return rc;
 }
 
-int fake_layer_open(const char *tar, bool disable_xattrs, struct layer **ret, struct err *err)
+/* ---- rig.h ------------------------------------------------------------------------------------------- */
+
+/* The rig is the layer. */
+struct rig {
+    struct layer layer;
+};
+
+int rig_open(const char *tar, bool disable_xattrs, struct rig **ret, struct err *err)
 {
-    struct layer *l = calloc(1, sizeof(*l));
-    int rc = l == NULL ? -ENOMEM : load(l, tar, err);
+    struct rig *rig = calloc(1, sizeof(*rig));
+    struct layer *l = &rig->layer;
+    int rc = rig == NULL ? -ENOMEM : load(l, tar, err);
 
     if (rc == 0) {
         l->refs = 1;
@@ -108,21 +116,31 @@ int fake_layer_open(const char *tar, bool disable_xattrs, struct layer **ret, st
         (void)pthread_cond_init(&l->changed, NULL);
         rc = thread_start(&l->thread, "fake-layer", run, l);
     }
-    *ret = l; /* a test's memory: on failure it ends anyway */
+    *ret = rig; /* a test's memory: on failure it ends anyway */
     return rc;
 }
 
-void fake_layer_set_mode(struct layer *l, enum fake_mode mode)
+void rig_close(struct rig *rig)
 {
-    LOCKED(&l->lock);
-    l->mode = mode;
-    (void)pthread_cond_broadcast(&l->changed);
+    layer_unref(&rig->layer);
 }
 
-size_t fake_layer_waiting(struct layer *l)
+struct layer *rig_layer(struct rig *rig)
 {
-    LOCKED(&l->lock);
-    return l->waiting;
+    return &rig->layer;
+}
+
+void rig_set_mode(struct rig *rig, enum rig_mode mode)
+{
+    LOCKED(&rig->layer.lock);
+    rig->layer.mode = mode;
+    (void)pthread_cond_broadcast(&rig->layer.changed);
+}
+
+size_t rig_waiting(struct rig *rig)
+{
+    LOCKED(&rig->layer.lock);
+    return rig->layer.waiting;
 }
 
 /* ---- layer/layer.h
@@ -178,14 +196,14 @@ int layer_want(struct layer *l, struct span_want *want, struct err *err)
     if (want->len == 0 || want->uncomp_off + want->len > ztoc_uncomp_size(l->toc))
         return err_set(err, -EINVAL, "outside the layer");
     LOCKED(&l->lock);
-    if (l->mode == FAKE_NOW)
+    if (l->mode == RIG_NOW)
         return 0;
     want->next = l->wants;
     l->wants = want;
     l->waiting++;
     before = l->done_count;
     (void)pthread_cond_broadcast(&l->changed);
-    while (l->mode == FAKE_ALREADY && l->done_count == before)
+    while (l->mode == RIG_ALREADY && l->done_count == before)
         (void)pthread_cond_wait(&l->changed, &l->lock);
     return 1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer-mount – mounts a plain tar as fs/ mounts a layer, and does as it is told on stdin, a line
+/* layer-mount – mounts a layer as the daemon does, and does as it is told on stdin, a line
  * each:
  *
  *   now, later, hang, fail, already     how bytes come from now on
@@ -9,8 +9,8 @@
  *
  * Each line is answered by `ok` and a number, or `error` and a text. At the end of stdin it is
  * abandoned. */
-#include "fake_layer.h"
 #include "fs/fs.h"
+#include "rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 struct session {
     struct fs *fs;
-    struct layer *layer;
+    struct rig *rig;
     struct fs_mount *mount;
     const char *dir;
 };
@@ -27,7 +27,7 @@ static int mount_it(struct session *s, struct err *err)
 {
     const struct fs_mount_options options = {.dir = s->dir};
 
-    return fs_mount(s->fs, s->layer, &options, &s->mount, err);
+    return fs_mount(s->fs, rig_layer(s->rig), &options, &s->mount, err);
 }
 
 static int set_mode(struct session *s, const char *name)
@@ -36,7 +36,7 @@ static int set_mode(struct session *s, const char *name)
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(name, names[i]) == 0) {
-            fake_layer_set_mode(s->layer, (enum fake_mode)i);
+            rig_set_mode(s->rig, (enum rig_mode)i);
             return 0;
         }
     }
@@ -46,7 +46,7 @@ static int set_mode(struct session *s, const char *name)
 static int obey(struct session *s, const char *line, struct err *err)
 {
     if (strcmp(line, "waiting") == 0)
-        return (int)fake_layer_waiting(s->layer);
+        return (int)rig_waiting(s->rig);
     if (strcmp(line, "mount") == 0)
         return mount_it(s, err);
     if (strcmp(line, "unmount") == 0 || strcmp(line, "force") == 0)
@@ -70,13 +70,13 @@ int main(int argc, char **argv)
     argv += disable_xattrs;
     argc -= disable_xattrs;
     if (argc < 3 || argc > 4) {
-        (void)fprintf(stderr, "usage: layer-mount [--disable-xattrs] TAR DIR [DEADLINE_MS]\n");
+        (void)fprintf(stderr, "usage: layer-mount [--disable-xattrs] LAYER DIR [DEADLINE_MS]\n");
         return 2;
     }
     if (argc == 4)
         options.read_deadline_ms = strtol(argv[3], NULL, 10);
     s.dir = argv[2];
-    rc = fake_layer_open(argv[1], disable_xattrs, &s.layer, &err);
+    rc = rig_open(argv[1], disable_xattrs, &s.rig, &err);
     if (rc == 0)
         rc = fs_new(&options, &s.fs, &err);
     if (rc == 0)
@@ -99,6 +99,6 @@ int main(int argc, char **argv)
     if (s.mount != NULL)
         fs_abandon(s.fs, &s.mount);
     fs_free(s.fs);
-    layer_unref(s.layer);
+    rig_close(s.rig);
     return 0;
 }
