@@ -64,7 +64,7 @@ int oci_index_add(struct oci_index *index, const struct oci_descriptor *desc)
 
 static int check_kind(const cJSON *tree, const struct oci_index *index, struct err *err)
 {
-    const cJSON *layers, *config;
+    const cJSON *layers = NULL, *config = NULL;
     int rc = json_get(tree, "layers", &layers, err);
 
     if (rc == 0)

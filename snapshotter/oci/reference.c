@@ -149,9 +149,10 @@ static int split_name(const char *name, struct oci_reference *ref)
     const char *path = has_host ? name + first + 1 : name;
     bool official;
 
-    ref->host = has_host ? strndup(name, first) : strdup(DEFAULT_HOST);
-    if (ref->host != NULL && strcmp(ref->host, LEGACY_HOST) == 0)
-        strcpy(ref->host, DEFAULT_HOST); /* shorter */
+    if (has_host && text_has_prefix(name, LEGACY_HOST "/"))
+        ref->host = strdup(DEFAULT_HOST);
+    else
+        ref->host = has_host ? strndup(name, first) : strdup(DEFAULT_HOST);
     if (ref->host == NULL)
         return -ENOMEM;
     official = strcmp(ref->host, DEFAULT_HOST) == 0 && strchr(path, '/') == NULL;

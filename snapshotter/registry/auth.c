@@ -16,7 +16,7 @@
  * scope. */
 enum { AUTH_ROUNDS_MAX = 2 };
 
-static void forget(char *secret)
+void registry_forget(char *secret)
 {
     if (secret != NULL)
         explicit_bzero(secret, strlen(secret));
@@ -25,13 +25,13 @@ static void forget(char *secret)
 
 void registry_credentials_fini(struct registry_credentials *cred)
 {
-    forget(TAKE(cred->username));
-    forget(TAKE(cred->password));
+    registry_forget(TAKE(cred->username));
+    registry_forget(TAKE(cred->password));
 }
 
 void auth_fini(struct auth *auth)
 {
-    forget(TAKE(auth->header));
+    registry_forget(TAKE(auth->header));
     challenge_fini(&auth->challenge);
     registry_credentials_fini(&auth->found);
 }
@@ -43,8 +43,8 @@ char *auth_basic_header(const struct registry_credentials *cred)
     char *encoded = plain == NULL ? NULL : base64_encode(bytes_of_str(plain));
     char *header = encoded == NULL ? NULL : text_format("Basic %s", encoded);
 
-    forget(plain);
-    forget(encoded);
+    registry_forget(plain);
+    registry_forget(encoded);
     return header;
 }
 
@@ -199,11 +199,11 @@ static int use_basic(struct registry_repo *repo)
     if (header == NULL)
         return err_set(&auth->found_err, -ENOMEM, "out of memory");
     if (auth->header != NULL && strcmp(header, auth->header) == 0) {
-        forget(header);
+        registry_forget(header);
         return err_set(&auth->found_err, -EACCES, "%s refuses the user name and password",
                        repo->host);
     }
-    forget(auth->header);
+    registry_forget(auth->header);
     auth->header = header;
     auth->expires_ms = 0;
     auth->generation++;

@@ -20,8 +20,12 @@ char *base64_encode(struct bytes in)
         group |= left > 2 ? in.data[i + 2] : 0;
         *at++ = alphabet[group >> 18];
         *at++ = alphabet[group >> 12 & 63];
-        *at++ = left > 1 ? alphabet[group >> 6 & 63] : '=';
-        *at++ = left > 2 ? alphabet[group & 63] : '=';
+        *at++ = alphabet[group >> 6 & 63];
+        *at++ = alphabet[group & 63];
+        if (left < 3)
+            at[-1] = '=';
+        if (left < 2)
+            at[-2] = '=';
     }
     *at = '\0';
     return out;
@@ -31,9 +35,9 @@ char *base64_encode(struct bytes in)
 static int decode_group(const char *text, bool last, uint8_t out[3])
 {
     uint32_t group = 0;
-    int padding = !last || text[3] != '=' ? 0 : text[2] == '=' ? 2 : 1;
+    int padded = !last || text[3] != '=' ? 0 : text[2] == '=' ? 2 : 1;
 
-    for (int i = 0; i < 4 - padding; i++) {
+    for (int i = 0; i < 4 - padded; i++) {
         const char *digit = text[i] == '\0' ? NULL : strchr(alphabet, text[i]);
         if (digit == NULL)
             return -EINVAL;
@@ -42,7 +46,7 @@ static int decode_group(const char *text, bool last, uint8_t out[3])
     out[0] = (uint8_t)(group >> 16);
     out[1] = (uint8_t)(group >> 8);
     out[2] = (uint8_t)group;
-    return 3 - padding;
+    return 3 - padded;
 }
 
 int base64_decode(const char *text, struct buf *ret)

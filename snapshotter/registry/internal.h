@@ -265,6 +265,8 @@ MUST_CHECK int auth_challenged(struct request *req, struct err *err);
 void auth_answered(struct registry_repo *repo);
 void auth_go_on(struct registry_repo *repo);
 void auth_fini(struct auth *auth);
+/* free() of a string that nobody is to find in memory later; NULL is fine. */
+void registry_forget(char *secret);
 
 /* token.c: asks the realm of auth->challenge. Later found_rc, found_err, header and expires_ms are
  * set, and auth_answered() is called. */

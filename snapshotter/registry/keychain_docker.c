@@ -58,28 +58,34 @@ static const cJSON *find_entry(const cJSON *auths, const char *host)
     return NULL;
 }
 
+static int use_pair(const char *pair, struct registry_credentials *ret, const char *host,
+                    struct err *err)
+{
+    const char *colon = strchr(pair, ':');
+
+    if (colon == NULL)
+        return err_set(err, -EBADMSG, "auth of %s is no user:password", host);
+    ret->username = strndup(pair, (size_t)(colon - pair));
+    ret->password = strdup(colon + 1);
+    return ret->username == NULL || ret->password == NULL ? err_set(err, -ENOMEM, "out of memory")
+                                                          : 0;
+}
+
 /* auth: base64 of user:password. */
 static int use_auth(const char *text, struct registry_credentials *ret, const char *host,
                     struct err *err)
 {
     SCOPED(buf_value) struct buf plain = BUF_EMPTY;
-    const char *pair, *colon;
+    const char *pair;
     int rc = base64_decode(text, &plain);
 
+    if (rc == -EINVAL)
+        return err_set(err, -EBADMSG, "auth of %s is no base64", host);
     pair = rc < 0 ? NULL : buf_str(&plain);
     if (pair == NULL)
-        return rc == -EINVAL ? err_set(err, -EBADMSG, "auth of %s is no base64", host)
-                             : err_set(err, -ENOMEM, "out of memory");
-    colon = strchr(pair, ':');
-    if (colon == NULL)
-        rc = err_set(err, -EBADMSG, "auth of %s is no user:password", host);
-    if (rc == 0) {
-        ret->username = strndup(pair, (size_t)(colon - pair));
-        ret->password = strdup(colon + 1);
-        if (ret->username == NULL || ret->password == NULL)
-            rc = err_set(err, -ENOMEM, "out of memory");
-    }
-    explicit_bzero(plain.data, plain.len);
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = use_pair(pair, ret, host, err);
+    explicit_bzero(plain.data, plain.cap);
     return rc;
 }
 

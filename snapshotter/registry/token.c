@@ -29,11 +29,9 @@ static struct token_request *of(struct request *req)
 
 static void token_request_free(struct token_request *asked)
 {
-    if (asked->authorization != NULL)
-        explicit_bzero(asked->authorization, strlen(asked->authorization));
+    registry_forget(asked->authorization);
     if (asked->body.len > 0)
         explicit_bzero(asked->body.data, asked->body.len);
-    free(asked->authorization);
     free(asked->url);
     buf_fini(&asked->body);
     free(asked);
@@ -104,17 +102,16 @@ static bool is_complete(const struct request *req)
 static int use_token(struct auth *auth, struct bytes json)
 {
     char *token = NULL, *header;
-    int64_t expires_s;
+    int64_t expires_s = 0;
     int rc = token_parse(json, &token, &expires_s, &auth->found_err);
 
     if (rc < 0)
         return rc;
     header = text_format("Bearer %s", token);
-    explicit_bzero(token, strlen(token));
-    free(token);
+    registry_forget(token);
     if (header == NULL)
         return err_set(&auth->found_err, -ENOMEM, "out of memory");
-    free(auth->header);
+    registry_forget(auth->header);
     auth->header = header;
     auth->expires_ms = expires_s == 0 ? 0
                                       : clock_mono_ms() + expires_s * 1000 -

@@ -123,7 +123,7 @@ static int verb_referrers(struct registry_repo *repo, char **args, struct err *e
 
     if (rc == 0)
         rc = registry_get_referrers(repo, &subject, args[1], &index, &from_tag, err);
-    if (rc < 0)
+    if (rc < 0 || index == NULL)
         return rc;
     (void)printf("from %s\n", from_tag ? "tag" : "api");
     for (size_t i = 0; i < index->manifest_count; i++) {

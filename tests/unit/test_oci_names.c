@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define OTHER_DIGEST "a@sha512:" HEX64
+#define TWO_DIGESTS "a@sha256:" HEX64 "@sha256:" HEX64
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void expect_reference(const char *text, const char *host, const char *repository,
@@ -60,8 +62,8 @@ static void references_that_are_none_are_refused(void **state)
         "a:.tag",
         "a:b:c",
         "a@sha256:12",
-        "a@sha512:" HEX64,
-        "a@sha256:" HEX64 "@sha256:" HEX64,
+        OTHER_DIGEST,
+        TWO_DIGESTS,
         HEX64,
         "host.example:port/a",
         "host.example:0/a",

@@ -124,11 +124,11 @@ static void a_remembered_address_that_breaks_is_replaced(void **state)
 static void hop(void *self, struct http_exchange *x)
 {
     struct fixture *f = self;
-    unsigned number = 0;
+    bool is_hop = text_has_prefix(x->target, "/hop/");
+    unsigned long number = is_hop ? strtoul(x->target + strlen("/hop/"), NULL, 10) : 0;
     char location[64];
 
-    (void)sscanf(x->target, "/hop/%u", &number);
-    (void)snprintf(location, sizeof(location), "%s%u", number == 0 ? "/hop/" : "", number + 1);
+    (void)snprintf(location, sizeof(location), "%s%lu", number == 0 ? "/hop/" : "", number + 1);
     if (number == atomic_load(&f->seen))
         http_reply_range(x, fixture_content(f));
     else

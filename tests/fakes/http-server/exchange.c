@@ -46,7 +46,15 @@ void http_reply_text(struct http_exchange *x, int status, const char *headers, c
 
 bool http_range(const struct http_exchange *x, size_t *ret_first, size_t *ret_last)
 {
-    return sscanf(x->range, "bytes=%zu-%zu", ret_first, ret_last) == 2;
+    char *end;
+
+    if (strncmp(x->range, "bytes=", 6) != 0)
+        return false;
+    *ret_first = strtoul(x->range + 6, &end, 10);
+    if (*end != '-')
+        return false;
+    *ret_last = strtoul(end + 1, &end, 10);
+    return *end == '\0';
 }
 
 void http_reply_range(struct http_exchange *x, struct bytes whole)
