@@ -61,6 +61,10 @@ static int begin_whole(struct range_request *range, struct err *err)
     static struct log_limit limit = LOG_LIMIT_START;
     const struct answer *answer = &range->req.answer;
 
+    if (answer->has_content_length && answer->content_length <= range->req.range_last)
+        return err_set(err, -EBADMSG, "%llu bytes in all, %llu and more were promised",
+                       (unsigned long long)answer->content_length,
+                       (unsigned long long)range->req.range_last + 1);
     if (range->blob->size_bytes != 0 && answer->has_content_length &&
         answer->content_length != range->blob->size_bytes)
         return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
@@ -208,7 +212,6 @@ static int enter_blob(struct registry_blob *blob, struct range_request *range)
 int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err)
 {
     SCOPED(mem) struct range_request *range = NULL;
-
     uint64_t end;
 
     if (fetch->len == 0 || __builtin_add_overflow(fetch->off, fetch->len, &end) ||

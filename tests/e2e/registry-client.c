@@ -3,7 +3,8 @@
  *
  *   registry-client HOST REPOSITORY VERB ARGUMENT…
  *
- * Credentials are Docker's; what goes over the wire is traced on stderr. */
+ * Credentials are Docker's; what goes over the wire is traced on stderr. REGISTRY_CLIENT_TLS in the
+ * environment: https for loopback too. */
 #include "base/files.h"
 #include "registry/registry.h"
 
@@ -240,8 +241,9 @@ static const struct {
 
 static int run(int argc, char **argv, struct err *err)
 {
-    const struct registry_options options = {
-        .user_agent = "registry-client/1", .http_loopback = true, .trace = print_trace};
+    const struct registry_options options = {.user_agent = "registry-client/1",
+                                             .http_loopback = getenv("REGISTRY_CLIENT_TLS") == NULL,
+                                             .trace = print_trace};
     SCOPED(registry) struct registry *registry = NULL;
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
     int rc = registry_new(&options, &registry, err);

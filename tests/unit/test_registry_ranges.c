@@ -382,6 +382,21 @@ static void nobody_listening_is_an_error_after_the_retries(void **state)
     assert_text_has(err_text(&err), "4 attempts: ");
 }
 
+static void the_size_of_a_blob_may_be_unknown(void **state)
+{
+    http_handler *const handlers[] = {behave, ignore_ranges};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+        SCOPED(fixture) struct fixture *f = fixture_open(handlers[i], NULL, NULL);
+        SCOPED(registry_blob) struct registry_blob *blob = NULL;
+        struct err err = ERR_NONE;
+        assert_ok(registry_blob_open(f->repo, &f->digest, 0, &blob, &err));
+        assert_ok(fetch_range(f, blob, sizeof(f->content) - 10, 10, &err));
+        assert_int_equal(fetch_range(f, blob, sizeof(f->content), 10, &err), -EBADMSG);
+    }
+}
+
 static void ranges_outside_of_the_blob_are_not_asked_for(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(behave, NULL, NULL);
@@ -420,6 +435,7 @@ int main(void)
         cmocka_unit_test(answers_that_are_not_what_was_asked_for_are_refused),
         cmocka_unit_test(a_server_that_speaks_no_http_is_refused),
         cmocka_unit_test(nobody_listening_is_an_error_after_the_retries),
+        cmocka_unit_test(the_size_of_a_blob_may_be_unknown),
         cmocka_unit_test(ranges_outside_of_the_blob_are_not_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
