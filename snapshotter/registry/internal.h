@@ -216,6 +216,7 @@ struct request {
     bool is_sent;
     bool has_begun;
     bool is_enough;
+    bool has_stalled; /* some connection is no good: the next attempt gets one of its own */
     unsigned failures, redirects, auth_rounds, auth_generation;
     CURL *easy;
     struct curl_slist *headers;

@@ -118,6 +118,7 @@ static void end_stalled(struct request *req, int64_t now_ms)
         return;
     (void)snprintf(req->curl_error, sizeof(req->curl_error), "nothing came for %lld ms",
                    (long long)transfer_patience_ms(req));
+    req->has_stalled = true;
     request_attempt_ended(req, CURLE_OPERATION_TIMEDOUT);
 }
 

@@ -12,6 +12,7 @@
 #include "registry/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 
@@ -145,7 +146,11 @@ static void retry_or_finish(struct request *req, int code, int64_t wait_ms)
     }
     if (wait_ms < 0)
         wait_ms = net_backoff_ms(registry, req->failures);
-    req->due_ms = clock_mono_ms() + (wait_ms < longest_ms ? wait_ms : longest_ms);
+    if (wait_ms > longest_ms)
+        wait_ms = longest_ms;
+    log_debug("a request failed, asking again", "host=%s err=%s try=%u wait_ms=%lld",
+              req->repo->host, err_text(&req->err), req->failures, (long long)wait_ms);
+    req->due_ms = clock_mono_ms() + wait_ms;
     req->state = REQUEST_WAITING;
     free(TAKE(req->url_now));
 }
