@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every allocation fails once while documents are read and written: -ENOMEM, and nothing leaks or is half done. */
+#include "test.h"
+
+#include "oci/oci.h"
+
+#include <errno.h>
+
+/* The linker sends the allocations of our code (not cJSON's) through these. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *s);
+
+static int until_failure = -1; /* allocations; negative: none fails */
+
+static bool fails_now(void)
+{
+    return until_failure >= 0 && until_failure-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails_now() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails_now() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    return fails_now() ? NULL : __real_realloc(p, size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+    return fails_now() ? NULL : __real_strdup(s);
+}
+
+static int read_and_write_index(struct bytes json)
+{
+    SCOPED(oci_index) struct oci_index *index = NULL;
+    SCOPED(oci_index) struct oci_index *copy = NULL;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    int rc = oci_index_parse(json, &index, NULL);
+
+    if (rc < 0) {
+        assert_null(index);
+        return rc;
+    }
+    copy = oci_index_new();
+    rc = copy == NULL ? -ENOMEM : oci_index_add(copy, &index->manifests[0]);
+    return rc == 0 ? oci_index_encode(index, &out, NULL) : rc;
+}
+
+static int read_and_write_soci_index(struct bytes json)
+{
+    SCOPED(soci_index) struct soci_index *index = NULL;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    int rc = soci_index_parse(json, &index, NULL);
+
+    if (rc < 0) {
+        assert_null(index);
+        return rc;
+    }
+    rc = soci_index_encode(index, &out, NULL);
+    assert_true(rc == 0 || out.len == 0);
+    return rc;
+}
+
+static int read_names(struct bytes unused)
+{
+    SCOPED(oci_reference) struct oci_reference ref = {.host = NULL};
+    SCOPED(oci_platform) struct oci_platform platform = {.os = NULL};
+    int rc = oci_reference_parse(
+        "localhost:5000/a/"
+        "b:c@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        &ref, NULL);
+
+    (void)unused;
+    return rc == 0 ? oci_platform_parse("linux/arm64/v8", &platform, NULL) : rc;
+}
+
+static void expect_survival(int (*run)(struct bytes json), const char *name)
+{
+    SCOPED(buf) struct buf *json = vector_load(name);
+    int n = 0, rc;
+
+    for (;; n++) {
+        until_failure = n;
+        rc = run(buf_bytes(json));
+        if (until_failure >= 0)
+            break;
+        assert_int_equal(rc, -ENOMEM);
+    }
+    until_failure = -1;
+    assert_ok(rc);
+    assert_in_range(n, 5, 1000);
+}
+
+static void every_failing_allocation_is_an_error(void **state)
+{
+    (void)state;
+    expect_survival(read_and_write_index, "oci/docker-list.json");
+    expect_survival(read_and_write_index, "oci/converted-index.json");
+    expect_survival(read_and_write_soci_index, "image/index-v1-min0.json");
+    expect_survival(read_names, "oci/docker-list.json");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_failing_allocation_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
