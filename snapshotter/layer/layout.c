@@ -44,15 +44,15 @@ static int sum_windows(struct layer_layout *layout, struct bytes blob, struct er
 static int load(struct layer_layout *layout, struct store *store, const struct digest *ztoc,
                 struct err *err)
 {
-    SCOPED(buf_value) struct buf blob = BUF_EMPTY;
-    int rc = store_blob_read(store, ztoc, ZTOC_BYTES_MAX, &blob, err);
+    SCOPED(blob_map) struct bytes blob = {.data = NULL};
+    int rc = store_blob_map(store, ztoc, ZTOC_BYTES_MAX, &blob, err);
 
     if (rc == 0)
         rc = store_blob_open(store, ztoc, &layout->ztoc_fd, err);
     if (rc == 0)
-        rc = ztoc_parse(buf_bytes(&blob), &layout->toc, err);
+        rc = ztoc_parse(blob, &layout->toc, err);
     if (rc == 0 && ztoc_compression(layout->toc) == ZTOC_GZIP)
-        rc = sum_windows(layout, buf_bytes(&blob), err);
+        rc = sum_windows(layout, blob, err);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* New string; NULL: out of memory. */
@@ -52,32 +53,24 @@ int store_blob_open(struct store *store, const struct digest *digest, int *ret_f
     return 0;
 }
 
-/* Appends the whole file, with as much memory as it has bytes. */
-static int read_whole(int fd, size_t max_bytes, struct buf *ret, struct err *err)
+static int map_whole(int fd, size_t max_bytes, struct bytes *ret, struct err *err)
 {
     struct stat st;
-    size_t len;
-    int rc;
+    void *at;
 
     if (fstat(fd, &st) < 0)
         return err_sys(err, -errno, "stat");
     if (st.st_size < 0 || (uint64_t)st.st_size > max_bytes)
         return err_set(err, -EFBIG, "%lld bytes are more than %zu", (long long)st.st_size,
                        max_bytes);
-    len = (size_t)st.st_size;
-    if (buf_reserve(ret, len) < 0)
-        return err_set(err, -ENOMEM, "%zu bytes: out of memory", len);
-    if (len == 0)
-        return 0;
-    rc = file_pread_all(fd, ret->data + ret->len, len, 0, err);
-    if (rc == 0)
-        ret->len += len;
-    return rc;
-}
-
-static struct bytes added_since(const struct buf *buf, size_t start)
-{
-    return buf->len == start ? bytes_of(NULL, 0) : bytes_of(buf->data + start, buf->len - start);
+    *ret = bytes_of(NULL, 0);
+    if (st.st_size == 0)
+        return 0; /* nothing can be mapped */
+    at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED)
+        return err_sys(err, -errno, "map of %lld bytes", (long long)st.st_size);
+    *ret = bytes_of(at, (size_t)st.st_size);
+    return 0;
 }
 
 static int check_digest(const struct digest *digest, struct bytes content, struct err *err)
@@ -91,28 +84,55 @@ static int check_digest(const struct digest *digest, struct bytes content, struc
                : err_set(err, -EBADMSG, "the bytes do not match the digest");
 }
 
-int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
-                    struct buf *ret, struct err *err)
+int store_blob_map(struct store *store, const struct digest *digest, size_t max_bytes,
+                   struct bytes *ret, struct err *err)
 {
     SCOPED(fd) int fd = -1;
+    SCOPED(blob_map) struct bytes content = {.data = NULL};
     char text[DIGEST_TEXT_BYTES];
-    size_t start = ret->len;
     int rc = store_blob_open(store, digest, &fd, err);
 
     if (rc < 0)
         return rc;
     digest_format(digest, text);
-    rc = read_whole(fd, max_bytes, ret, err);
+    rc = map_whole(fd, max_bytes, &content, err);
     if (rc == 0)
-        rc = check_digest(digest, added_since(ret, start), err);
-    if (rc == 0)
+        rc = check_digest(digest, content, err);
+    if (rc == 0) {
+        *ret = content;
+        content = bytes_of(NULL, 0); /* the caller's */
         return 0;
-    ret->len = start;
+    }
     if (rc != -EBADMSG)
         return err_prefix(err, rc, "blob %s", text);
     log_warn("stored blob is damaged, removing it", "digest=%s err=%s", text, err_text(err));
     rc = store_blob_remove(store, digest, err);
     return rc < 0 ? rc : err_set(err, -ENOENT, "blob %s: was damaged and is removed", text);
+}
+
+void store_blob_unmap(struct bytes *content)
+{
+    union { /* munmap() takes what mmap() gave */
+        const uint8_t *data;
+        void *at;
+    } unconst = {.data = content->data};
+
+    if (content->data != NULL)
+        (void)munmap(unconst.at, content->len);
+    *content = bytes_of(NULL, 0);
+}
+
+int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
+                    struct buf *ret, struct err *err)
+{
+    SCOPED(blob_map) struct bytes content = {.data = NULL};
+    int rc = store_blob_map(store, digest, max_bytes, &content, err);
+
+    if (rc < 0)
+        return rc;
+    return buf_add(ret, content.data, content.len) == 0
+               ? 0
+               : err_set(err, -ENOMEM, "blob of %zu bytes: out of memory", content.len);
 }
 
 int store_blob_remove(struct store *store, const struct digest *digest, struct err *err)

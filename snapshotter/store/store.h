@@ -34,6 +34,12 @@ MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest,
 /* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as well. */
 MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
                                struct buf *ret, struct err *err);
+/* The same without a copy: what is large must not pass through the heap, which keeps such pieces for good. Nobody
+ * but this process writes below the root, so the file does not shrink under the mapping. */
+MUST_CHECK int store_blob_map(struct store *store, const struct digest *digest, size_t max_bytes, struct bytes *ret,
+                              struct err *err);
+void store_blob_unmap(struct bytes *content); /* of nothing: fine */
+DEFINE_SCOPED_VALUE(blob_map, struct bytes, store_blob_unmap)
 /* A descriptor to read ranges from (not checked). */
 MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd,
                                struct err *err);

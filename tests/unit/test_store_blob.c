@@ -62,6 +62,24 @@ static void a_blob_is_read_as_it_was_put(void **state)
     assert_string_equal(buf_str(&got), "before:a small blob");
 }
 
+static void a_mapped_blob_is_checked_too(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    SCOPED(mem) char *path = path_of(f, NULL);
+    struct bytes got = {.data = NULL};
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_int_equal(store_blob_map(f->store, &f->digest, 3, &got, &err), -EFBIG);
+    assert_ok(store_blob_map(f->store, &f->digest, 100, &got, &err));
+    assert_true(bytes_equal(got, bytes_of_str(content)));
+    store_blob_unmap(&got);
+    store_blob_unmap(&got); /* nothing is left to unmap */
+    assert_ok(file_replace(path, bytes_of_str("a small blot"), 0444, &err));
+    assert_int_equal(store_blob_map(f->store, &f->digest, 100, &got, &err), -ENOENT);
+    assert_null(got.data);
+}
+
 static void an_empty_blob_is_a_blob(void **state)
 {
     struct fixture *f = *state;
@@ -148,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_blob_is_read_as_it_was_put, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_mapped_blob_is_checked_too, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_blob_is_a_blob, setup, teardown),
         cmocka_unit_test_setup_teardown(a_blob_that_is_not_there_is_enoent, setup, teardown),
         cmocka_unit_test_setup_teardown(a_blob_over_the_limit_is_refused_and_stays, setup,
