@@ -2,9 +2,10 @@
 /* internal.h – what the files of span/ share: the engine's objects and who may touch them when.
  *
  *   want.c      a reader comes, and is told          schedule.c  which GET starts next
- *   get.c       a GET, from queued to gone           pace.c      how much background the link takes
- *   inflate.c   its bytes, into the data file        keeper.c    what waits for the clock or the disk
- *   check.c     spans of an earlier process          set.c, engine.c  opening and closing
+ *   get.c       a GET, from made to gone             pace.c      how much background the link takes
+ *   transfer.c  a GET and its source                 keeper.c    what waits for the clock or the disk
+ *   inflate.c   its bytes, into the data file        check.c     spans of an earlier process
+ *   set.c, engine.c  opening and closing             wait.c      reads that block
  *
  * One lock, span_engine->lock, guards the engine and all its sets: events are as rare as spans, and
  * all that happens under it is flipping states and moving list entries. Reads of spans that are
@@ -166,7 +167,6 @@ struct span_get *span_get_new_locked(struct span_set *set, size_t first, size_t 
                                      unsigned tries);
 /* A reader waits for span n: fetch it alone, first come first. -ENOMEM. */
 MUST_CHECK int span_fetch_again_locked(struct span_set *set, size_t n, unsigned tries);
-void span_get_start(struct span_get *get); /* chosen by span_schedule() */
 /* The GET of the set that holds span n; NULL: none. */
 struct span_get *span_get_find_locked(const struct span_set *set, size_t n);
 /* A reader came for span n of it. */
@@ -174,9 +174,14 @@ void span_get_promote_locked(struct span_get *get, size_t n);
 void span_get_put(struct span_get *get); /* gives up one hold */
 /* Gives up one hold, then starts what has room now. The set may be gone afterwards. */
 void span_get_put_and_schedule(struct span_get *get);
+void span_source_unref_locked(struct span_source_ref *ref);
+
+/* ---- transfer.c ----------------------------------------------------------------------------- */
+
+void span_get_start(struct span_get *get); /* chosen by span_schedule() */
+void span_run_failed(struct pool_job *job);
 /* Takes queued GETs out and cancels the others; their done() is still to come. */
 void span_gets_cancel(struct span_set *set);
-void span_source_unref_locked(struct span_source_ref *ref);
 
 /* ---- schedule.c ----------------------------------------------------------------------------- */
 

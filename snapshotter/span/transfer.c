@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transfer.c – a GET and its source: started, cancelled, arrived, failed. */
+#include "span/internal.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* ---- arrival -------------------------------------------------------------------------------- */
+
+static void submit_tasks_locked(struct span_get *get)
+{
+    size_t i;
+
+    for (i = 0; i < get->count; i++) {
+        size_t n = get->first + i;
+
+        span_set_state_locked(get->set, n, SPAN_INFLATING);
+        span_task_submit_locked(&get->tasks[i],
+                                span_is_wanted_locked(get->set, n) ? POOL_URGENT : POOL_BACKGROUND);
+    }
+}
+
+/* The GET's own hold is to be given up after this. What takes time goes to the pool. */
+static void arrived(struct span_get *get, int rc, const struct err *err)
+{
+    struct span_engine *engine = get->set->engine;
+    LOCKED(&engine->lock);
+
+    span_account_arrival_locked(get, rc == 0);
+    if (rc == 0) {
+        submit_tasks_locked(get);
+        return;
+    }
+    get->rc = rc;
+    if (err != NULL)
+        get->err = *err;
+    get->err.code = rc;
+    get->holds++; /* the failed job's */
+    if (get->source == get->set->source)
+        span_back_off_locked(
+            get->set); /* now, or the background would start the next one at once */
+    pool_submit(engine->pool, &get->failed_job, POOL_URGENT);
+}
+
+static void fetch_done(struct span_fetch *fetch, int rc, const struct err *err)
+{
+    struct span_get *get = (struct span_get *)((char *)fetch - offsetof(struct span_get, fetch));
+
+    arrived(get, rc > 0 ? -EIO : rc, err);
+    span_get_put_and_schedule(get);
+}
+
+/* One span of a GET that failed. When the source was replaced meanwhile, a reader gets a try with
+ * the new one. */
+static void fail_span_locked(struct span_get *get, size_t n, struct span_want **ready)
+{
+    struct span_set *set = get->set;
+    int rc = get->rc;
+
+    if (!set->closing && get->source != set->source && span_is_wanted_locked(set, n)) {
+        rc = span_fetch_again_locked(set, n, get->tries);
+        if (rc == 0)
+            return;
+    }
+    span_set_state_locked(set, n, SPAN_MISSING);
+    span_collect_failed_locked(set, n, rc, ready);
+}
+
+void span_run_failed(struct pool_job *job)
+{
+    struct span_get *get = (struct span_get *)((char *)job - offsetof(struct span_get, failed_job));
+    struct span_set *set = get->set;
+    struct span_want *ready = NULL;
+    int64_t retry_ms;
+    size_t n;
+
+    (void)pthread_mutex_lock(&set->engine->lock);
+    for (n = get->first; n < get->first + get->count; n++)
+        fail_span_locked(get, n, &ready);
+    if (!set->closing && get->source == set->source)
+        set->last_error = get->err;
+    retry_ms = set->closing || get->urgent ? 0 : set->backoff_ms;
+    (void)pthread_mutex_unlock(&set->engine->lock);
+    if (retry_ms > 0)
+        span_log_background(set, retry_ms, &get->err);
+    span_deliver(ready, &get->err);
+    span_get_put_and_schedule(get);
+}
+
+/* ---- starting, cancelling ------------------------------------------------------------------- */
+
+/* Mapped, not from the heap: megabytes that come and go must leave the process's memory when they
+ * go. */
+static int map_buffer(struct span_get *get, struct err *err)
+{
+    void *at =
+        mmap(NULL, get->fetch.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        return err_set(err, -ENOMEM, "%zu bytes for a fetch: out of memory", get->fetch.len);
+    get->fetch.buf = at;
+    return 0;
+}
+
+static void cancel(struct span_get *get)
+{
+    const struct span_source *source = &get->source->source;
+
+    source->cancel(source->self, &get->fetch);
+}
+
+/* The source has it. True: the set is closing, and whoever closes it did not see this GET under
+ * way. */
+static bool note_started(struct span_get *get)
+{
+    LOCKED(&get->set->engine->lock);
+
+    if (get->phase != GET_STARTING)
+        return false; /* it arrived already */
+    get->phase = GET_UNDER_WAY;
+    if (!get->set->closing || get->cancelled)
+        return false;
+    get->cancelled = true;
+    return true;
+}
+
+void span_get_start(struct span_get *get)
+{
+    const struct span_source *source = &get->source->source;
+    struct err err = ERR_NONE;
+    int rc = map_buffer(get, &err);
+
+    get->fetch.done = fetch_done;
+    get->started = true; /* before start(): done() may come first */
+    if (rc == 0)
+        rc = source->start(source->self, &get->fetch, &err);
+    if (rc < 0) {
+        get->started = false;
+        arrived(get, rc, &err);
+        span_get_put(get);
+    } else if (note_started(get)) {
+        cancel(get);
+    }
+    span_get_put(get); /* not …_and_schedule(): this is span_schedule()'s loop */
+}
+
+/* One that is under way, held and marked; NULL: no more. */
+static struct span_get *take_to_cancel(struct span_set *set)
+{
+    struct span_get *get;
+    LOCKED(&set->engine->lock);
+
+    for (get = set->gets; get != NULL; get = get->next_of_set) {
+        if (get->phase == GET_UNDER_WAY && !get->cancelled) {
+            get->cancelled = true;
+            get->holds++;
+            return get;
+        }
+    }
+    return NULL;
+}
+
+static struct span_get *take_queued(struct span_set *set)
+{
+    LOCKED(&set->engine->lock);
+    return span_unqueue_locked(set->engine, set);
+}
+
+void span_gets_cancel(struct span_set *set)
+{
+    struct span_get *get;
+
+    while ((get = take_queued(set)) != NULL)
+        span_get_put(get);
+    while ((get = take_to_cancel(set)) != NULL) {
+        cancel(get);
+        span_get_put(get);
+    }
+}
