@@ -86,12 +86,19 @@ static size_t layout_count(void *self)
     return ztoc_span_count(layout->toc);
 }
 
+/* Checkpoints may lie behind the end of the archive, where members of the gzip file hold only padding:
+ * nobody reads there, and the data file has no room for it. */
 static void layout_at(void *self, size_t n, struct span_info *ret)
 {
     const struct layer_layout *layout = self;
+    uint64_t archive_end = ztoc_uncomp_size(layout->toc);
     struct ztoc_span span;
 
     ztoc_span_at(layout->toc, n, &span);
+    if (span.uncomp_off > archive_end)
+        span.uncomp_off = archive_end;
+    if (span.uncomp_end > archive_end)
+        span.uncomp_end = archive_end;
     *ret = (struct span_info){.comp_off = span.comp_off,
                               .comp_end = span.comp_end,
                               .uncomp_off = span.uncomp_off,
