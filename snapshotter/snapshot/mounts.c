@@ -68,6 +68,19 @@ static int add_lowerdir(const struct snapshotter *s, const struct chain *chain,
     return text == NULL ? -ENOMEM : text_list_add(&mount->options, text);
 }
 
+/* A lazily mounted layer is a file system of its own. overlayfs then shows its files with another
+ * device number than the directories around them, unless it is told to tell file systems apart by the
+ * high bits of inode numbers instead. (Left to itself it does so only where each layer has a UUID,
+ * which FUSE has not.) Without that, `du -x` and `tar --one-file-system` pass over every such file. */
+static int add_xino(const struct chain *chain, struct snapshot_mount *mount)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        if (chain->links[i].remote)
+            return text_list_add(&mount->options, "xino=on");
+    }
+    return 0;
+}
+
 static int make_overlay(const struct snapshotter *s, uint64_t id, bool writable,
                         const struct chain *chain, struct snapshot_mount *mount)
 {
@@ -79,6 +92,8 @@ static int make_overlay(const struct snapshotter *s, uint64_t id, bool writable,
         rc = add_option(mount, "upperdir", s->dir, id, "fs");
     if (rc == 0)
         rc = add_lowerdir(s, chain, mount);
+    if (rc == 0)
+        rc = add_xino(chain, mount);
     if (rc == 0 && s->userxattr)
         rc = text_list_add(&mount->options, "userxattr");
     return rc;

@@ -186,6 +186,18 @@ static void mounts_on_top_of_a_layer_that_cannot_serve_are_refused(void **state)
     assert_ok(prepare(f, "c2", "top", NULL));
 }
 
+static void files_of_a_lazy_layer_have_the_device_number_of_the_rest(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    struct err err = ERR_NONE;
+
+    assert_int_equal(prepare(f, "k", "", TARGET), -EEXIST);
+    assert_ok(prepare_with(f, "container", TARGET, NULL, &mounts, &err));
+    assert_int_equal(mounts.count, 1);
+    assert_true(text_list_has(&mounts.items[0].options, "xino=on"));
+}
+
 static void usage_of_a_lazy_layer_is_nothing(void **state)
 {
     struct snapshot_fixture *f = *state;
@@ -373,6 +385,7 @@ int main(void)
         T(a_layer_that_cannot_serve_any_more_is_not_handed_to_others),
         T(what_was_unpacked_under_the_target_is_not_taken_for_a_lazy_layer),
         T(mounts_on_top_of_a_layer_that_cannot_serve_are_refused),
+        T(files_of_a_lazy_layer_have_the_device_number_of_the_rest),
         T(usage_of_a_lazy_layer_is_nothing),
         T(an_update_of_all_labels_keeps_what_a_lazy_layer_needs),
         T(a_removed_layer_is_unmounted_soon),
