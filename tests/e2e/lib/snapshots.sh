@@ -44,5 +44,13 @@ mount_image() {
     esac
 }
 
+# mount_again TARGET: so that nothing is known of it any more.
+mount_again() {
+    local options
+    options=$(findmnt -rn -o OPTIONS "$1")
+    umount "$1"
+    mount -t overlay -o "$options" overlay "$1"
+}
+
 # top_layer_dir NAME SNAPSHOTTER REF: where the image's uppermost layer alone is. It needs at least two layers.
 top_layer_dir() { snapshot_of "$1" "$2" "$3" view | sed -n 's/.*lowerdir=\([^:,]*\):.*/\1/p'; }
