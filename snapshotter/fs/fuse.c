@@ -33,6 +33,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     struct fuse_mount *f = userdata;
 
     conn->want = conn->capable & wanted;
+    /* Without it overlayfs shows no ACL of a lower layer. With it the kernel checks permissions here too, as
+     * it does on any disk. */
+    if (f->has_acls)
+        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
     conn->max_write = READ_BUFFER_BYTES; /* bounds reads too, as max_pages */
     conn->max_background = FUSE_MAX_BACKGROUND;
     conn->congestion_threshold = FUSE_MAX_BACKGROUND / 4 * 3;
@@ -41,26 +45,21 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
     f->is_ready = true;
 }
 
-static struct fuse_lowlevel_ops make_ops(void)
-{
-    struct fuse_lowlevel_ops ops = {
-        .init = op_init,
-        .lookup = fuse_op_lookup,
-        .getattr = fuse_op_getattr,
-        .readlink = fuse_op_readlink,
-        .opendir = fuse_op_opendir,
-        .readdir = fuse_op_readdir,
-        .readdirplus = fuse_op_readdirplus,
-        .statfs = fuse_op_statfs,
-        .getxattr = fuse_op_getxattr,
-        .listxattr = fuse_op_listxattr,
-        .open = fuse_op_open,
-        .read = fuse_op_read,
-    };
-
-    fuse_fill_readonly_ops(&ops);
-    return ops;
-}
+/* The mount is read-only: what would change something does not come here. */
+static const struct fuse_lowlevel_ops ops = {
+    .init = op_init,
+    .lookup = fuse_op_lookup,
+    .getattr = fuse_op_getattr,
+    .readlink = fuse_op_readlink,
+    .opendir = fuse_op_opendir,
+    .readdir = fuse_op_readdir,
+    .readdirplus = fuse_op_readdirplus,
+    .statfs = fuse_op_statfs,
+    .getxattr = fuse_op_getxattr,
+    .listxattr = fuse_op_listxattr,
+    .open = fuse_op_open,
+    .read = fuse_op_read,
+};
 
 /* ---- serving
  * --------------------------------------------------------------------------------------------- */
@@ -152,7 +151,6 @@ DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_unref)
 
 static int make_session(struct fuse_mount *f, struct err *err)
 {
-    struct fuse_lowlevel_ops ops = make_ops();
     char name[] = "soci", fd_path[32];
     char *argv[] = {name, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(1, argv);
@@ -181,6 +179,9 @@ static int fuse_start(struct fs_mount *mount, struct err *err)
         .tree = layer_tree(mount->layer),
         .channel = {.fd = -1, .serve = serve, .gone = gone},
     };
+    f->has_labels = tree_has_xattr(f->tree, XATTR_LABEL);
+    f->has_acls =
+        tree_has_xattr(f->tree, XATTR_ACL_ACCESS) || tree_has_xattr(f->tree, XATTR_ACL_DEFAULT);
     digest_format(layer_digest(mount->layer), f->layer_name);
     (void)pthread_mutex_init(&f->lock, NULL);
     (void)pthread_cond_init(&f->answered, NULL);

@@ -17,6 +17,7 @@ struct fuse_mount {
     const struct tree *tree;            /* the same */
     char layer_name[DIGEST_TEXT_BYTES]; /* for log lines */
     struct log_limit read_log;
+    bool has_acls, has_labels; /* fixed: some node has */
     struct fuse_session *session;
     struct fs_channel channel;
     /* Fixed when the kernel said hello. */
@@ -29,6 +30,10 @@ struct fuse_mount {
     struct buf state_text;      /* lock: what the state file held when last asked for its size */
     struct timespec state_time; /* lock: when it changed */
 };
+
+#define XATTR_LABEL "security.selinux"
+#define XATTR_ACL_ACCESS "system.posix_acl_access"
+#define XATTR_ACL_DEFAULT "system.posix_acl_default"
 
 /* As long as the kernel keeps anything: a layer does not change. */
 #define FUSE_FOREVER_SEC 1e9
@@ -71,8 +76,5 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len);
 void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms);
 /* Answer all with EIO, and wait for answers under way. */
 void fuse_end_waits(struct fuse_mount *f);
-
-/* fuse_readonly.c */
-void fuse_fill_readonly_ops(struct fuse_lowlevel_ops *ops);
 
 #endif

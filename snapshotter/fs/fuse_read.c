@@ -3,7 +3,6 @@
 #include "fs/fuse.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 /* There are no file handles: ENOSYS says that opening is not worth a request, and pages are kept.
  */
@@ -11,9 +10,7 @@ void fuse_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct fuse_mount *f = fuse_mount_of(req);
 
-    if ((fi->flags & O_ACCMODE) != O_RDONLY) {
-        (void)fuse_reply_err(req, EROFS);
-    } else if (f->has_no_open) {
+    if (f->has_no_open) {
         (void)fuse_reply_err(req, ENOSYS);
     } else {
         fi->keep_cache = ino != node_state_file(f->tree);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuse_xattr.c – extended attributes.
  *
- * ENOSYS tells the kernel never to ask this mount again, which matters: overlayfs asks for one with
- * each directory that it looks up, `ls -l` for two with each file, and the kernel caches none. So
- * it is the answer to getxattr when no node of the layer has any (the caller then sees EOPNOTSUPP),
- * and to both calls when the index says that the layer's attributes are not wanted: but never where
- * an opaque directory would be lost. */
+ * The kernel caches none, and asks a lot: overlayfs for one with each directory that it looks up, `ls -l` for two
+ * with each file. Two answers end that where a layer has nothing to tell:
+ *
+ * - ENOSYS: never ask this mount again; the caller sees EOPNOTSUPP. To getxattr when no node of the layer has any,
+ *   and to both calls when the index says that the layer's attributes are not wanted: but never where an opaque
+ *   directory would be lost.
+ * - EOPNOTSUPP for labels and ACLs when no node has such: `ls` then asks once per file system. */
 #include "fs/fuse.h"
 
 #include <errno.h>
@@ -22,6 +24,14 @@ static bool next_xattr(const struct fuse_mount *f, fuse_ino_t ino, size_t i, con
 {
     return ino >= TREE_ROOT && ino <= tree_count(f->tree) &&
            tree_xattr(f->tree, (tree_id)ino, i, ret_name, ret_value);
+}
+
+static bool is_unsupported(const struct fuse_mount *f, const char *name)
+{
+    if (strcmp(name, XATTR_LABEL) == 0)
+        return !f->has_labels;
+    return !f->has_acls &&
+           (strcmp(name, XATTR_ACL_ACCESS) == 0 || strcmp(name, XATTR_ACL_DEFAULT) == 0);
 }
 
 /* As both calls have it: with a size of 0 the length is asked for. */
@@ -51,7 +61,7 @@ void fuse_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
             return;
         }
     }
-    (void)fuse_reply_err(req, ENODATA);
+    (void)fuse_reply_err(req, is_unsupported(f, name) ? EOPNOTSUPP : ENODATA);
 }
 
 void fuse_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)

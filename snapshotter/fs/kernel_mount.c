@@ -16,12 +16,12 @@ int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
 
     if (fd < 0)
         return err_sys(err, -errno, "/dev/fuse");
-    /* Type, source and flags are what users and Finch's tests know from the reference. suid
-     * programs and devices of a layer work in a container because overlayfs asks its own mount
-     * about them. */
+    /* Type and source are what users and Finch's tests know from the reference. suid programs and devices of a
+     * layer work in a container because overlayfs asks its own mount about them. Read-only, unlike the
+     * reference's, also because the kernel asks for the attributes anew after each read of what it may write. */
     (void)snprintf(options, sizeof(options),
                    "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd);
-    if (mount("soci", dir, "fuse.rawBridge", MS_NODEV, options) < 0)
+    if (mount("soci", dir, "fuse.rawBridge", MS_NODEV | MS_RDONLY, options) < 0)
         return err_sys(err, -errno, "mount %s", dir);
     *ret_fd = take_fd(&fd);
     return 0;

@@ -212,3 +212,13 @@ bool tree_has_xattrs(const struct tree *tree)
 {
     return tree->has_opaque || tree->attr_count > 0;
 }
+
+bool tree_has_xattr(const struct tree *tree, const char *name)
+{
+    if (tree->has_opaque && strcmp(name, OPAQUE_NAME) == 0)
+        return true;
+    for (size_t i = 0; i < tree->attr_count; i++)
+        if (strcmp(tree->attrs[i].name, name) == 0)
+            return true;
+    return false;
+}

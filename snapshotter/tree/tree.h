@@ -62,5 +62,6 @@ bool tree_xattr(const struct tree *tree, tree_id id, size_t i, const char **ret_
 bool tree_is_opaque(const struct tree *tree, tree_id dir);
 bool tree_has_opaque(const struct tree *tree); /* some directory is */
 bool tree_has_xattrs(const struct tree *tree); /* some node has one, opaque markers counted */
+bool tree_has_xattr(const struct tree *tree, const char *name); /* some node has this one */
 
 #endif

@@ -66,7 +66,7 @@ def apply(tar_path, root):
             os.lchown(path, m.uid, m.gid)
             for key, value in m.pax_headers.items():
                 key = os.fsencode(key).removeprefix(b"SCHILY.xattr.")
-                if key != os.fsencode(key.decode()) or not key.startswith((b"user.", b"security.")):
+                if key != os.fsencode(key.decode()) or not key.startswith((b"user.", b"security.", b"system.posix_acl_")):
                     continue
                 os.setxattr(path, key, value.encode("utf-8", "surrogateescape"), follow_symlinks=False)
             if not os.path.islink(path):
