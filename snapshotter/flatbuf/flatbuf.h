@@ -18,9 +18,7 @@
 enum { FLATBUF_MAX_FIELDS = 16 };
 #define FLATBUF_MAX_BYTES ((size_t)INT32_MAX) /* offsets are signed 32 bit */
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Like struct reader: every access is bounded, the first one that leads out of the bytes is
  * remembered, and after it everything reads as absent. So a decoder reads a table like its
@@ -60,9 +58,7 @@ struct flatbuf_table flatbuf_vector_table(struct flatbuf *fb, struct flatbuf_vec
                                           size_t i);
 struct bytes flatbuf_vector_bytes(struct flatbuf *fb, struct flatbuf_vector vector, size_t i);
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Objects are written back to front into memory of exactly the right size, which is found by
  * writing everything once with no memory at all: with `end` NULL a writer only counts. What is

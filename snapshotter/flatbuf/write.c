@@ -11,8 +11,7 @@ enum { REF_BYTES = 4, VOFFSET_BYTES = 2 };
 struct flatbuf_vtable {
     flatbuf_ref ref;
     unsigned count;
-    uint16_t
-        offsets[FLATBUF_MAX_FIELDS]; /* of the values from the start of their table; 0: left out */
+    uint16_t offsets[FLATBUF_MAX_FIELDS]; /* of values from the start of their table; 0: none */
 };
 
 void flatbuf_writer_init(struct flatbuf_writer *w, uint8_t *end)

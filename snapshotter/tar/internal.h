@@ -10,9 +10,7 @@ enum {
     TAR_MAX_META_BYTES = 1 << 20
 }; /* a pax header, a long name, a sparse map: the reference's limit */
 
-/* ---- number.c
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- number.c -------------------------------------------------------------------------------- */
 
 /* Octal digits with spaces and NULs around them; nothing but those is 0. False: something else is
  * in there. */
@@ -26,9 +24,7 @@ bool tar_parse_decimal(struct bytes text, int64_t *ret);
  * 500000000). */
 bool tar_parse_time(struct bytes text, int64_t *ret_sec, uint32_t *ret_nsec);
 
-/* ---- header.c
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- header.c -------------------------------------------------------------------------------- */
 
 enum { TAR_NAME_BYTES = 155 + 1 + 100 }; /* prefix, slash, name */
 
@@ -43,9 +39,7 @@ struct tar_header {
 /* NULL, or why the block is no header (a text of static life). */
 const char *tar_header_parse(const uint8_t block[TAR_BLOCK_BYTES], struct tar_header *ret);
 
-/* ---- pax.c
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- pax.c ----------------------------------------------------------------------------------- */
 
 /* The records of one pax header; starts zeroed. They point into the body they were parsed from. */
 struct tar_pax {
@@ -61,9 +55,7 @@ struct bytes tar_pax_get(const struct tar_pax *pax, const char *key);
 /* Put what the records say over what the header says. NULL; or why it cannot be. */
 const char *tar_pax_merge(const struct tar_pax *pax, struct tar_header *header);
 
-/* ---- sparse.c
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- sparse.c -------------------------------------------------------------------------------- */
 
 /* GNU's sparse files in pax headers. The map says which parts of the file are stored; the reference
  * lists such entries after checking the map, so we do. */

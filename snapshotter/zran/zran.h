@@ -36,8 +36,7 @@ static inline uint64_t zran_point_start(const struct zran_point *point)
     return point->comp_off - (point->bits != 0 ? 1 : 0);
 }
 
-/* ---- inflating one span
- * ------------------------------------------------------------------------------------- */
+/* ---- inflating one span ---------------------------------------------------------------------- */
 
 /* Inflate one gzip span. `comp` is exactly its bytes, from zran_point_start() to where the next
  * span's point is (or the end of the layer); `window` is the 32 KiB before it, zeros where the
@@ -53,12 +52,15 @@ MUST_CHECK int zran_inflate(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES
                             int (*sink)(void *arg, struct bytes out, struct err *err), void *arg,
                             struct err *err);
 
-/* ---- scanning a layer for checkpoints
- * ------------------------------------------------------------------------- */
+/* ---- scanning a layer for checkpoints -------------------------------------------------------- */
 
 /* What a scan reports, in the order of the stream. Each returns 0, or <0 which ends the scan with
  * that code. */
 struct zran_scan_events {
+    /* The next bytes of the layer, consumed; borrowed for the call. All of them, so that whoever
+     * hashes the spans needs no other source: those up to a point's comp_off come before its
+     * point(), the rest after it. */
+    int (*input)(void *arg, struct bytes comp, struct err *err);
     /* The next bytes of the tar; borrowed for the call. All bytes before a point come before its
      * point(). */
     int (*output)(void *arg, struct bytes out, struct err *err);
@@ -81,23 +83,21 @@ MUST_CHECK int zran_scan_new(uint64_t span_size, const struct zran_scan_events *
 MUST_CHECK int zran_scan_feed(struct zran_scan *scan, struct bytes comp, struct err *err);
 /* There are no more bytes. -EBADMSG: the last member is cut off, or there was none. */
 MUST_CHECK int zran_scan_finish(struct zran_scan *scan, struct err *err);
-/* Whoever reads the output has seen its end. The reference stops reading there and only inflates
- * on, so members that start after this call may have headers that zlib takes and the reference's
- * reader would not. */
+/* Whoever reads the output has seen its end. The reference reads no further there but inflates
+ * on, so members that start after this call may have headers with long names, which its reader
+ * would refuse. */
 void zran_scan_relax(struct zran_scan *scan);
 void zran_scan_free(struct zran_scan *scan);
 DEFINE_SCOPED_PTR(zran_scan, struct zran_scan, zran_scan_free)
 
-/* ---- the zinfo of a gzip layer
- * -------------------------------------------------------------------------------- */
+/* ---- the zinfo of a gzip layer --------------------------------------------------------------- */
 
 /* A parsed zinfo; a view that borrows the blob. */
 struct zran_zinfo {
     struct bytes blob;
     uint64_t span_size; /* as asked for when it was made */
     size_t count;       /* checkpoints, at least 1 */
-    size_t
-        unstored; /* 1: version 1, which leaves checkpoint 0 out and has it at (10, 0, 0); else 0 */
+    size_t unstored;    /* 1: of version 1, which leaves out checkpoint 0, at (10, 0, 0); else 0 */
 };
 #define ZRAN_NO_WINDOW UINT64_MAX
 
@@ -115,18 +115,16 @@ MUST_CHECK int zran_zinfo_start(struct buf *zinfo, uint64_t span_size);
 MUST_CHECK int zran_zinfo_add(struct buf *zinfo, const struct zran_point *point,
                               const uint8_t window[ZRAN_WINDOW_BYTES]);
 
-/* ---- the zinfo of a layer that is not compressed
- * -------------------------------------------------------------- */
+/* ---- the zinfo of a layer that is not compressed --------------------------------------------- */
 
 struct zran_plain {
-    uint64_t
-        span_size; /* spans are [i * span_size, (i + 1) * span_size), the last one is shorter */
-    uint64_t size; /* of the layer */
+    uint64_t span_size; /* span i is [i * span_size, (i + 1) * span_size); the last one shorter */
+    uint64_t size;      /* of the layer */
 };
 /* -EBADMSG: no such FlatBuffer, a number is negative, or span_size is 0. */
 MUST_CHECK int zran_plain_parse(struct bytes blob, struct zran_plain *ret, struct err *err);
-MUST_CHECK int zran_plain_encode(const struct zran_plain *plain,
-                                 struct buf *ret); /* appended; 0 or -ENOMEM */
+/* Appended to *ret: 0 or -ENOMEM. */
+MUST_CHECK int zran_plain_encode(const struct zran_plain *plain, struct buf *ret);
 uint64_t zran_plain_span_count(const struct zran_plain *plain);
 
 #endif

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* builder.c – one pass over a layer: inflated, read as a tar, hashed by span.
  *
- * Compressed bytes are hashed as far as they belong to the current span: up to a checkpoint when
- * one is reported, and at the end of each piece. A byte that two spans share is hashed twice, so
- * the last byte of a piece is kept. */
+ * A byte that two spans share is hashed twice, so the last byte consumed is kept. */
 #include "ztoc/internal.h"
 
 #include "base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 static const char ztoc_version_text[] = "0.9";
@@ -25,10 +24,8 @@ struct ztoc_builder {
     struct digest *digests;
     size_t digest_count, digest_cap;
     bool in_span;       /* the hasher has a span to itself */
-    struct bytes piece; /* of the layer, being fed; its first byte is at piece_off */
-    uint64_t piece_off;
-    uint64_t hashed_off; /* the layer is hashed up to here */
-    uint8_t last_byte;   /* before piece_off */
+    uint8_t last_byte;  /* of what a scan has consumed: the next span may share it */
+    uint64_t comp_size; /* bytes fed */
     bool has_xattrs, has_opaque;
 };
 
@@ -51,32 +48,16 @@ static int add_entry(void *arg, const struct tar_entry *entry, struct err *err)
     return table_add(&builder->table, entry, err);
 }
 
-static int add_output(void *arg, struct bytes out, struct err *err)
-{
-    struct ztoc_builder *builder = arg;
-    int rc = tar_parser_feed(builder->tar, out, err);
-
-    if (tar_parser_is_at_end(builder->tar))
-        zran_scan_relax(builder->scan);
-    return rc;
-}
-
-/* ---- hashing the spans
- * -------------------------------------------------------------------------------------------- */
+/* ---- hashing the spans ----------------------------------------------------------------------- */
 
 static int no_memory(struct err *err)
 {
     return err_set(err, -ENOMEM, "ztoc: out of memory");
 }
 
-/* Hash from where we are up to byte `end` of the layer, which is not behind the piece. */
-static int hash_to(struct ztoc_builder *builder, uint64_t end, struct err *err)
+static int hash(struct ztoc_builder *builder, struct bytes comp, struct err *err)
 {
-    const uint8_t *from = builder->piece.data + (builder->hashed_off - builder->piece_off);
-    size_t len = (size_t)(end - builder->hashed_off);
-
-    builder->hashed_off = end;
-    return hasher_update(builder->hasher, bytes_of(from, len)) < 0 ? no_memory(err) : 0;
+    return hasher_update(builder->hasher, comp) < 0 ? no_memory(err) : 0;
 }
 
 static int end_span(struct ztoc_builder *builder, struct err *err)
@@ -96,70 +77,68 @@ static int end_span(struct ztoc_builder *builder, struct err *err)
                : 0;
 }
 
+/* ---- a gzip layer, as the scan reports it ---------------------------------------------------- */
+
+static int add_input(void *arg, struct bytes comp, struct err *err)
+{
+    struct ztoc_builder *builder = arg;
+
+    builder->last_byte = comp.data[comp.len - 1];
+    return builder->in_span ? hash(builder, comp, err) : 0; /* the first header is in no span */
+}
+
+static int add_output(void *arg, struct bytes out, struct err *err)
+{
+    struct ztoc_builder *builder = arg;
+    int rc = tar_parser_feed(builder->tar, out, err);
+
+    if (tar_parser_is_at_end(builder->tar))
+        zran_scan_relax(builder->scan);
+    return rc;
+}
+
 /* A checkpoint: the span before it ends, one begins, with the byte before when they share it. */
 static int add_point(void *arg, const struct zran_point *point,
                      const uint8_t window[ZRAN_WINDOW_BYTES], struct err *err)
 {
     struct ztoc_builder *builder = arg;
-    const uint8_t *shared = &builder->last_byte;
     int rc = zran_zinfo_add(&builder->zinfo, point, window);
 
     if (rc < 0)
-        return err_sys(err, rc, "ztoc: checkpoint at offset %llu",
-                       (unsigned long long)point->comp_off);
-    if (builder->in_span) {
-        rc = hash_to(builder, point->comp_off, err);
-        if (rc == 0)
-            rc = end_span(builder, err);
-        if (rc < 0)
-            return rc;
-    }
+        return err_sys(err, rc, "ztoc: checkpoint at offset %" PRIu64, point->comp_off);
+    rc = builder->in_span ? end_span(builder, err) : 0;
     builder->in_span = true;
-    builder->hashed_off = point->comp_off;
-    if (point->bits == 0)
-        return 0;
-    if (point->comp_off > builder->piece_off)
-        shared = builder->piece.data + (point->comp_off - 1 - builder->piece_off);
-    return hasher_update(builder->hasher, bytes_of(shared, 1)) < 0 ? no_memory(err) : 0;
-}
-
-/* ---- the two kinds of layer
- * --------------------------------------------------------------------------------------- */
-
-static int feed_gzip(struct ztoc_builder *builder, struct err *err)
-{
-    int rc = zran_scan_feed(builder->scan, builder->piece, err);
-
-    if (rc == 0 && builder->in_span)
-        rc = hash_to(builder, builder->piece_off + builder->piece.len, err);
+    if (rc == 0 && point->bits != 0)
+        rc = hash(builder, bytes_of(&builder->last_byte, 1), err);
     return rc;
 }
 
-static int feed_plain(struct ztoc_builder *builder, struct err *err)
-{
-    uint64_t end = builder->piece_off + builder->piece.len;
-    int rc = tar_parser_feed(builder->tar, builder->piece, err);
+/* ---- a layer that is not compressed ---------------------------------------------------------- */
 
-    while (rc == 0 && builder->hashed_off < end) {
-        uint64_t span_left = builder->span_size - builder->hashed_off % builder->span_size;
-        uint64_t piece_left = end - builder->hashed_off;
+static int feed_plain(struct ztoc_builder *builder, struct bytes in, struct err *err)
+{
+    uint64_t off = builder->comp_size; /* in the layer */
+    int rc = tar_parser_feed(builder->tar, in, err);
+
+    while (rc == 0 && in.len > 0) {
+        uint64_t span_left = builder->span_size - off % builder->span_size;
+        size_t len = in.len < span_left ? in.len : (size_t)span_left;
 
         builder->in_span = true;
-        rc = hash_to(builder,
-                     builder->hashed_off + (span_left < piece_left ? span_left : piece_left), err);
-        if (rc == 0 && builder->hashed_off % builder->span_size == 0)
+        rc = hash(builder, bytes_of(in.data, len), err);
+        if (rc == 0 && len == span_left)
             rc = end_span(builder, err);
+        in = bytes_of(in.data + len, in.len - len);
+        off += len;
     }
     return rc;
 }
 
-/* ---- the builder
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the builder ----------------------------------------------------------------------------- */
 
 static int init_gzip(struct ztoc_builder *builder, struct err *err)
 {
-    struct zran_scan_events events = {add_output, add_point, builder};
+    struct zran_scan_events events = {add_input, add_output, add_point, builder};
 
     if (zran_zinfo_start(&builder->zinfo, builder->span_size) < 0)
         return no_memory(err);
@@ -176,8 +155,7 @@ int ztoc_builder_new(enum ztoc_compression compression, const struct ztoc_build_
         return no_memory(err);
     if (options->span_size > INT64_MAX ||
         (options->span_size == 0 && compression == ZTOC_UNCOMPRESSED))
-        return err_set(err, -EINVAL, "ztoc: no span size: %llu",
-                       (unsigned long long)options->span_size);
+        return err_set(err, -EINVAL, "ztoc: no span size: %" PRIu64, options->span_size);
     builder->compression = compression;
     builder->span_size = options->span_size;
     builder->build_tool =
@@ -211,20 +189,16 @@ int ztoc_builder_feed(struct ztoc_builder *builder, struct bytes comp, struct er
 {
     int rc;
 
-    if (comp.len == 0)
-        return 0;
-    builder->piece = comp;
-    rc = builder->compression == ZTOC_GZIP ? feed_gzip(builder, err) : feed_plain(builder, err);
-    builder->piece_off += comp.len;
-    builder->last_byte = comp.data[comp.len - 1];
-    builder->piece = (struct bytes){0};
+    rc = builder->compression == ZTOC_GZIP ? zran_scan_feed(builder->scan, comp, err)
+                                           : feed_plain(builder, comp, err);
+    builder->comp_size += comp.len;
     return rc;
 }
 
 /* What the last bytes leave open. */
 static int finish_streams(struct ztoc_builder *builder, struct err *err)
 {
-    struct zran_plain plain = {builder->span_size, builder->piece_off};
+    struct zran_plain plain = {builder->span_size, builder->comp_size};
     int rc = 0;
 
     if (builder->compression == ZTOC_GZIP)
@@ -245,7 +219,7 @@ int ztoc_builder_finish(struct ztoc_builder *builder, struct buf *ret_blob,
     struct encode_input input = {
         .version = ztoc_version_text,
         .build_tool = builder->build_tool,
-        .comp_size = builder->piece_off,
+        .comp_size = builder->comp_size,
         .uncomp_size = tar_parser_consumed(builder->tar),
         .compression = builder->compression,
         .table = &builder->table,

@@ -8,8 +8,7 @@
 #include "zran/zran.h"
 #include "ztoc/ztoc.h"
 
-/* ---- the FlatBuffer's fields, by table
- * ---------------------------------------------------------------------------- */
+/* ---- the FlatBuffer's fields, by table ------------------------------------------------------- */
 
 enum {
     ROOT_VERSION,
@@ -41,8 +40,7 @@ enum {
 };
 enum { XATTR_KEY, XATTR_VALUE, XATTR_FIELDS };
 
-/* ---- table.c: the file table, filled by a build or by a parse
- * ----------------------------------------------------- */
+/* ---- table.c: the file table, filled by a build or by a parse -------------------------------- */
 
 /* A layer may have a million entries: what they all have is in 64 bytes, what few have is apart.
  * Strings are offsets into one arena, each with a NUL behind it; offset 0 is the empty one. */
@@ -93,8 +91,7 @@ void table_trim(struct table *table);
 void table_fini(struct table *table);
 DEFINE_SCOPED_VALUE(table, struct table, table_fini)
 
-/* ---- the parsed ztoc
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the parsed ztoc ------------------------------------------------------------------------- */
 
 struct ztoc {
     enum ztoc_compression compression;
@@ -107,8 +104,7 @@ struct ztoc {
     struct digest *digests;
 };
 
-/* ---- parse.c, spans.c
- * --------------------------------------------------------------------------------------------- */
+/* ---- parse.c, spans.c ------------------------------------------------------------------------ */
 
 struct flatbuf;
 struct flatbuf_table;
@@ -117,9 +113,7 @@ struct flatbuf_table;
 MUST_CHECK int spans_parse(struct flatbuf *fb, struct flatbuf_table info, struct ztoc *toc,
                            struct err *err);
 
-/* ---- encode.c
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- encode.c -------------------------------------------------------------------------------- */
 
 struct encode_input {
     const char *version, *build_tool;

@@ -14,9 +14,7 @@
 
 enum { GZIP_HEADER_BYTES = 10 }; /* at least, before the first deflate block */
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int parse_digests(struct flatbuf *fb, struct flatbuf_vector texts, struct ztoc *toc,
                          struct err *err)
@@ -131,9 +129,7 @@ int spans_parse(struct flatbuf *fb, struct flatbuf_table info, struct ztoc *toc,
     return rc < 0 ? rc : parse_digests(fb, digests, toc, err);
 }
 
-/* ---- using
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- using ----------------------------------------------------------------------------------- */
 
 size_t ztoc_span_count(const struct ztoc *toc)
 {

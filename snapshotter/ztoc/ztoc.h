@@ -24,12 +24,10 @@
 enum ztoc_compression { ZTOC_GZIP = 1, ZTOC_UNCOMPRESSED = 2 }; /* as on the wire */
 
 enum { ZTOC_DEFAULT_SPAN_SIZE = 4 * 1024 * 1024 };
-#define ZTOC_DEFAULT_BUILD_TOOL                                                                    \
-    "AWS SOCI CLI v0.2" /* the reference's: another one means other digests */
+/* The reference's: another one means other digests. */
+#define ZTOC_DEFAULT_BUILD_TOOL "AWS SOCI CLI v0.2"
 
-/* ---- a parsed ztoc
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- a parsed ztoc --------------------------------------------------------------------------- */
 
 struct ztoc;
 
@@ -55,9 +53,7 @@ uint64_t ztoc_comp_size(const struct ztoc *toc);     /* bytes of the layer blob 
  * no file. */
 uint64_t ztoc_uncomp_size(const struct ztoc *toc);
 
-/* ---- its files
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- its files ------------------------------------------------------------------------------- */
 
 enum ztoc_type {
     ZTOC_REG,
@@ -70,19 +66,16 @@ enum ztoc_type {
 };
 
 /* One entry of the tar: a view whose strings are borrowed from the ztoc. Names are as stored, never
- * cleaned: leading
- * "./" and "/", "..", doubled and trailing slashes are all there, and so are duplicates and
- * whiteouts. */
+ * cleaned: leading "./" and "/", "..", doubled and trailing slashes are all there, and so are
+ * duplicates and whiteouts. */
 struct ztoc_file {
     const char *name;
     const char *linkname; /* of symlinks and hard links; "" else */
     const char *uname, *gname;
     enum ztoc_type type;
     uint64_t uncomp_off;  /* of the first content byte in the tar */
-    uint64_t uncomp_size; /* bytes of content. Not 0 in some headers of links and directories, which
-                             have none */
-    int64_t
-        mode; /* the tar's number: type bits and stray high bits are kept; & 07777 for the mode */
+    uint64_t uncomp_size; /* bytes of content; some headers of links have one all the same */
+    int64_t mode;         /* the tar's number, with type bits and stray high ones: take & 07777 */
     uint32_t uid, gid;
     int64_t mtime_sec; /* since 1970; the year 1 when there is none, as the reference has it */
     uint32_t mtime_nsec;
@@ -104,18 +97,13 @@ size_t ztoc_find(const struct ztoc *toc, const char *name);
 
 const char *ztoc_type_name(enum ztoc_type type); /* "reg", "dir", … as on the wire */
 
-/* ---- its spans
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- its spans ------------------------------------------------------------------------------- */
 
 struct ztoc_span {
-    uint64_t comp_off,
-        comp_end; /* of the layer blob, end exclusive; neighbours share a byte when bits != 0 */
-    uint64_t uncomp_off,
-        uncomp_end;      /* of the tar; may be empty (the last one; the first one of odd writers) */
-    uint8_t bits;        /* for zran_inflate(); 0 when not compressed */
-    uint64_t window_off; /* of its 32 KiB window in the ztoc blob; UINT64_MAX: zeros, or not
-                            compressed */
+    uint64_t comp_off, comp_end;     /* of the blob; neighbours share a byte when bits != 0 */
+    uint64_t uncomp_off, uncomp_end; /* of the tar; empty at times: the last, odd writers' first */
+    uint8_t bits;                    /* for zran_inflate(); 0 when not compressed */
+    uint64_t window_off;  /* of its window in the ztoc blob; UINT64_MAX: zeros, or not compressed */
     struct digest digest; /* of the layer's bytes [comp_off, comp_end) */
 };
 size_t ztoc_span_count(const struct ztoc *toc); /* at least 1 */
@@ -124,13 +112,10 @@ void ztoc_span_at(const struct ztoc *toc, size_t i, struct ztoc_span *ret);
 size_t ztoc_span_of(const struct ztoc *toc, uint64_t uncomp_off);
 uint64_t ztoc_span_size(const struct ztoc *toc); /* as asked for at the build */
 
-/* ---- building
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 struct ztoc_build_options {
-    uint64_t span_size; /* bytes of tar; ZTOC_DEFAULT_SPAN_SIZE. 0: a span per deflate block (gzip
-                           only) */
+    uint64_t span_size;     /* bytes of tar; 0: a span per deflate block, for gzip only */
     const char *build_tool; /* NULL: ZTOC_DEFAULT_BUILD_TOOL */
 };
 
@@ -163,9 +148,7 @@ MUST_CHECK int ztoc_builder_finish(struct ztoc_builder *builder, struct buf *ret
 void ztoc_builder_free(struct ztoc_builder *builder);
 DEFINE_SCOPED_PTR(ztoc_builder, struct ztoc_builder, ztoc_builder_free)
 
-/* ---- using it
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- using it -------------------------------------------------------------------------------- */
 
 /* Where the layer's compressed bytes come from. read_at() fills all of `len` or fails; it may
  * block. */

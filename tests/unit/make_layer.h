@@ -14,9 +14,7 @@
 
 enum { BLOCK = 512 };
 
-/* ---- tar
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- tar ------------------------------------------------------------------------------------- */
 
 /* Where fields of a header are. */
 enum {
@@ -131,9 +129,7 @@ static inline void add_noise(struct buf *buf, size_t len)
     }
 }
 
-/* ---- gzip
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- gzip ------------------------------------------------------------------------------------ */
 
 static inline void gzip_with(struct buf *ret, struct bytes in, int level, gz_header *header)
 {
@@ -184,9 +180,7 @@ static inline void gunzip(struct bytes in, struct buf *ret)
     assert_int_equal(inflateEnd(&z), Z_OK);
 }
 
-/* ---- ztocs
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- ztocs ----------------------------------------------------------------------------------- */
 
 /* Build with the layer cut into pieces of that size. */
 static inline int ztoc_build(enum ztoc_compression compression, uint64_t span_size,

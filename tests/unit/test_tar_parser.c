@@ -85,9 +85,7 @@ static uint64_t consumed_of(const struct buf *tar)
     return consumed;
 }
 
-/* ---- dialects
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- dialects -------------------------------------------------------------------------------- */
 
 static void a_ustar_prefix_goes_before_the_name(void **state)
 {
@@ -247,8 +245,7 @@ static void octal_may_have_spaces_and_nuls_around_it_and_nothing_else(void **sta
     assert_refused(&tar, "no number");
 }
 
-/* ---- sizes and types
- * ---------------------------------------------------------------------------------------------- */
+/* ---- sizes and types ------------------------------------------------------------------------- */
 
 static void a_negative_size_is_refused(void **state)
 {
@@ -313,9 +310,7 @@ static void only_files_have_content(void **state)
     }
 }
 
-/* ---- extensions
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 static void pax_records_go_over_the_header(void **state)
 {
@@ -502,9 +497,7 @@ static void an_extended_header_over_1_mib_is_refused(void **state)
     assert_refused(&tar, "over 1 MiB");
 }
 
-/* ---- sparse files
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- sparse files ---------------------------------------------------------------------------- */
 
 static void add_sparse_1_0(struct buf *tar, const char *map, size_t stored)
 {
@@ -574,9 +567,7 @@ static void sparse_maps_in_records_are_joined_and_checked(void **state)
     assert_refused(&odd, "sparse map is out of order");
 }
 
-/* ---- ends
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void an_archive_ends_with_two_blocks_of_zeros_or_with_the_bytes(void **state)
 {

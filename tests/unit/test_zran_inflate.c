@@ -8,10 +8,20 @@ enum { SPAN_SIZE = 4096, MAX_POINTS = 64 };
 
 struct scanned {
     struct buf tar;
+    uint64_t comp_len; /* bytes reported as consumed */
     struct zran_point points[MAX_POINTS];
     uint8_t (*windows)[ZRAN_WINDOW_BYTES];
     size_t count;
 };
+
+static int take_input(void *arg, struct bytes comp, struct err *err)
+{
+    struct scanned *scanned = arg;
+
+    (void)err;
+    scanned->comp_len += comp.len;
+    return 0;
+}
 
 static int take_output(void *arg, struct bytes out, struct err *err)
 {
@@ -28,6 +38,7 @@ static int take_point(void *arg, const struct zran_point *point,
 
     if (scanned->count == MAX_POINTS)
         return err_set(err, -EFBIG, "too many points");
+    assert_int_equal(scanned->comp_len, point->comp_off);
     memcpy(scanned->windows[scanned->count], window, ZRAN_WINDOW_BYTES);
     scanned->points[scanned->count++] = *point;
     return 0;
@@ -43,7 +54,7 @@ DEFINE_SCOPED_VALUE(scanned, struct scanned, scanned_fini)
 static void scan(struct bytes gz, struct scanned *ret)
 {
     SCOPED(zran_scan) struct zran_scan *scan = NULL;
-    struct zran_scan_events events = {take_output, take_point, ret};
+    struct zran_scan_events events = {take_input, take_output, take_point, ret};
     struct err err = ERR_NONE;
 
     ret->windows = calloc(MAX_POINTS, ZRAN_WINDOW_BYTES);
@@ -51,6 +62,7 @@ static void scan(struct bytes gz, struct scanned *ret)
     assert_ok(zran_scan_new(SPAN_SIZE, &events, &scan, &err));
     assert_ok(zran_scan_feed(scan, gz, &err));
     assert_ok(zran_scan_finish(scan, &err));
+    assert_int_equal(ret->comp_len, gz.len);
 }
 
 /* Three members, each of several blocks: text that repeats, and noise. */

@@ -76,9 +76,7 @@ static void the_golden_plain_layer_has_its_golden_ztoc(void **state)
     buf_free(golden);
 }
 
-/* ---- refusing
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- refusing -------------------------------------------------------------------------------- */
 
 /* A layer of two members and three files, some noise in the middle. */
 static void make_gzip(struct buf *ret)
@@ -168,7 +166,7 @@ static void what_is_no_gzip_is_refused(void **state)
     assert_refused(ZTOC_UNCOMPRESSED, bytes_of(gz.data, gz.len), "");
     assert_ok(buf_add_zeros(&gz, 20));
     assert_refused(ZTOC_GZIP, buf_bytes(&gz), "not a gzip member");
-    assert_refused(ZTOC_GZIP, bytes_of_str("\x78\x9c\x03\x00\x00\x00\x00\x01"),
+    assert_refused(ZTOC_GZIP, bytes_of("\x78\x9c\x03\x00\x00\x00\x00\x01", 8),
                    "not a gzip member"); /* zlib's */
 }
 
@@ -194,7 +192,7 @@ static void a_name_in_a_gzip_header_has_at_most_511_bytes(void **state)
     gz.len = 0;
     gzip_with(&gz, buf_bytes(&tar), 6, &header);
     assert_refused(ZTOC_GZIP, buf_bytes(&gz),
-                   "gzip: header at offset 0: a name of more than 511 bytes");
+                   "gzip: offset 0: a gzip header with a name of more than 511 bytes");
 }
 
 static void a_tar_that_is_refused_says_so_with_its_offset(void **state)
@@ -229,9 +227,7 @@ static void a_span_size_of_0_is_for_gzip_alone(void **state)
     assert_true(info.span_count >= 2); /* a span per block, and there are two members */
 }
 
-/* ---- telling
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void build_info_of(const struct buf *tar, struct ztoc_build_info *ret)
 {

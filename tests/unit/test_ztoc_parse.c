@@ -100,9 +100,7 @@ static void assert_refused(const struct recipe *recipe, const char *why)
     assert_null(toc);
 }
 
-/* ---- what it says
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- what it says ---------------------------------------------------------------------------- */
 
 static void spans_follow_each_other(void **state)
 {
@@ -287,8 +285,7 @@ static void entries_out_of_order_are_put_in_order(void **state)
     assert_string_equal(file.name, "a");
 }
 
-/* ---- what is refused
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void entries_that_overlap_are_refused(void **state)
 {
@@ -420,9 +417,7 @@ static void what_is_no_ztoc_is_refused(void **state)
     }
 }
 
-/* ---- damage
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 static void walk(const struct ztoc *toc)
 {

@@ -18,8 +18,7 @@ struct vector {
     cJSON *answer;
 };
 
-/* ---- reading the answer
- * ------------------------------------------------------------------------------------------- */
+/* ---- reading the answer ---------------------------------------------------------------------- */
 
 static uint64_t number_of(const cJSON *object, const char *key)
 {
@@ -65,8 +64,7 @@ static void assert_text_of(const cJSON *object, const char *key, const char *our
     assert_text(item, bytes_of_str(ours));
 }
 
-/* ---- building the vector
- * ------------------------------------------------------------------------------------------ */
+/* ---- building the vector --------------------------------------------------------------------- */
 
 static void vector_init(struct vector *v, const char *name, size_t piece)
 {
@@ -120,8 +118,7 @@ static void for_each_vector(size_t piece, void (*check)(const struct vector *v))
     }
 }
 
-/* ---- what is checked
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what is checked ------------------------------------------------------------------------- */
 
 static void check_digest(const struct vector *v)
 {
