@@ -1,117 +1,136 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inflate.c – one span, from its checkpoint. */
-#include "zran/internal.h"
+/* inflate.c – one span, from its checkpoint.
+ *
+ * By zlib, not by the decoder that scans: nothing checks these bytes afterwards, while a scan ends with the CRC of all
+ * it decoded. And so each build of a ztoc that is read back has been through two decoders. */
+#include "zran/zran.h"
 
 #include "base/cleanup.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdbool.h>
+#include <zlib.h>
 
-/* 300 KiB: on the heap. */
+enum { OUT_BYTES = 128 * 1024 };
+enum { RAW_DEFLATE = -15, GZIP_OR_ZLIB = 47 }; /* zlib's windowBits */
+enum { GZIP_TRAILER_BYTES = 8 };               /* CRC and length */
+enum { MAX_FEED_BYTES = 1 << 30 };             /* avail_in has 32 bits */
+
 struct inflation {
-    struct deflate deflate;
+    z_stream z;
+    struct bytes left; /* not yet given to z */
+    bool raw;          /* inside the member in which the span starts: its trailer is left to us */
+    uint8_t *out;
     uint64_t uncomp_left;
-    uint64_t history; /* output of this member, and the window before the first one */
-    uint8_t out[DEFLATE_BUFFER_BYTES];
 };
 
-static int start(struct inflation *in, uint8_t bits, const uint8_t *window, struct bytes comp,
-                 struct err *err)
+static void inflation_fini(struct inflation *in)
 {
-    struct deflate *d = &in->deflate;
+    (void)inflateEnd(&in->z);
+    free(in->out);
+}
+DEFINE_SCOPED_VALUE(inflation, struct inflation, inflation_fini)
 
-    if (bits > 7 || (bits != 0 && comp.len == 0))
-        return err_set(err, -EBADMSG, "inflate: no byte that holds the first %u bits", bits);
-    deflate_reset(d);
-    d->in = comp.data;
-    d->in_end = comp.data == NULL ? NULL : comp.data + comp.len;
-    if (bits != 0) {
-        d->bits = bits;
-        d->bits_value = (uint8_t)(*d->in++ >> (8 - bits));
+static void refill(struct inflation *in)
+{
+    size_t len = in->left.len < MAX_FEED_BYTES ? in->left.len : MAX_FEED_BYTES;
+    union { /* zlib's next_in is not const unless ZLIB_CONST is set; it does not write through it */
+        const uint8_t *in;
+        Bytef *out;
+    } unconst = {.in = in->left.data};
+
+    if (in->z.avail_in > 0 || len == 0)
+        return;
+    in->z.next_in = unconst.out;
+    in->z.avail_in = (uInt)len;
+    in->left = bytes_of(in->left.data + len, in->left.len - len);
+}
+
+static bool skip_in(struct inflation *in, size_t len)
+{
+    if (in->z.avail_in < len) {
+        size_t rest = len - in->z.avail_in;
+
+        if (rest > in->left.len)
+            return false;
+        in->z.avail_in = 0;
+        in->left = bytes_of(in->left.data + rest, in->left.len - rest);
+        return true;
     }
-    memcpy(in->out, window, ZRAN_WINDOW_BYTES);
-    in->history = ZRAN_WINDOW_BYTES;
-    d->out = in->out + ZRAN_WINDOW_BYTES;
-    d->out_end = in->out + sizeof(in->out);
-    return 0;
+    in->z.next_in += len;
+    in->z.avail_in -= (uInt)len;
+    return true;
 }
 
-static struct bytes input_left(const struct inflation *in)
-{
-    return bytes_of(in->deflate.in, (size_t)(in->deflate.in_end - in->deflate.in));
-}
-
-/* A member has ended and more bytes are wanted: go on behind the header of the next one.
- * Trailers are not checked, the span's digest was. */
+/* A member has ended and more bytes are wanted: go on with the next one. */
 static int next_member(struct inflation *in, struct err *err)
 {
-    struct bytes left = input_left(in);
-    bool has_long_text;
-    const char *why;
-    size_t len;
-
-    if (left.len <= GZIP_TRAILER_BYTES)
+    if (in->raw && !skip_in(in, GZIP_TRAILER_BYTES))
+        return err_set(err, -EBADMSG, "inflate: ends in a gzip trailer");
+    in->raw = false;
+    if (in->z.avail_in == 0 && in->left.len == 0)
         return err_set(err, -EBADMSG, "inflate: the stream ends early");
-    left = bytes_of(left.data + GZIP_TRAILER_BYTES, left.len - GZIP_TRAILER_BYTES);
-    switch (gzip_header_parse(left, &len, &has_long_text, &why)) {
-    case GZIP_HEADER_BAD:
-        return err_set(err, -EBADMSG, "inflate: %s", why);
-    case GZIP_HEADER_SHORT:
-        return err_set(err, -EBADMSG, "inflate: the span ends early");
-    case GZIP_HEADER_OK:
-        break;
+    return inflateReset2(&in->z, GZIP_OR_ZLIB) == Z_OK
+               ? 0
+               : err_set(err, -ENOMEM, "inflate: out of memory");
+}
+
+static int start(struct inflation *in, uint8_t bits, const uint8_t *window, struct err *err)
+{
+    in->out = malloc(OUT_BYTES);
+    if (in->out == NULL || inflateInit2(&in->z, RAW_DEFLATE) != Z_OK)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+    if (bits != 0) {
+        if (in->left.len == 0 || bits > 7)
+            return err_set(err, -EBADMSG, "inflate: no byte that holds the first %u bits", bits);
+        if (inflatePrime(&in->z, bits, in->left.data[0] >> (8 - bits)) != Z_OK)
+            return err_set(err, -EBADMSG, "inflate: cannot start in the middle of a byte");
+        in->left = bytes_of(in->left.data + 1, in->left.len - 1);
     }
-    in->deflate.in = left.data + len;
-    in->history = 0;
-    deflate_reset(&in->deflate);
+    if (inflateSetDictionary(&in->z, window, ZRAN_WINDOW_BYTES) != Z_OK)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
     return 0;
 }
 
-/* The next piece of output: *ret, possibly empty. Blocks may yield more than is wanted. */
-static int step(struct inflation *in, struct bytes *ret, struct err *err)
+/* The next piece of output: its length in *ret_len, possibly 0 at a member's end. */
+static int step(struct inflation *in, size_t *ret_len, struct err *err)
 {
-    struct deflate *d = &in->deflate;
-    enum deflate_event event;
-    const uint8_t *out;
-    size_t made;
+    size_t want = in->uncomp_left < OUT_BYTES ? (size_t)in->uncomp_left : OUT_BYTES;
+    int rc = Z_OK;
 
-    deflate_make_room(d, in->out);
-    out = d->out;
-    d->floor = out - (in->history < ZRAN_WINDOW_BYTES ? in->history : ZRAN_WINDOW_BYTES);
-    event = deflate_run(d);
-    made = (size_t)(d->out - out);
-    in->history += made;
-    *ret = bytes_of(out, made < in->uncomp_left ? made : (size_t)in->uncomp_left);
-    in->uncomp_left -= ret->len;
-    if (in->uncomp_left == 0)
-        return 0; /* whatever comes behind it */
-    if (event == DEFLATE_BAD)
-        return err_set(err, -EBADMSG, "inflate: %s", d->why);
-    if (event == DEFLATE_NEEDS_INPUT)
+    in->z.next_out = in->out;
+    in->z.avail_out = (uInt)want;
+    while (in->z.avail_out > 0 && rc == Z_OK) {
+        refill(in);
+        rc = inflate(&in->z, Z_NO_FLUSH);
+    }
+    *ret_len = want - in->z.avail_out;
+    if (rc == Z_MEM_ERROR)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+    if (rc == Z_BUF_ERROR)
         return err_set(err, -EBADMSG, "inflate: the span ends early");
-    return event == DEFLATE_STREAM_END ? next_member(in, err) : 0;
+    if (rc != Z_OK && rc != Z_STREAM_END)
+        return err_set(err, -EBADMSG, "inflate: %s",
+                       in->z.msg != NULL ? in->z.msg : "does not decode");
+    return rc == Z_STREAM_END && in->uncomp_left > *ret_len ? next_member(in, err) : 0;
 }
 
 int zran_inflate(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES], struct bytes comp,
                  uint64_t uncomp_len, int (*sink)(void *arg, struct bytes out, struct err *err),
                  void *arg, struct err *err)
 {
-    SCOPED(mem) struct inflation *in = NULL;
-    struct bytes out;
+    SCOPED(inflation) struct inflation in = {.left = comp, .raw = true, .uncomp_left = uncomp_len};
+    size_t len;
     int rc;
 
     if (uncomp_len == 0)
         return 0;
-    in = malloc(sizeof(*in));
-    if (in == NULL)
-        return err_set(err, -ENOMEM, "inflate: out of memory");
-    in->deflate.has_fixed = false;
-    in->uncomp_left = uncomp_len;
-    rc = start(in, bits, window, comp, err);
-    while (rc == 0 && in->uncomp_left > 0) {
-        rc = step(in, &out, err);
-        if (rc == 0 && out.len > 0)
-            rc = sink(arg, out, err);
+    rc = start(&in, bits, window, err);
+    while (rc == 0 && in.uncomp_left > 0) {
+        rc = step(&in, &len, err);
+        in.uncomp_left -= len;
+        if (rc == 0 && len > 0)
+            rc = sink(arg, bytes_of(in.out, len), err);
     }
     return rc;
 }
