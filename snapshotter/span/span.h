@@ -61,7 +61,8 @@ struct span_source {
 struct span_info {
     /* Of the compressed layer; neighbours share a byte when bits != 0. */
     uint64_t comp_off, comp_end;
-    uint64_t uncomp_off, uncomp_end; /* of the tar; each span starts where the last ended */
+    /* Of the tar; each span starts where the last ended. What it holds beyond is not looked at. */
+    uint64_t uncomp_off, uncomp_end;
     uint8_t bits;
     struct digest digest; /* of the compressed bytes */
 };
