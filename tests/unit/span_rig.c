@@ -215,7 +215,8 @@ static int source_start(void *self, struct span_fetch *fetch, struct err *err)
     struct rig_fetch *item = calloc(1, sizeof(*item)), **end = &source->queue;
     LOCKED(&source->lock);
 
-    require(item != NULL, "out of memory");
+    if (item == NULL)
+        return err_set(err, -ENOMEM, "the rig is out of memory");
     require(!source->closed, "start() after close()");
     require(source->calls < RIG_CALLS_MAX, "too many calls");
     item->fetch = fetch;
@@ -407,18 +408,45 @@ size_t rig_calls_over(struct rig_source *source, uint64_t comp_off)
 
 /* ---- all together --------------------------------------------------------------------------- */
 
-void rig_open_set(struct rig *rig,
-                  enum rig_answer (*answer)(void *, size_t, const struct span_fetch *), void *arg)
+static int open_set(struct rig *rig, struct err *err)
 {
     struct span_file_options file_options = {.span_count = rig->layer.count,
                                              .uncomp_bytes = rig->layer.tar.len};
-    struct span_set_options options = {.name = "sha256:rig", .layout = rig_layout(&rig->layer)};
+    struct span_set_options options = {.name = "sha256:rig",
+                                       .layout = rig_layout(&rig->layer),
+                                       .source = rig_span_source(&rig->source)};
+    SCOPED(span_file) struct span_file *file = NULL;
+    int rc = span_file_open(rig->store, &file_options, &file, err);
+
+    if (rc < 0)
+        return rc;
+    options.file = file;
+    rc = span_set_open(rig->engine, &options, &rig->set, err);
+    if (rc == 0)
+        file = NULL; /* the set's */
+    return rc;
+}
+
+int rig_try_open_set(struct rig *rig, struct err *err)
+{
+    int rc;
+
+    rig_source_init(&rig->source, &rig->layer, NULL, NULL);
+    rc = open_set(rig, err);
+    if (rc < 0) {
+        source_close(&rig->source);
+        rig_source_fini(&rig->source);
+    }
+    return rc;
+}
+
+void rig_open_set(struct rig *rig,
+                  enum rig_answer (*answer)(void *, size_t, const struct span_fetch *), void *arg)
+{
     struct err err = ERR_NONE;
 
     rig_source_init(&rig->source, &rig->layer, answer, arg);
-    options.source = rig_span_source(&rig->source);
-    assert_ok(span_file_open(rig->store, &file_options, &options.file, &err));
-    if (span_set_open(rig->engine, &options, &rig->set, &err) < 0)
+    if (open_set(rig, &err) < 0)
         fail_msg("%s", err_text(&err));
 }
 
@@ -460,9 +488,8 @@ int rig_read(struct rig *rig, uint64_t uncomp_off, size_t len, struct err *err)
     int rc = span_set_wait(rig->set, uncomp_off, len, clock_mono_ms() + RIG_DEADLINE_MS, err);
     SCOPED(mem) uint8_t *got = malloc(len);
 
-    if (rc < 0)
-        return rc;
-    require(got != NULL, "out of memory");
+    if (rc < 0 || got == NULL)
+        return rc < 0 ? rc : err_set(err, -ENOMEM, "the rig is out of memory");
     rc = file_pread_all(span_set_fd(rig->set), got, len, uncomp_off, err);
     if (rc == 0 && memcmp(got, rig->layer.tar.data + uncomp_off, len) != 0)
         rc = err_set(err, -EILSEQ, "%zu bytes at %llu are not the tar's", len,

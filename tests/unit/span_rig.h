@@ -101,6 +101,9 @@ void rig_close_set(struct rig *rig);
 void rig_open_set(struct rig *rig,
                   enum rig_answer (*answer)(void *, size_t, const struct span_fetch *), void *arg);
 
+/* The same for a test that expects a failure: the rc of whatever failed, and then nothing is open. */
+int rig_try_open_set(struct rig *rig, struct err *err);
+
 /* Read through the set and compare with the tar: the rc of span_set_wait(), -EILSEQ when the bytes
  * differ. Any thread. */
 int rig_read(struct rig *rig, uint64_t uncomp_off, size_t len, struct err *err);
