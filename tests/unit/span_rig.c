@@ -96,10 +96,10 @@ static int note_point(void *arg, const struct zran_point *point,
     return 0;
 }
 
-static int drop_output(void *arg, struct bytes out, struct err *err)
+static int drop_bytes(void *arg, struct bytes piece, struct err *err)
 {
     (void)arg;
-    (void)out;
+    (void)piece;
     (void)err;
     return 0;
 }
@@ -107,7 +107,7 @@ static int drop_output(void *arg, struct bytes out, struct err *err)
 static void cut_gzip(struct rig_layer *layer, size_t count, size_t span_bytes)
 {
     const struct zran_scan_events events = {
-        .output = drop_output, .point = note_point, .arg = layer};
+        .input = drop_bytes, .output = drop_bytes, .point = note_point, .arg = layer};
     SCOPED(zran_scan) struct zran_scan *scan = NULL;
     struct err err = ERR_NONE;
 
