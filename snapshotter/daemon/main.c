@@ -9,6 +9,7 @@
 #include "daemon/signals.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,15 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Buffers of spans and ztocs come and go in megabytes. By default glibc keeps a heap per thread, and learns from the
+ * first big block that is freed to take the next ones from there too: half of the process is holes then. */
+static void keep_memory_small(void)
+{
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
 static int fatal(const char *what, const struct err *err)
@@ -130,6 +140,7 @@ static int start(const struct options *options)
     log_setup(level, isatty(STDERR_FILENO) ? LOG_STYLE_TEXT : LOG_STYLE_JSON);
     (void)umask(022); /* containers' users must be able to list what we make for them */
     raise_descriptor_limit();
+    keep_memory_small();
     signals_hold();
     return run(options);
 }
