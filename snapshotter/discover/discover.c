@@ -28,6 +28,7 @@ struct discover {
     struct pool *pool;
     struct flights *images;
     struct flights *ztocs;
+    struct quiet quiet; /* a ztoc's task makes it busy for as long as it lives */
 };
 
 static const struct discover_registry real_registry = {
@@ -91,6 +92,14 @@ static void task_free(struct flight_task *flight_task)
     free(t->index_digest);
     free(t->image_key);
     free(t);
+}
+
+static void ztoc_task_free(struct flight_task *flight_task)
+{
+    struct discover *d = ((struct discover_task *)flight_task)->discover;
+
+    task_free(flight_task);
+    quiet_leave(&d->quiet);
 }
 
 static struct discover_task *task_new(struct discover *d, struct registry_repo *repo,
@@ -164,12 +173,14 @@ static int ztoc_task(struct discover *d, struct registry_repo *repo, const char 
 
     if (t == NULL)
         return -ENOMEM;
+    quiet_enter(&d->quiet);
     t->task.run = ztoc_run;
+    t->task.free = ztoc_task_free;
     t->ztoc_bytes = ztoc_bytes;
     t->image_key = text_copy(image);
     *ret = &t->task;
     if (t->image_key == NULL) {
-        task_free(&t->task);
+        ztoc_task_free(&t->task);
         *ret = NULL;
         return -ENOMEM;
     }
@@ -352,6 +363,7 @@ int discover_new(const struct discover_options *options, struct discover **ret, 
 
     if (d == NULL)
         return err_set(err, -ENOMEM, "out of memory");
+    quiet_init(&d->quiet);
     d->options = *options;
     fill_defaults(&d->options);
     rc = start(d, err);
@@ -361,8 +373,14 @@ int discover_new(const struct discover_options *options, struct discover **ret, 
     return 0;
 }
 
+void discover_when_quiet(struct discover *d, struct discover_later *later)
+{
+    quiet_when(&d->quiet, later);
+}
+
 void discover_stop(struct discover *d)
 {
+    quiet_stop(&d->quiet);
     if (d->images != NULL)
         flights_stop(d->images);
     if (d->ztocs != NULL)
@@ -377,5 +395,6 @@ void discover_free(struct discover *d)
     pool_free(d->pool);
     flights_free(d->images);
     flights_free(d->ztocs);
+    quiet_fini(&d->quiet);
     free(d);
 }

@@ -5,6 +5,8 @@
 
 #include "discover/discover.h"
 
+#include <pthread.h>
+
 /* Why 8: an image has been given its index again and again at most a few times; a tag list of
  * broken ones must not keep a pull waiting. */
 enum { DISCOVER_CANDIDATES_MAX = 8 };
@@ -27,5 +29,19 @@ struct lookup {
 /* Ask in order: the digest that was named, the annotation on the manifest (v2), the referrers (v1).
  * Blocks. -ENOENT: there is no index. */
 MUST_CHECK int lookup_run(const struct lookup *lookup, struct soci_index **ret, struct err *err);
+
+/* How many ztocs are under way, and what waits for there being none. */
+struct quiet {
+    pthread_mutex_t lock;        /* a leaf; run() is called without it */
+    size_t busy;                 /* lock */
+    struct discover_later *list; /* lock */
+    bool stopped;                /* lock */
+};
+void quiet_init(struct quiet *quiet);
+void quiet_fini(struct quiet *quiet);
+void quiet_enter(struct quiet *quiet);
+void quiet_leave(struct quiet *quiet);
+void quiet_when(struct quiet *quiet, struct discover_later *later);
+void quiet_stop(struct quiet *quiet);
 
 #endif

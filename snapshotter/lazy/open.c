@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 enum { LAZY_BUSY_TRIES = 20, LAZY_BUSY_WAIT_MS = 50 };
 
@@ -60,6 +61,37 @@ static int open_layer_online(struct lazy *lazy, const struct lazy_target *target
     return rc;
 }
 
+/* ---- mounting ----------------------------------------------------------------------------------- */
+
+/* A layer that is fetched ahead when no Prepare waits for a ztoc any more. */
+struct background_later {
+    struct discover_later later; /* first */
+    struct layer *layer;         /* a reference */
+};
+
+static void start_background(struct discover_later *later, bool canceled)
+{
+    struct background_later *b = (struct background_later *)later;
+
+    if (!canceled)
+        layer_start_background(b->layer);
+    layer_unref(b->layer);
+    free(b);
+}
+
+static void start_background_soon(struct lazy *lazy, struct layer *layer)
+{
+    struct background_later *b = calloc(1, sizeof(*b));
+
+    if (b == NULL) {
+        layer_start_background(layer);
+        return;
+    }
+    b->later.run = start_background;
+    b->layer = layer_ref(layer);
+    discover_when_quiet(lazy->options.discover, &b->later);
+}
+
 static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
                        struct fs_mount **ret, struct err *err)
 {
@@ -70,7 +102,7 @@ static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
     if (rc < 0)
         return err_prefix(err, rc, "mount at %s", dir);
     if (!o->disable_background)
-        layer_start_background(layer);
+        start_background_soon(lazy, layer);
     return 0;
 }
 

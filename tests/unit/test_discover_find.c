@@ -112,6 +112,8 @@ static int fake_get_blob(struct registry_repo *r, const struct digest *digest, s
     LOCKED(&r->lock);
 
     r->blob_gets++;
+    if (r->delay_ms != 0)
+        clock_sleep_ms(r->delay_ms);
     assert_true(max_bytes > 0);
     return fake_find(r, digest, ret, err);
 }
@@ -659,6 +661,58 @@ static void a_ztoc_that_is_gone_makes_the_image_be_looked_up_anew(void **state)
     world_free(w);
 }
 
+/* ---- quiet -------------------------------------------------------------------------------------------- */
+
+struct noted {
+    struct discover_later later; /* first */
+    int runs, canceled;          /* atomic */
+};
+
+static void note_run(struct discover_later *later, bool canceled)
+{
+    struct noted *n = (struct noted *)later;
+
+    (void)__atomic_add_fetch(canceled ? &n->canceled : &n->runs, 1, __ATOMIC_SEQ_CST);
+}
+
+static void what_is_to_be_done_later_waits_for_the_ztocs(void **state)
+{
+    struct world *w = world_new();
+    struct noted n = {.later = {.run = note_run}};
+    struct err err = ERR_NONE;
+    const struct discover_image image = image_of(w, NULL);
+    struct digest ztoc = fake_add(&w->repo, text_copy("ztoc"));
+    int64_t deadline_ms = clock_mono_ms() + 10000;
+
+    (void)state;
+    world_discover(w, true, true, false);
+    w->repo.delay_ms = 200;
+    assert_int_equal(discover_fetch_ztoc(w->discover, &image, &ztoc, 4, clock_mono_ms() + 20, &err),
+                     -ETIMEDOUT);
+    discover_when_quiet(w->discover, &n.later);
+    assert_int_equal(__atomic_load_n(&n.runs, __ATOMIC_SEQ_CST), 0);
+    while (__atomic_load_n(&n.runs, __ATOMIC_SEQ_CST) == 0 && clock_mono_ms() < deadline_ms)
+        clock_sleep_ms(1);
+    assert_int_equal(__atomic_load_n(&n.runs, __ATOMIC_SEQ_CST), 1);
+    world_free(w);
+    assert_int_equal(n.canceled, 0);
+}
+
+static void what_is_to_be_done_later_is_done_at_once_when_all_is_quiet(void **state)
+{
+    struct world *w = world_new();
+    struct noted n = {.later = {.run = note_run}};
+
+    (void)state;
+    world_discover(w, true, true, false);
+    discover_when_quiet(w->discover, &n.later);
+    assert_int_equal(n.runs, 1);
+    discover_stop(w->discover);
+    discover_when_quiet(w->discover, &n.later);
+    assert_int_equal(n.canceled, 1);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -682,6 +736,8 @@ int main(void)
         cmocka_unit_test(a_ztoc_of_another_size_is_refused_and_not_kept),
         cmocka_unit_test(a_ztoc_of_absurd_size_is_not_asked_for),
         cmocka_unit_test(a_ztoc_that_is_gone_makes_the_image_be_looked_up_anew),
+        cmocka_unit_test(what_is_to_be_done_later_waits_for_the_ztocs),
+        cmocka_unit_test(what_is_to_be_done_later_is_done_at_once_when_all_is_quiet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
