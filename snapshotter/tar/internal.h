@@ -73,4 +73,47 @@ const char *tar_sparse_check_records(const struct tar_pax *pax, int64_t size);
  * tell. */
 const char *tar_sparse_check_content(struct bytes map, int64_t size, bool *ret_more);
 
+/* ---- parser.c and entry.c -------------------------------------------------------------------- */
+
+enum tar_state {
+    TAR_IN_HEADER,  /* a block that is a header, or of zeros */
+    TAR_IN_ZEROS,   /* the block after one of zeros */
+    TAR_IN_META,    /* the body of an x, L or K header */
+    TAR_IN_SPARSE,  /* the blocks of a sparse map in the content */
+    TAR_IN_CONTENT, /* to be skipped */
+    TAR_IN_PADDING, /* up to the next block */
+    TAR_AT_END,
+};
+
+struct tar_parser {
+    struct tar_events events; /* fixed at creation */
+    enum tar_state state;
+    uint64_t pos;          /* bytes consumed */
+    uint64_t header_off;   /* of the header being read, or last read */
+    uint64_t entry_off;    /* of the first header of the entry to come */
+    bool has_extension;    /* entry_off is that of an x, L or K before */
+    uint64_t content_left; /* bytes of META, SPARSE and CONTENT */
+    uint64_t padding_left;
+    uint8_t block[TAR_BLOCK_BYTES]; /* the strings of `header` point into it */
+    size_t block_len;
+    struct tar_header header;
+    char meta_type;      /* x, L or K */
+    struct buf pax_body; /* `pax` points into it */
+    struct buf long_name, long_link;
+    struct buf sparse_map;
+    struct tar_pax pax;
+};
+
+bool tar_is_zero_block(const uint8_t *block);
+/* Set the error: the header and its offset, then why. Returns `code`. */
+int tar_refuse(const struct tar_parser *parser, int code, const char *why, struct err *err);
+/* A header block is complete, in parser->block. */
+int tar_take_header(struct tar_parser *parser, struct err *err);
+/* Where the body of the extended header that is being read goes, and what to do when it is
+ * there. */
+struct buf *tar_meta_body(struct tar_parser *parser);
+int tar_finish_meta(struct tar_parser *parser, struct err *err);
+/* All is known about the entry: tell the receiver. */
+int tar_report_entry(struct tar_parser *parser, struct err *err);
+
 #endif
