@@ -101,7 +101,9 @@ int8_t flatbuf_i8(struct flatbuf *fb, struct flatbuf_table table, unsigned field
     size_t pos = field_pos(fb, table, field);
     const uint8_t *p = pos == 0 ? NULL : need(fb, pos, sizeof(int8_t));
 
-    return p == NULL ? absent : (int8_t)*p;
+    if (p != NULL)
+        absent = (int8_t)*p;
+    return absent;
 }
 
 /* The bytes behind the length word at `pos`; 0: absent. */

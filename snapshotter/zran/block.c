@@ -77,7 +77,7 @@ static const char *read_lengths(struct header_reader *r, const uint32_t *order, 
 
 static const char *read_dynamic(struct header_reader *r, struct deflate *d)
 {
-    uint8_t lengths[LENGTH_SYMBOLS + DISTANCE_SYMBOLS];
+    uint8_t lengths[LENGTH_SYMBOLS + DISTANCE_SYMBOLS] = {0};
     uint32_t order[ORDER_TABLE_ENTRIES];
     unsigned length_count = take(r, 5) + 257, distance_count = take(r, 5) + 1;
     const char *why;
