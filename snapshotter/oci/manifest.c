@@ -22,8 +22,7 @@ void oci_manifest_free(struct oci_manifest *manifest)
     free(manifest);
 }
 
-/* A document with `manifests` beside `layers` is an index to one reader and a manifest to another.
- */
+/* With `manifests` beside `layers` it is an index to one reader and a manifest to another. */
 static int check_kind(const cJSON *tree, const struct oci_manifest *manifest, struct err *err)
 {
     const cJSON *manifests;

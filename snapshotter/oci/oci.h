@@ -29,8 +29,7 @@ enum { OCI_ENTRIES_MAX = 10000 };
 #define SOCI_MEDIA_INDEX_V2 "application/vnd.amazon.soci.index.v2+json"
 #define SOCI_MEDIA_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 
-/* ---- references
- * ----------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 /* docker.io/library/alpine:3 , localhost:5000/team/app@sha256:… ; host and repository are as an
  * HTTP client needs them once docker.io was mapped to its API host by the caller. */
@@ -45,8 +44,7 @@ MUST_CHECK int oci_reference_parse(const char *text, struct oci_reference *ret, 
 void oci_reference_fini(struct oci_reference *ref);
 DEFINE_SCOPED_VALUE(oci_reference, struct oci_reference, oci_reference_fini)
 
-/* ---- descriptors, manifests, indexes
- * -------------------------------------------------------------- */
+/* ---- descriptors, manifests, indexes --------------------------------------------------------- */
 
 /* A missing string is NULL. Platform fields are NULL when there is no platform. */
 struct oci_platform {
@@ -104,8 +102,7 @@ bool oci_is_manifest(const char *media_type); /* OCI or Docker manifest; NULL is
 bool oci_is_index(const char *media_type);    /* OCI index or Docker list; NULL is false */
 
 /* os/arch[/variant] of `desc` against a wanted platform: as containerd's strict matcher with the
- * usual normalisation (x86_64 is amd64, arm64 has variant v8 …). "" in `want` matches this machine.
- */
+ * usual normalisation (x86_64 is amd64, arm64 is v8 …). "" in `want` matches this machine. */
 MUST_CHECK int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
 bool oci_platform_matches(const struct oci_platform *have, const struct oci_platform *want);
 MUST_CHECK int oci_platform_host(struct oci_platform *ret); /* 0 or -ENOMEM */
@@ -127,8 +124,7 @@ enum oci_compression oci_layer_compression(const char *media_type);
 /* The word for messages: "gzip", "uncompressed", "unknown", "zstd", "" for the rest. Static. */
 const char *oci_layer_compression_word(const char *media_type);
 
-/* ---- the SOCI index
- * -------------------------------------------------------------------------------- */
+/* ---- the SOCI index -------------------------------------------------------------------------- */
 
 struct soci_index_ztoc {
     struct digest ztoc;
@@ -152,8 +148,7 @@ struct soci_index {
 /* Either version. -EBADMSG: no SOCI index, or one that breaks the format. Prefetch artifacts are
  * skipped. */
 MUST_CHECK int soci_index_parse(struct bytes json, struct soci_index **ret, struct err *err);
-/* Byte for byte what the reference writes: its daemon refuses any other spelling of the same index.
- */
+/* Byte for byte what the reference writes: its daemon refuses any other spelling. */
 MUST_CHECK int soci_index_encode(const struct soci_index *index, struct buf *ret, struct err *err);
 /* The ztoc of a layer; NULL: it has none. Borrowed. */
 const struct soci_index_ztoc *soci_index_find(const struct soci_index *index,

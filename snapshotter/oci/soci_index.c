@@ -37,8 +37,7 @@ const struct soci_index_ztoc *soci_index_find(const struct soci_index *index,
     return NULL;
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int read_version(const char *media_type, int *ret, struct err *err)
 {
@@ -86,8 +85,7 @@ static int read_ztoc(const struct oci_descriptor *desc, struct soci_index_ztoc *
     return 0;
 }
 
-/* What is no ztoc (prefetch artifacts, and whatever else an index may hold one day) is passed over.
- */
+/* What is no ztoc (prefetch artifacts, whatever else an index may hold one day) is passed over. */
 static int read_ztocs(const struct oci_manifest *manifest, struct soci_index *index,
                       struct err *err)
 {
@@ -152,8 +150,7 @@ int soci_index_parse(struct bytes json, struct soci_index **ret, struct err *err
     return 0;
 }
 
-/* ---- writing
- * -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int put_plain(struct buf *out, const char *media_type, const struct digest *digest,
                      uint64_t size_bytes)

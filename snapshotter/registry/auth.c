@@ -48,8 +48,7 @@ char *auth_basic_header(const struct registry_credentials *cred)
     return header;
 }
 
-/* ---- asking the keychain
- * ----------------------------------------------------------------------------- */
+/* ---- asking the keychain --------------------------------------------------------------------- */
 
 void auth_answered(struct registry_repo *repo)
 {
@@ -97,8 +96,7 @@ static int start(struct registry_repo *repo, struct err *err)
     return 0;
 }
 
-/* ---- requests
- * ----------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static bool has_expired(const struct auth *auth)
 {
@@ -163,8 +161,7 @@ int auth_challenged(struct request *req, struct err *err)
     return rc;
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void settle(struct registry_repo *repo, int rc)
 {

@@ -92,8 +92,7 @@ int registry_has_blob(struct registry_repo *repo, const struct digest *digest, b
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* ---- pushing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- pushing --------------------------------------------------------------------------------- */
 
 /* A new upload: *ret_url is where the bytes go. The Location keeps its query: it holds the upload's
  * state. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* internal.h – the parts behind registry.h.
  *
- *   manifest.c blob.c push.c referrers.c      ask and wait (call.c)
- *   range.c                                   asks and is told
- *        └▶ request.c   one question until its answer: attempts, retries, redirects, credentials
- * (auth.c) └▶ transfer.c   one attempt: an easy handle of curl, headers into an answer (answer.c)
- *   net.c        the network thread, in which everything from request.c down happens
+ *   manifest.c blob.c referrers.c    ask and wait (call.c)
+ *   range.c                          asks and is told
+ *     └▶ request.c                   one question until its answer: attempts, retries
+ *          ├▶ auth.c                 credentials (token.c)
+ *          ├▶ transfer.c             one attempt with curl (callbacks.c, answer.c)
+ *          └▶ outcome.c              what an attempt came to
+ *   net.c                            the thread in which all from request.c down happens
  *
  * Locking: registry->lock guards what other threads hand to the network thread (the inbox, cancel
  * flags, lists of a blob's fetches) and what they wait for. Everything else in a request and in a
@@ -27,8 +29,7 @@ enum { ANSWER_HEADERS_MAX_BYTES = 256 * 1024 };
 enum { REFUSAL_MAX_BYTES = 4096 };   /* kept of the body of an answer that says no */
 enum { REFUSAL_READ_BYTES = 65536 }; /* read of it, so that the connection can be used again */
 
-/* ---- url.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- url.c ----------------------------------------------------------------------------------- */
 
 /* `location`, perhaps relative, as seen from `base`. Refused with -EPROTO: other schemes than http
  * and https, user names, the way from https to http. */
@@ -39,19 +40,16 @@ bool url_same_origin(const char *a, const char *b);
 char *url_plain(const char *url);
 /* The host alone, with its port: "" when there is none. New; NULL: out of memory. */
 char *url_host(const char *url);
-/* `url` with one more parameter in its query. The value is escaped here. New; NULL: out of memory.
- */
+/* `url` with one more parameter in its query, its value escaped. New; NULL: out of memory. */
 char *url_with_parameter(const char *url, const char *name, const char *value);
 
-/* ---- base64.c
- * --------------------------------------------------------------------------------------- */
+/* ---- base64.c -------------------------------------------------------------------------------- */
 
 char *base64_encode(struct bytes in); /* new; NULL: out of memory */
 /* Standard alphabet, padding needed: 0, -EINVAL, -ENOMEM. */
 MUST_CHECK int base64_decode(const char *text, struct buf *ret);
 
-/* ---- challenge.c
- * ------------------------------------------------------------------------------------ */
+/* ---- challenge.c ----------------------------------------------------------------------------- */
 
 enum challenge_kind { CHALLENGE_NONE, CHALLENGE_BASIC, CHALLENGE_BEARER };
 struct challenge {
@@ -65,8 +63,7 @@ struct challenge {
 MUST_CHECK int challenge_add(struct challenge *ret, const char *value);
 void challenge_fini(struct challenge *challenge);
 
-/* ---- answer.c
- * --------------------------------------------------------------------------------------- */
+/* ---- answer.c -------------------------------------------------------------------------------- */
 
 /* What is used of a response's headers; zeroed storage is an empty one. */
 struct answer {
@@ -83,8 +80,7 @@ struct answer {
     bool has_subject; /* OCI-Subject */
     size_t header_bytes;
 };
-/* One header line as curl hands it over. A status line starts the answer anew. 0, -EPROTO, -ENOMEM.
- */
+/* A header line as curl hands it over; a status line starts the answer anew. 0, -EPROTO, -ENOMEM. */
 MUST_CHECK int answer_add_line(struct answer *answer, struct bytes line);
 void answer_fini(struct answer *answer);
 
@@ -98,15 +94,13 @@ int64_t retry_after_parse(const char *text);
 /* The address in `Link: <…>; rel="next"`; new. NULL: none, or out of memory. */
 char *link_next(const char *link);
 
-/* ---- refusal.c
- * -------------------------------------------------------------------------------------- */
+/* ---- refusal.c ------------------------------------------------------------------------------- */
 
 /* What a registry says in the body of an error, printable and short; new. NULL: nothing. */
 char *refusal_text(struct bytes body);
 bool refusal_is_expired_token(struct bytes body);
 
-/* ---- the network thread's objects
- * ------------------------------------------------------------------- */
+/* ---- the network thread's objects ------------------------------------------------------------ */
 
 enum { REGISTRY_IDLE_MAX = 16 };
 
@@ -162,11 +156,9 @@ struct registry_repo {
 
 bool host_is_loopback(const char *host); /* host[:port] */
 
-/* ---- request.c
- * -------------------------------------------------------------------------------------- */
+/* ---- request.c ------------------------------------------------------------------------------- */
 
-/* What becomes of the body of a good answer, and who is told. All are called in the network thread.
- */
+/* What becomes of a good answer's body, and who is told. All are called in the network thread. */
 enum { REQUEST_ENOUGH = 1 };
 struct request_kind {
     /* The headers of a 2xx are here: 0, or an error that ends the request. */
@@ -240,20 +232,26 @@ void request_fini(struct request *req);
 
 /* The network thread's: start the next attempt, take note of the end of one, end the request. */
 void request_attempt(struct request *req);
-void request_attempt_ended(struct request *req, CURLcode code);
+void request_attempt_ended(struct request *req, CURLcode code); /* outcome.c */
+/* Again from the first address: at once; or after `wait_ms` (-1: a while that grows), unless that was the last
+ * retry: then `code` and the text that is set are the end. */
+void request_start_over(struct request *req);
+void request_retry(struct request *req, int code, int64_t wait_ms);
+/* The remembered address is no good for this request. */
+void request_forget_remembered(struct request *req);
+void request_trace(const struct request *req, int status); /* 0: no answer yet */
 void request_finish(struct request *req, int rc);
 
-/* ---- transfer.c
- * -------------------------------------------------------------------------------------- */
+/* ---- transfer.c ------------------------------------------------------------------------------ */
 
 /* An attempt at req->url_now: 0, -ENOMEM, -EINVAL. */
 MUST_CHECK int transfer_start(struct request *req, const char *authorization, struct err *err);
+bool callbacks_set(struct request *req); /* on req->easy */
 void transfer_stop(struct request *req); /* gives the easy handle back; nothing under way is fine */
 /* How long nothing may move before the attempt is given up. */
 int64_t transfer_patience_ms(const struct request *req);
 
-/* ---- auth.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- auth.c ---------------------------------------------------------------------------------- */
 
 /* The header for an attempt at req->url_now. 0 and *ret (NULL: none), or 1: the request has to wait
  * for credentials, and auth.c goes on with it. */
@@ -261,8 +259,7 @@ int auth_before_attempt(struct request *req, const char **ret);
 /* A 401 (or what amounts to one) from the registry itself. 0: auth.c goes on with the request; else
  * it has to end with this. */
 MUST_CHECK int auth_challenged(struct request *req, struct err *err);
-/* Any thread: the keychain or the realm has answered; auth_go_on() is called in the network thread.
- */
+/* Any thread: the keychain or the realm has answered; the network thread calls auth_go_on(). */
 void auth_answered(struct registry_repo *repo);
 void auth_go_on(struct registry_repo *repo);
 void auth_fini(struct auth *auth);
@@ -278,16 +275,14 @@ MUST_CHECK int token_parse(struct bytes json, char **ret_token, int64_t *ret_exp
 /* "Basic …", new; NULL: out of memory. */
 char *auth_basic_header(const struct registry_credentials *cred);
 
-/* ---- net.c
- * ------------------------------------------------------------------------------------------- */
+/* ---- net.c ----------------------------------------------------------------------------------- */
 
 MUST_CHECK int net_start(struct registry *registry, struct err *err);
 void net_stop(struct registry *registry); /* cancels everything, joins */
 /* Exponential backoff with jitter for the n-th failure, 1 for the first. */
 int64_t net_backoff_ms(struct registry *registry, unsigned failures);
 
-/* ---- call.c: ask and wait
- * ---------------------------------------------------------------------------- */
+/* ---- call.c: ask and wait -------------------------------------------------------------------- */
 
 struct call {
     const char *method;

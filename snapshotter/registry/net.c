@@ -26,8 +26,7 @@ int64_t net_backoff_ms(struct registry *registry, unsigned failures)
     return wait_ms + (int64_t)(registry->jitter % ((uint64_t)wait_ms / 8 + 1));
 }
 
-/* ---- the inbox
- * ----------------------------------------------------------------------------------------- */
+/* ---- the inbox ------------------------------------------------------------------------------- */
 
 struct intake {
     struct request_list requests;
@@ -93,8 +92,7 @@ static void end_cancelled(struct registry *registry, bool all)
     }
 }
 
-/* ---- transfers and time
- * ------------------------------------------------------------------------------ */
+/* ---- transfers and time ---------------------------------------------------------------------- */
 
 static void hear_curl(struct registry *registry)
 {

@@ -33,8 +33,7 @@ static struct range_request *of(struct request *req)
     return (struct range_request *)(void *)((char *)req - offsetof(struct range_request, req));
 }
 
-/* ---- what comes
- * --------------------------------------------------------------------------------------------- */
+/* ---- what comes ------------------------------------------------------------------------------ */
 
 static int begin_part(struct range_request *range, struct err *err)
 {
@@ -151,9 +150,7 @@ static const struct request_kind range_kind = {
     .done = done,
 };
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 int registry_blob_open(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
                        struct registry_blob **ret, struct err *err)

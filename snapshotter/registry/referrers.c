@@ -37,8 +37,7 @@ static int add_parsed(struct oci_index *to, struct bytes json, const char *artif
     return rc < 0 ? err_prefix(err, rc, "referrers") : add_matching(to, page, artifact_type, err);
 }
 
-/* ---- the API
- * ------------------------------------------------------------------------------------------- */
+/* ---- the API --------------------------------------------------------------------------------- */
 
 static char *api_url(const struct registry_repo *repo, const struct digest *subject,
                      const char *artifact_type)
@@ -105,8 +104,7 @@ static int get_pages(struct registry_repo *repo, const struct digest *subject,
     return err_set(err, -EFBIG, "referrers: more than %d pages", PAGES_MAX);
 }
 
-/* ---- the tag
- * ------------------------------------------------------------------------------------------- */
+/* ---- the tag --------------------------------------------------------------------------------- */
 
 static int get_tag(struct registry_repo *repo, const struct digest *subject,
                    const char *artifact_type, struct oci_index *to, struct err *err)

@@ -91,8 +91,7 @@ void registry_free(struct registry *registry)
     free_parts(registry);
 }
 
-/* ---- repositories
- * --------------------------------------------------------------------------------------- */
+/* ---- repositories ---------------------------------------------------------------------------- */
 
 bool host_is_loopback(const char *host)
 {

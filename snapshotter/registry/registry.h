@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.h – an OCI registry over HTTP: manifests, blobs, byte ranges of blobs, referrers,
- * pushes.
+/* registry.h – an OCI registry over HTTP: manifests, blobs, ranges of blobs, referrers, pushes.
  *
  * One `struct registry` per process holds one network thread (curl's multi interface), which keeps
  * and reuses connections (HTTP/2 where offered), retries what may heal with exponential backoff and
@@ -27,26 +26,25 @@
 struct registry_options {
     const char *user_agent;
     int64_t dial_timeout_ms;     /* 0: 3000 */
-    int64_t response_timeout_ms; /* to the first byte of the answer; 0: 3000… */
+    int64_t response_timeout_ms; /* for which nothing comes, at the start or later; 0: 3000 */
     int64_t request_timeout_ms;  /* one attempt as a whole; 0: 300000 */
     unsigned max_retries;        /* after the first attempt; 0: 8, UINT_MAX: none */
     int64_t min_wait_ms;         /* 0: 30 */
     int64_t max_wait_ms;         /* 0: 300000 */
-    bool plain_http;             /* http for every host. Loopback hosts get http first anyway when
-                                    `http_loopback` */
+    bool plain_http;             /* http for every host */
     bool http_loopback;          /* http for localhost, 127.0.0.0/8 and ::1 */
-    const struct text_list *
-        plain_http_hosts; /* http for these, with their ports; NULL: none. Lives as long as the registry */
-    void (*trace)(void *self,
-                  const char *line); /* NULL, or `http req …` and `http res …` lines, no secrets */
+    /* http for these, with their ports; NULL: none. Lives as long as the registry. */
+    const struct text_list *plain_http_hosts;
+    /* NULL, or told of `http req …` and `http res …`, without secrets, in the network thread. */
+    void (*trace)(void *self, const char *line);
     void *trace_self;
 };
 
 struct registry;
 MUST_CHECK int registry_new(const struct registry_options *options, struct registry **ret,
                             struct err *err);
-/* At the end of a process: what is under way and all that is asked for later ends with -ECANCELED, so that whoever waits
- * is done and can be joined. Any thread. */
+/* At the end of a process: what is under way and all that is asked for later ends with -ECANCELED,
+ * so that whoever waits is done and can be joined. Any thread. */
 void registry_cancel_all(struct registry *registry);
 /* Cancels what is under way (their done() is called with -ECANCELED) and joins the thread. All
  * repos and blobs must be closed before. NULL is fine. */
@@ -67,12 +65,10 @@ struct registry_keychain {
     void *self;
 };
 /* The keychain of Docker's config.json: $DOCKER_CONFIG, else $HOME/.docker; read at every look-up;
- * `auths` entries with auth or username/password (credential helpers: later). No file: anonymous.
- */
+ * `auths` with auth or username/password (credential helpers: later). No file: anonymous. */
 extern const struct registry_keychain registry_keychain_docker;
 
-/* ---- a repository
- * ------------------------------------------------------------------------------------ */
+/* ---- a repository ---------------------------------------------------------------------------- */
 
 struct registry_repo; /* counted */
 /* host as in an image reference ("docker.io" is mapped to its API host). keychain may be NULL:
@@ -101,8 +97,7 @@ MUST_CHECK int registry_get_referrers(struct registry_repo *repo, const struct d
                                       const char *artifact_type, struct oci_index **ret,
                                       bool *ret_from_tag, struct err *err);
 
-/* ---- pushing
- * ------------------------------------------------------------------------------------------ */
+/* ---- pushing --------------------------------------------------------------------------------- */
 
 MUST_CHECK int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,
                                  struct err *err);
@@ -118,8 +113,7 @@ MUST_CHECK int registry_push_manifest(struct registry_repo *repo, const char *re
 MUST_CHECK int registry_delete_manifest(struct registry_repo *repo, const struct digest *digest,
                                         struct err *err);
 
-/* ---- byte ranges of a blob, async
- * --------------------------------------------------------------------- */
+/* ---- byte ranges of a blob, async ------------------------------------------------------------ */
 
 struct registry_blob; /* a layer in a repository; remembers where redirects led */
 /* size_bytes as the image says: an answer that speaks of another size is refused. 0: not known. */

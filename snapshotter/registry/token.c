@@ -72,8 +72,7 @@ int token_parse(struct bytes json, char **ret_token, int64_t *ret_expires_s, str
     return *ret_token == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
-/* ---- the request
- * --------------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static int begin(struct request *req, struct err *err)
 {
@@ -155,8 +154,7 @@ static int add_parameter(char **url, const char *name, const char *value)
     return 0;
 }
 
-/* The realm is held to the rules of a redirect: no user name in it, and no way from https to http.
- */
+/* The realm is held to the rules of a redirect: no user name in it, no way from https to http. */
 static int make_url(const struct registry_repo *repo, char **ret, struct err *err)
 {
     const struct challenge *challenge = &repo->auth.challenge;

@@ -135,8 +135,7 @@ static int verb_referrers(struct registry_repo *repo, char **args, struct err *e
     return 0;
 }
 
-/* ---- all of a blob in ranges, all at once
- * --------------------------------------------------------------- */
+/* ---- all of a blob in ranges, all at once ---------------------------------------------------- */
 
 struct ranges {
     pthread_mutex_t lock;
@@ -219,9 +218,7 @@ static int verb_ranges(struct registry_repo *repo, char **args, struct err *err)
     return rc;
 }
 
-/* ---- verbs
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

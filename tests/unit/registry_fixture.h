@@ -98,7 +98,7 @@ static inline struct bytes fixture_content(const struct fixture *f)
     return bytes_of(f->content, sizeof(f->content));
 }
 
-/* ---- one fetch of the blob, awaited --------------------------------------------------------------------- */
+/* ---- one fetch of the blob, awaited ---------------------------------------------------------- */
 
 struct fetched {
     struct registry_fetch fetch;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Manifests and indexes: what is read from them, how indexes are written, what is refused and why.
- */
+/* Manifests and indexes: what is read, how indexes are written, what is refused and why. */
 #include "test.h"
 
 #include "oci/oci.h"

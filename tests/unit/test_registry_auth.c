@@ -6,7 +6,7 @@
 
 #define BASIC_USER "Basic dXNlcjpwYXNzd29yZA==" /* user:password */
 
-/* ---- keychains ------------------------------------------------------------------------------------------------- */
+/* ---- keychains ------------------------------------------------------------------------------- */
 
 struct keys {
     const char *username;
@@ -29,7 +29,7 @@ static int find_keys(void *self, const char *host, struct registry_credentials *
     return 0;
 }
 
-/* ---- Basic ----------------------------------------------------------------------------------------------------- */
+/* ---- Basic ----------------------------------------------------------------------------------- */
 
 static void want_user(void *self, struct http_exchange *x)
 {
@@ -152,7 +152,7 @@ static void closing_does_not_wait_for_a_slow_keychain(void **state)
     assert_int_equal(got->rc, -ECANCELED);
 }
 
-/* ---- Bearer ---------------------------------------------------------------------------------------------------- */
+/* ---- Bearer ---------------------------------------------------------------------------------- */
 
 /* Tokens are numbered: token-1 and so on; `seen` is how many were given. The registry accepts the newest. */
 static void want_token(void *self, struct http_exchange *x)
@@ -306,7 +306,7 @@ static void a_realm_that_is_no_place_to_ask_is_refused(void **state)
     assert_text_has(err_text(&err), "names no place to get a token");
 }
 
-/* ---- Docker's configuration --------------------------------------------------------------------------------------- */
+/* ---- Docker's configuration ------------------------------------------------------------------ */
 
 static void write_config(const char *dir, const char *json)
 {

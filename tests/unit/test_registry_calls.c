@@ -13,7 +13,7 @@ static struct digest digest_of_text(const char *text)
     return digest;
 }
 
-/* ---- manifests ------------------------------------------------------------------------------------------------- */
+/* ---- manifests ------------------------------------------------------------------------------- */
 
 static void give_manifest(void *self, struct http_exchange *x)
 {
@@ -73,6 +73,35 @@ static void presence_is_asked_with_head(void **state)
     assert_int_equal(http_server_count(f->server, ""), 3);
 }
 
+static int get_from(const struct registry_options *options, const char *host, struct err *err)
+{
+    SCOPED(registry) struct registry *registry = NULL;
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+
+    assert_ok(registry_new(options, &registry, err));
+    assert_ok(registry_repo_open(registry, host, "team/app", NULL, &repo, err));
+    return registry_get_manifest(repo, "v1", &out, NULL, err);
+}
+
+static void http_is_for_those_that_were_named(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    SCOPED(text_list) struct text_list hosts = TEXT_LIST_EMPTY;
+    struct registry_options options = {
+        .dial_timeout_ms = 200, .max_retries = UINT_MAX, .plain_http_hosts = &hosts};
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(text_list_add(&hosts, "a.example"));
+    assert_true(get_from(&options, http_server_host(f->server), &err) < 0);
+    assert_text_has(err_text(&err), "GET https://127.0.0.1:");
+    assert_ok(text_list_add(&hosts, http_server_host(f->server)));
+    assert_ok(get_from(&options, http_server_host(f->server), &err));
+    options = (struct registry_options){.plain_http = true};
+    assert_ok(get_from(&options, http_server_host(f->server), &err));
+}
+
 static void names_that_are_none_are_not_asked_for(void **state)
 {
     static const char *const bad[] = {"",   "../x",      "a/b", "a?b",  ".a",
@@ -98,7 +127,7 @@ static void names_that_are_none_are_not_asked_for(void **state)
     assert_int_equal(http_server_count(f->server, ""), 0);
 }
 
-/* ---- blobs ----------------------------------------------------------------------------------------------------- */
+/* ---- blobs ----------------------------------------------------------------------------------- */
 
 static void give_blob(void *self, struct http_exchange *x)
 {
@@ -198,7 +227,7 @@ static void the_size_is_found_with_and_without_head(void **state)
     }
 }
 
-/* ---- pushing --------------------------------------------------------------------------------------------------- */
+/* ---- pushing --------------------------------------------------------------------------------- */
 
 /* Uploads to where the first reply's Location says, relative on even numbers. */
 static void take_upload(void *self, struct http_exchange *x)
@@ -330,7 +359,7 @@ static void deletion_that_is_off_is_told_apart(void **state)
     assert_int_equal(registry_delete_manifest(f->repo, &f->digest, &err), -EOPNOTSUPP);
 }
 
-/* ---- referrers ------------------------------------------------------------------------------------------------- */
+/* ---- referrers ------------------------------------------------------------------------------- */
 
 #define ENTRY(digit, type)                                                                         \
     "{\"mediaType\":\"" OCI_MEDIA_MANIFEST "\",\"size\":5,\"artifactType\":\"" type                \
@@ -477,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_manifest_comes_with_its_type),
         cmocka_unit_test(a_manifest_of_another_digest_is_refused),
         cmocka_unit_test(presence_is_asked_with_head),
+        cmocka_unit_test(http_is_for_those_that_were_named),
         cmocka_unit_test(names_that_are_none_are_not_asked_for),
         cmocka_unit_test(a_small_blob_comes_whole_and_checked),
         cmocka_unit_test(a_blob_over_the_limit_is_refused_said_or_not),

@@ -101,7 +101,26 @@ static void another_blob_is_not_touched_by_that(void **state)
     assert_int_equal(fetched_wait(got), -ECANCELED);
 }
 
-/* ---- many ------------------------------------------------------------------------------------------------------ */
+static void all_is_cancelled_at_the_end_of_a_process(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(hang, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    fetched_init(got, 0, 10);
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+    wait_until_asked(f);
+    registry_cancel_all(f->registry);
+    assert_int_equal(fetched_wait(got), -ECANCELED);
+    assert_int_equal(fetch_range(f, blob, 0, 10, &err), -ECANCELED);
+    assert_int_equal(registry_get_manifest(f->repo, "v1", &out, NULL, &err), -ECANCELED);
+    assert_int_equal(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err), -ECANCELED);
+}
+
+/* ---- many ------------------------------------------------------------------------------------ */
 
 /* One in five answers is bad in one way or another, but none twice in a row: the retries are few. */
 static void behave_mostly(void *self, struct http_exchange *x)
@@ -201,7 +220,7 @@ static void cancelling_races_with_answers(void **state)
         assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
 }
 
-/* ---- from within done() ---------------------------------------------------------------------------------------- */
+/* ---- from within done() ---------------------------------------------------------------------- */
 
 struct chain {
     struct registry_blob *blob;
@@ -252,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_fetch_ends_at_once_wherever_it_is),
         cmocka_unit_test(closing_a_blob_ends_its_fetches_and_waits_for_them),
         cmocka_unit_test(another_blob_is_not_touched_by_that),
+        cmocka_unit_test(all_is_cancelled_at_the_end_of_a_process),
         cmocka_unit_test(many_threads_fetch_at_once_from_a_flaky_registry),
         cmocka_unit_test(cancelling_races_with_answers),
         cmocka_unit_test(a_fetch_may_be_started_and_freed_when_another_ends),

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- addresses -------------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static void expect_resolved(const char *base, const char *location, const char *expected)
 {
@@ -97,7 +97,7 @@ static void loopback_is_known_by_name_and_number(void **state)
     assert_false(host_is_loopback(""));
 }
 
-/* ---- base64 ------------------------------------------------------------------------------------------------ */
+/* ---- base64 ---------------------------------------------------------------------------------- */
 
 static void base64_goes_both_ways(void **state)
 {
@@ -128,7 +128,7 @@ static void what_is_no_base64_is_refused(void **state)
     }
 }
 
-/* ---- challenges --------------------------------------------------------------------------------------------- */
+/* ---- challenges ------------------------------------------------------------------------------ */
 
 static void expect_challenge(const char *value, enum challenge_kind kind, const char *realm,
                              const char *service, const char *scope)
@@ -171,7 +171,7 @@ static void challenges_that_make_no_sense_are_ignored(void **state)
     expect_challenge("= = =", CHALLENGE_NONE, "-", "-", "-");
 }
 
-/* ---- headers ------------------------------------------------------------------------------------------------ */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static int add_line(struct answer *answer, const char *line)
 {
@@ -283,7 +283,7 @@ static void the_next_page_is_found(void **state)
     expect_next("", "-");
 }
 
-/* ---- tokens and refusals -------------------------------------------------------------------------------------- */
+/* ---- tokens and refusals --------------------------------------------------------------------- */
 
 static int parse_token(const char *json, char **ret_token, int64_t *ret_expires_s)
 {

@@ -2,7 +2,7 @@
 /* Ranges of a blob from servers that behave well and badly: what arrives is right, or is an error. */
 #include "registry_fixture.h"
 
-/* ---- servers ----------------------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
 static void behave(void *self, struct http_exchange *x)
 {
@@ -127,7 +127,7 @@ static void fail_as_asked(void *self, struct http_exchange *x)
     http_reply_text(x, (int)first, NULL, "");
 }
 
-/* ---- good endings --------------------------------------------------------------------------------------------- */
+/* ---- good endings ---------------------------------------------------------------------------- */
 
 static void a_range_is_asked_for_as_it_should_be(void **state)
 {
@@ -230,7 +230,7 @@ static void retry_after_is_honoured(void **state)
     assert_true(clock_mono_ms() - start_ms >= 1000);
 }
 
-/* ---- bad endings ------------------------------------------------------------------------------------------------ */
+/* ---- bad endings ----------------------------------------------------------------------------- */
 
 static void expect_failure_of(http_handler *handle, uint64_t off, int rc, const char *text,
                               unsigned requests)

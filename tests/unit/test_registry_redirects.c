@@ -118,7 +118,7 @@ static void a_remembered_address_that_breaks_is_replaced(void **state)
     assert_true(http_server_count(f->elsewhere, "") >= 3);
 }
 
-/* ---- how far --------------------------------------------------------------------------------------------------- */
+/* ---- how far --------------------------------------------------------------------------------- */
 
 /* /v2/…/blobs/D leads to /hop/1 and so on; `seen` hops lead to the bytes. */
 static void hop(void *self, struct http_exchange *x)
@@ -197,7 +197,7 @@ static void a_redirect_without_a_place_is_refused(void **state)
     assert_text_has(err_text(&err), "a redirect to nowhere (302)");
 }
 
-/* ---- secrets --------------------------------------------------------------------------------------------------- */
+/* ---- secrets --------------------------------------------------------------------------------- */
 
 static int find_user(void *self, const char *host, struct registry_credentials *ret,
                      struct err *err)

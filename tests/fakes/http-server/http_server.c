@@ -44,7 +44,7 @@ static void die(const char *what)
     abort();
 }
 
-/* ---- reading requests ------------------------------------------------------------------------------------ */
+/* ---- reading requests ------------------------------------------------------------------------ */
 
 static bool read_more(struct connection *c)
 {
@@ -156,7 +156,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* ---- connections ------------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void add_connection(struct http_server *server, int fd)
 {

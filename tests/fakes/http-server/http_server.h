@@ -42,7 +42,7 @@ const char *http_server_host(const struct http_server *server); /* "127.0.0.1:PO
 unsigned http_server_count(struct http_server *server, const char *start);
 unsigned http_server_connections(struct http_server *server);
 
-/* ---- answers: to be used by handle() ------------------------------------------------------------------ */
+/* ---- answers: to be used by handle() --------------------------------------------------------- */
 
 /* Status, then `headers` ("Name: value\r\n…", NULL: none) and a Content-Length, then the body. */
 void http_reply(struct http_exchange *x, int status, const char *headers, struct bytes body);
