@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry_fixture.h – a client with short deadlines, a server that does what the test says, one repository. */
+/* registry_fixture.h – a client, a server that does what the test says, one repository. */
 #ifndef UNIT_REGISTRY_FIXTURE_H
 #define UNIT_REGISTRY_FIXTURE_H
 
@@ -16,7 +16,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { RESPONSE_TIMEOUT_MS = 300 };
+enum { PATIENCE_MS = 10 * 1000 }; /* of most tests: machines may be busy */
+enum { IMPATIENCE_MS = 300 };     /* of those that wait for it to end */
 enum { MAX_RETRIES = 3 };
 enum { DEADLINE_MS = 30 * 1000 }; /* of a test that hangs */
 
@@ -42,13 +43,14 @@ static inline void fixture_trace(void *self, const char *line)
     assert_ok(buf_addf(&f->trace, "%s\n", line));
 }
 
-static inline struct fixture *fixture_open(http_handler *handle, http_handler *elsewhere,
+static inline struct fixture *fixture_make(int64_t patience_ms, http_handler *handle,
+                                           http_handler *elsewhere,
                                            const struct registry_keychain *keychain)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     const struct registry_options options = {
         .user_agent = "test/1",
-        .response_timeout_ms = RESPONSE_TIMEOUT_MS,
+        .response_timeout_ms = patience_ms,
         .max_retries = MAX_RETRIES,
         .min_wait_ms = 1,
         .max_wait_ms = 2000,
@@ -71,6 +73,12 @@ static inline struct fixture *fixture_open(http_handler *handle, http_handler *e
     assert_ok(registry_repo_open(f->registry, http_server_host(f->server), "team/app", keychain,
                                  &f->repo, &err));
     return f;
+}
+
+static inline struct fixture *fixture_open(http_handler *handle, http_handler *elsewhere,
+                                           const struct registry_keychain *keychain)
+{
+    return fixture_make(PATIENCE_MS, handle, elsewhere, keychain);
 }
 
 static inline void fixture_close(struct fixture *f)

@@ -74,6 +74,7 @@ static void many_refusals_at_once_cost_one_look_up(void **state)
         free(got[i]);
     }
     assert_int_equal(atomic_load(&keys.asked), 1);
+    assert_true(http_server_count(f->server, "") <= 2 * COUNT); /* refused once each at most */
 }
 
 static void expect_refusal(struct keys *keys, http_handler *handle, int rc, const char *text,
