@@ -116,11 +116,13 @@ static int check_range(const struct ztoc *toc, const struct tar_entry *entry, st
 {
     uint64_t end;
 
-    if (entry->uncomp_off > toc->uncomp_size || entry->size > INT64_MAX ||
-        __builtin_add_overflow(entry->uncomp_off, entry->size, &end) ||
-        end > INT64_MAX - TAR_BLOCK_BYTES)
+    if (entry->uncomp_off > toc->uncomp_size)
         return err_set(err, -EBADMSG, "at %" PRIu64 ", outside the tar of %" PRIu64 " bytes",
                        entry->uncomp_off, toc->uncomp_size);
+    if (__builtin_add_overflow(entry->uncomp_off, entry->size, &end) ||
+        end > INT64_MAX - TAR_BLOCK_BYTES)
+        return err_set(err, -EBADMSG, "a size of %" PRId64 " at %" PRIu64, (int64_t)entry->size,
+                       entry->uncomp_off);
     if (entry->type == '0' && entry->size > 0 && end > toc->uncomp_size)
         return err_set(err, -EBADMSG,
                        "its %" PRIu64 " bytes at %" PRIu64 " end outside the tar of %" PRIu64

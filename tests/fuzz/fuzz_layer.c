@@ -151,6 +151,7 @@ static bool may_be_refused(const struct err *err)
 {
     return strstr(err->text, "invalid toc entry") != NULL ||
            strstr(err->text, "outside the tar") != NULL ||
+           strstr(err->text, ": a size of ") != NULL ||
            strstr(err->text, "spans up to number -1") != NULL;
 }
 
