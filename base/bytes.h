@@ -72,8 +72,7 @@ static inline struct bytes buf_bytes(const struct buf *buf)
  * -ENOMEM. Borrowed; the next buf_add ends it. */
 char *buf_str(struct buf *buf);
 
-/* ---- reading untrusted bytes
- * ---------------------------------------------------------------------- */
+/* ---- reading untrusted bytes ----------------------------------------------------------------- */
 
 /* Remembers the first failure: after it every read gives zeros and reader_failed() is true. So a
  * decoder reads all the fields of a record and then asks once. */

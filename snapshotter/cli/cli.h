@@ -49,8 +49,7 @@ extern const struct cli_verb cli_verb_ztoc;
  * word. */
 int cli_main(int argc, char **argv);
 
-/* ---- shared by verbs
- * ----------------------------------------------------------------------------------------- */
+/* ---- shared by verbs ------------------------------------------------------------------------- */
 
 /* The platform flags. */
 struct cli_platforms {

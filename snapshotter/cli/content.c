@@ -61,8 +61,8 @@ static int content_read(void *self, const struct digest *digest,
     return rc < 0 ? rc : containerd_content_read(containerd, text, 0, 0, &containerd_sink, err);
 }
 
-/* Containerd lets one writer at a time make a blob. Another `soci`, or another layer with the same ztoc, may be that
- * writer: it is done in a moment, and then the blob is there. */
+/* Containerd lets one writer at a time make a blob. Another `soci`, or another layer with the same
+ * ztoc, may be that writer: it is done in a moment, and then the blob is there. */
 enum { BUSY_TRIES = 50, BUSY_WAIT_MS = 100 };
 
 static int content_write(void *self, const struct digest *digest, struct bytes bytes,

@@ -18,8 +18,7 @@ struct get_options {
     const char *layer;
 };
 
-/* ---- the layer's bytes: a file, or containerd's content store
- * ------------------------------------------------- */
+/* ---- the layer's bytes: a file, or containerd's content store -------------------------------- */
 
 struct layer_bytes {
     int fd; /* -1: containerd is asked */
@@ -68,9 +67,7 @@ static int open_layer(const struct cli_globals *globals, const struct get_option
     return cli_connect(globals, &ret->containerd, err);
 }
 
-/* ---- which entry
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- which entry ----------------------------------------------------------------------------- */
 
 enum { LINKS_MAX = 40 }; /* as the kernel follows */
 
@@ -120,8 +117,7 @@ static int find_file(const struct ztoc *toc, const char *name, struct ztoc_file 
                       : err_set(err, -ELOOP, "%s: too many links", name);
 }
 
-/* ---- where it goes
- * --------------------------------------------------------------------------------------------- */
+/* ---- where it goes --------------------------------------------------------------------------- */
 
 static int write_fd(void *arg, struct bytes part, struct err *err)
 {

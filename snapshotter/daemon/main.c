@@ -35,8 +35,9 @@ static void raise_descriptor_limit(void)
     }
 }
 
-/* Buffers of spans and ztocs come and go in megabytes. By default glibc keeps a heap per thread, and learns from the
- * first big block that is freed to take the next ones from there too: half of the process is holes then. */
+/* Buffers of spans and ztocs come and go in megabytes. By default glibc keeps a heap per thread,
+ * and learns from the first big block that is freed to take the next ones from there too: half of
+ * the process is holes then. */
 static void keep_memory_small(void)
 {
     (void)mallopt(M_ARENA_MAX, 2);

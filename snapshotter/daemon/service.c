@@ -167,7 +167,8 @@ void service_stop(struct service *s)
     grpc_server_stop(s->server);
 }
 
-/* While there is no socket, containerd's client waits a moment for one; where nobody listens, it fails at once. */
+/* While there is no socket, containerd's client waits a moment for one; where nobody listens, it
+ * fails at once. */
 void service_free(struct service *s, bool unmount)
 {
     if (s == NULL)

@@ -17,7 +17,8 @@ enum { DISCOVER_IMAGES_MAX = 256 };
 enum { DISCOVER_ZTOCS_MAX = 1024 };
 enum { DISCOVER_THREADS = 8 };
 #define DISCOVER_NEGATIVE_TTL_MS 60000
-/* A ztoc is known to exist, and each layer has its own: only those who ask at the same time share its failure. */
+/* A ztoc is known to exist, and each layer has its own: only those who ask at the same time share
+ * its failure. */
 #define DISCOVER_ZTOC_FAILURE_TTL_MS 3000
 /* A table of a million files and the checkpoints of its spans; held in memory while it is fetched.
  */

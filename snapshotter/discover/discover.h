@@ -50,17 +50,18 @@ struct discover_options {
 struct discover;
 MUST_CHECK int discover_new(const struct discover_options *options, struct discover **ret,
                             struct err *err);
-/* Something that is worth doing only when no ztoc is on its way: fetching layers ahead would slow down those that
- * Prepares wait for. In the caller's storage until run(). */
+/* Something that is worth doing only when no ztoc is on its way: fetching layers ahead would slow
+ * down those that Prepares wait for. In the caller's storage until run(). */
 struct discover_later {
     void (*run)(struct discover_later *later, bool canceled); /* once; may free this */
     struct discover_later *next;                              /* discover's */
 };
-/* Calls run() when the ztocs under way are there or have failed: now, when there are none. From this thread or another;
- * `canceled` by discover_stop(). */
+/* Calls run() when the ztocs under way are there or have failed: now, when there are none. From
+ * this thread or another; `canceled` by discover_stop(). */
 void discover_when_quiet(struct discover *discover, struct discover_later *later);
 
-/* Nothing more begins, and whoever waits is told -ECANCELED. What is under way goes on to its end. Any thread. */
+/* Nothing more begins, and whoever waits is told -ECANCELED. What is under way goes on to its end.
+ * Any thread. */
 void discover_stop(struct discover *discover);
 /* Blocks until the requests under way are answered or refused; no call is running or follows. */
 void discover_free(struct discover *discover);

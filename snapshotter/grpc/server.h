@@ -54,7 +54,7 @@ struct grpc_server {
     struct grpc_call *news; /* lock; newest first; each ref'd */
 };
 
-/* ---- link.c ---- */
+/* ---- link.c ---------------------------------------------------------------------------------- */
 
 MUST_CHECK int grpc_watch_add(struct grpc_server *server, struct grpc_watch *watch,
                               uint32_t events);

@@ -68,7 +68,8 @@ static int run_layers(struct build *build, struct layer_job *jobs, size_t count,
     return 0; /* the pool's end waits for the jobs */
 }
 
-/* An image may hold the same layer several times (empty ones often): it is built once, and listed as often. */
+/* An image may hold the same layer several times (empty ones often): it is built once, and listed
+ * as often. */
 static const struct layer_job *find_same(const struct layer_job *jobs, size_t count,
                                          const struct oci_descriptor *layer)
 {

@@ -43,9 +43,7 @@ struct index_output {
     void *self;
 };
 
-/* ---- build
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- build ----------------------------------------------------------------------------------- */
 
 struct index_build_options {
     struct index_content content;
@@ -78,9 +76,7 @@ MUST_CHECK int index_build(const struct index_build_options *options,
                            const struct oci_manifest *manifest, struct index_built *ret,
                            struct err *err);
 
-/* ---- push
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- push ------------------------------------------------------------------------------------ */
 
 enum index_existing {
     INDEX_EXISTING_WARN,  /* one line, and push anyway */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer.h – one opened layer: its ztoc, its tree, its spans, where its bytes come from. Shared: the same ztoc of the
- * same layer is opened once however many images and mounts use it. */
+/* layer.h – one opened layer: its ztoc, its tree, its spans, where its bytes come from. Shared: the
+ * same ztoc of the same layer is opened once however many images and mounts use it. */
 #ifndef LAYER_LAYER_H
 #define LAYER_LAYER_H
 
@@ -15,21 +15,25 @@
 
 /* The layers that are open, by digest. */
 struct layer_set;
-MUST_CHECK int layer_set_new(struct store *store, struct span_engine *engine, struct layer_set **ret, struct err *err);
+MUST_CHECK int layer_set_new(struct store *store, struct span_engine *engine,
+                             struct layer_set **ret, struct err *err);
 void layer_set_free(struct layer_set *set); /* every layer is closed before */
 DEFINE_SCOPED_PTR(layer_set, struct layer_set, layer_set_free)
 
 struct layer; /* counted */
 struct layer_options {
     struct digest layer;
-    struct digest ztoc;        /* its blob is in the store already */
-    uint64_t layer_bytes;      /* of the compressed blob as the image says; 0: not known. Must agree with the ztoc */
+    struct digest ztoc;   /* its blob is in the store already */
+    uint64_t layer_bytes; /* of the compressed blob as the image says; 0: not known. Must agree with
+                             the ztoc */
     bool disable_xattrs;
-    struct span_source source; /* owned by the layer, on failure too. For a layer that is open already it becomes
-                                  the one in use (newest credentials win) */
+    struct span_source source; /* owned by the layer, on failure too. For a layer that is open
+                                  already it becomes the one in use (newest credentials win) */
 };
-/* Reads the ztoc from the store: no network. -EBADMSG: the ztoc is broken or belongs to another layer. */
-MUST_CHECK int layer_open(struct layer_set *set, struct layer_options *options, struct layer **ret, struct err *err);
+/* Reads the ztoc from the store: no network. -EBADMSG: the ztoc is broken or belongs to another
+ * layer. */
+MUST_CHECK int layer_open(struct layer_set *set, struct layer_options *options, struct layer **ret,
+                          struct err *err);
 struct layer *layer_ref(struct layer *layer);
 /* The last one cancels fetches and blocks until they are gone. Not from a done(). */
 void layer_unref(struct layer *layer);

@@ -86,8 +86,8 @@ static size_t layout_count(void *self)
     return ztoc_span_count(layout->toc);
 }
 
-/* Checkpoints may lie behind the end of the archive, where members of the gzip file hold only padding:
- * nobody reads there, and the data file has no room for it. */
+/* Checkpoints may lie behind the end of the archive, where members of the gzip file hold only
+ * padding: nobody reads there, and the data file has no room for it. */
 static void layout_at(void *self, size_t n, struct span_info *ret)
 {
     const struct layer_layout *layout = self;

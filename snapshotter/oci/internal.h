@@ -50,7 +50,8 @@ MUST_CHECK int json_take_map(const cJSON *object, const char *name, struct text_
 /* descriptor.c */
 MUST_CHECK int oci_descriptor_read(const cJSON *object, struct oci_descriptor *ret,
                                    struct err *err);
-/* An array of descriptors, at most OCI_ENTRIES_MAX. On failure too, what is there is the caller's. */
+/* An array of descriptors, at most OCI_ENTRIES_MAX. On failure too, what is there is the caller's.
+ */
 MUST_CHECK int oci_descriptors_read(const cJSON *object, const char *name,
                                     struct oci_descriptor **ret, size_t *ret_count,
                                     struct err *err);

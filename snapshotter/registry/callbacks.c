@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* callbacks.c – what curl hands over during an attempt: headers into the answer, the body to who asked. */
+/* callbacks.c – what curl hands over during an attempt: headers into the answer, the body to who
+ * asked. */
 #include "registry/internal.h"
 
 #include "base/clock.h"

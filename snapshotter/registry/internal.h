@@ -80,7 +80,8 @@ struct answer {
     bool has_subject; /* OCI-Subject */
     size_t header_bytes;
 };
-/* A header line as curl hands it over; a status line starts the answer anew. 0, -EPROTO, -ENOMEM. */
+/* A header line as curl hands it over; a status line starts the answer anew. 0, -EPROTO, -ENOMEM.
+ */
 MUST_CHECK int answer_add_line(struct answer *answer, struct bytes line);
 void answer_fini(struct answer *answer);
 
@@ -233,8 +234,8 @@ void request_fini(struct request *req);
 /* The network thread's: start the next attempt, take note of the end of one, end the request. */
 void request_attempt(struct request *req);
 void request_attempt_ended(struct request *req, CURLcode code); /* outcome.c */
-/* Again from the first address: at once; or after `wait_ms` (-1: a while that grows), unless that was the last
- * retry: then `code` and the text that is set are the end. */
+/* Again from the first address: at once; or after `wait_ms` (-1: a while that grows), unless that
+ * was the last retry: then `code` and the text that is set are the end. */
 void request_start_over(struct request *req);
 void request_retry(struct request *req, int code, int64_t wait_ms);
 /* The remembered address is no good for this request. */

@@ -15,8 +15,9 @@ enum { RECEIVE_BUFFER_BYTES = 64 * 1024 };
 /* A registry that was sent a blob hashes and stores it before it answers. */
 enum { UPLOAD_PATIENCE_MS = 60 * 1000 };
 
-/* A connection whose packets nobody acknowledges (the network has changed under it) is given up by the kernel
- * after this, instead of a quarter of an hour: with HTTP/2 new requests would go on choosing it. */
+/* A connection whose packets nobody acknowledges (the network has changed under it) is given up by
+ * the kernel after this, instead of a quarter of an hour: with HTTP/2 new requests would go on
+ * choosing it. */
 enum { DEAD_CONNECTION_MS = 10 * 1000 };
 
 static int add_header(struct request *req, const char *name, const char *value)

@@ -26,8 +26,7 @@ static int need(const char *value, const char *what, struct err *err)
     return value[0] == '\0' ? err_set(err, -EINVAL, "request: no %s", what) : 0;
 }
 
-/* ---- Prepare, View, Mounts
- * ------------------------------------------------------------------------------ */
+/* ---- Prepare, View, Mounts ------------------------------------------------------------------- */
 
 typedef int (*prepare_function)(struct snapshotter *s,
                                 const struct snapshot_prepare_request *request,
@@ -85,8 +84,7 @@ static int handle_mounts(void *service, struct grpc_call *call, struct err *err)
     return rc < 0 ? rc : rpc_reply_mounts(call, &mounts, err);
 }
 
-/* ---- Commit, Remove, Cleanup
- * ---------------------------------------------------------------------------- */
+/* ---- Commit, Remove, Cleanup ----------------------------------------------------------------- */
 
 static int handle_commit(void *service, struct grpc_call *call, struct err *err)
 {
@@ -119,8 +117,7 @@ static int handle_cleanup(void *service, struct grpc_call *call, struct err *err
     return rc < 0 ? rc : reply_empty(call, err);
 }
 
-/* ---- Stat, Update, Usage
- * -------------------------------------------------------------------------------- */
+/* ---- Stat, Update, Usage --------------------------------------------------------------------- */
 
 static int reply_info(struct grpc_call *call, const struct snapdb_row *row, struct err *err)
 {
@@ -177,9 +174,7 @@ static int handle_usage(void *service, struct grpc_call *call, struct err *err)
     return rpc_reply(call, &out.base, err);
 }
 
-/* ---- List
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- List ------------------------------------------------------------------------------------ */
 
 struct listing {
     struct grpc_call *call;
@@ -225,8 +220,7 @@ static int handle_list(void *service, struct grpc_call *call, struct err *err)
     return rc;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 #define PATH(method) "/containerd.services.snapshots.v1.Snapshots/" method
 

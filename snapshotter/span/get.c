@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* ---- making, finding, holding --------------------------------------------------------------- */
+/* ---- making, finding, holding ---------------------------------------------------------------- */
 
 static void init_tasks(struct span_get *get)
 {

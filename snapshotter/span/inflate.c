@@ -18,7 +18,7 @@ enum {
     REFUSED_LOG_MS = 10 * 1000,
 };
 
-/* ---- into the file -------------------------------------------------------------------------- */
+/* ---- into the file --------------------------------------------------------------------------- */
 
 /* Where the span's next byte goes, and what was written so far. */
 struct output {
@@ -96,7 +96,7 @@ static int verify(struct bytes comp, const struct span_info *info, struct err *e
                : err_set(err, -EBADMSG, "the bytes do not match the digest");
 }
 
-/* ---- what became of it ---------------------------------------------------------------------- */
+/* ---- what became of it ----------------------------------------------------------------------- */
 
 static void settle_present(struct span_task *task)
 {
@@ -206,7 +206,7 @@ static void run_span(struct span_task *task)
     settle_present(task);
 }
 
-/* ---- the pool's jobs ------------------------------------------------------------------------ */
+/* ---- the pool's jobs ------------------------------------------------------------------------- */
 
 static bool claim(struct span_task *task, bool *ret_closing)
 {

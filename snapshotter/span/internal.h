@@ -3,7 +3,7 @@
  *
  *   want.c      a reader comes, and is told          schedule.c  which GET starts next
  *   get.c       a GET, from made to gone             pace.c      how much background the link takes
- *   transfer.c  a GET and its source                 keeper.c    what waits for the clock or the disk
+ *   transfer.c  a GET and its source                 keeper.c    what waits for clock or disk
  *   inflate.c   its bytes, into the data file        check.c     spans of an earlier process
  *   set.c, engine.c  opening and closing             wait.c      reads that block
  *
@@ -139,7 +139,7 @@ struct span_set {
     struct span_set *next;
 };
 
-/* ---- set.c ---------------------------------------------------------------------------------- */
+/* ---- set.c ----------------------------------------------------------------------------------- */
 
 enum span_state span_state_of(const struct span_set *set, size_t n); /* with or without the lock */
 /* Keeps the sums right. */
@@ -147,7 +147,7 @@ void span_set_state_locked(struct span_set *set, size_t n, enum span_state state
 void span_set_unbusy_locked(
     struct span_set *set); /* the set may be gone once the lock is released */
 
-/* ---- want.c: who waits for a span ----------------------------------------------------------- */
+/* ---- want.c: who waits for a span ------------------------------------------------------------ */
 
 /* The collect functions move wants that are settled to *ready, which span_deliver() tells,
  * unlocked. */
@@ -160,7 +160,7 @@ void span_collect_all_locked(struct span_set *set, int rc, struct span_want **re
 void span_deliver(struct span_want *ready,
                   const struct err *err); /* err is for those that failed */
 
-/* ---- get.c ---------------------------------------------------------------------------------- */
+/* ---- get.c ----------------------------------------------------------------------------------- */
 
 /* Spans first … first+count-1 go to SPAN_FETCHING. NULL: out of memory, they stay. */
 struct span_get *span_get_new_locked(struct span_set *set, size_t first, size_t count, bool urgent,
@@ -176,14 +176,14 @@ void span_get_put(struct span_get *get); /* gives up one hold */
 void span_get_put_and_schedule(struct span_get *get);
 void span_source_unref_locked(struct span_source_ref *ref);
 
-/* ---- transfer.c ----------------------------------------------------------------------------- */
+/* ---- transfer.c ------------------------------------------------------------------------------ */
 
 void span_get_start(struct span_get *get); /* chosen by span_schedule() */
 void span_run_failed(struct pool_job *job);
 /* Takes queued GETs out and cancels the others; their done() is still to come. */
 void span_gets_cancel(struct span_set *set);
 
-/* ---- schedule.c ----------------------------------------------------------------------------- */
+/* ---- schedule.c ------------------------------------------------------------------------------ */
 
 void span_queue_locked(struct span_engine *engine, struct span_get *get);
 struct span_get *span_unqueue_locked(struct span_engine *engine,
@@ -199,7 +199,7 @@ void span_back_off_locked(struct span_set *set);
 void span_log_background(struct span_set *set, int64_t retry_ms,
                          const struct err *err); /* rate limited */
 
-/* ---- inflate.c, check.c, keeper.c ----------------------------------------------------------- */
+/* ---- inflate.c, check.c, keeper.c ------------------------------------------------------------ */
 
 void span_task_submit_locked(struct span_task *task, enum pool_class job_class);
 MUST_CHECK int span_check_start_locked(struct span_set *set, size_t n); /* -ENOMEM */

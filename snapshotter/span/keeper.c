@@ -27,7 +27,7 @@ void span_note_unsynced_locked(struct span_set *set)
     }
 }
 
-/* ---- syncing -------------------------------------------------------------------------------- */
+/* ---- syncing --------------------------------------------------------------------------------- */
 
 /* The data could not be synced: spans that were added since are in doubt, and are compared with
  * their CRC before they are used again. */
@@ -73,7 +73,7 @@ static void sync_set(struct span_set *set)
     }
 }
 
-/* ---- closing sources ------------------------------------------------------------------------ */
+/* ---- closing sources ------------------------------------------------------------------------- */
 
 static void close_retired(struct span_source_ref *ref)
 {
@@ -87,7 +87,7 @@ static void close_retired(struct span_source_ref *ref)
     }
 }
 
-/* ---- the thread ----------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 /* What there is to do now; all empty: nothing before deadline_ms. */
 struct work {

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schedule.c – which GET is started next.
  *
- * 1. What readers wait for starts at once, first come first, however many GETs that makes; only memory
- *    holds it back, and then nothing else starts.
- * 2. While a reader waits, at most one background GET, of one span, is under way beside it: it uses the
- *    round trip in which the reader's own GET leaves the link idle. What was under way before is left
- *    to end: its bytes are paid for, and pace.c bounds how many they are.
- * 3. Else the background keeps as much under way as the link carries in a moment (pace.c), at least two
- *    GETs and at most max_fetches.
+ * 1. What readers wait for starts at once, first come first, however many GETs that makes; only
+ * memory holds it back, and then nothing else starts.
+ * 2. While a reader waits, at most one background GET, of one span, is under way beside it: it uses
+ * the round trip in which the reader's own GET leaves the link idle. What was under way before is
+ * left to end: its bytes are paid for, and pace.c bounds how many they are.
+ * 3. Else the background keeps as much under way as the link carries in a moment (pace.c), at least
+ * two GETs and at most max_fetches.
  *
- * The background goes on behind the span that a reader missed last, in the set that it was missed in:
- * the neighbours in the tar are the rest of the file, or files of the same package. Then the other sets,
- * in their order.
+ * The background goes on behind the span that a reader missed last, in the set that it was missed
+ * in: the neighbours in the tar are the rest of the file, or files of the same package. Then the
+ * other sets, in their order.
  *
- * tests/bench/spans/slow_link.c measures this: at 40 ms and 100 Mbit/s a program that reads in runs of
- * some MiB starts a quarter sooner than without background, and one that jumps about starts no later. */
+ * tests/bench/spans/slow_link.c measures this: at 40 ms and 100 Mbit/s a program that reads in runs
+ * of some MiB starts a quarter sooner than without background, and one that jumps about starts no
+ * later. */
 #include "span/internal.h"
 
 #include "base/clock.h"
@@ -26,7 +27,7 @@ enum {
     BACKGROUND_LOG_MS = 10 * 1000,
 };
 
-/* ---- the queue of what readers want --------------------------------------------------------- */
+/* ---- the queue of what readers want ---------------------------------------------------------- */
 
 void span_queue_locked(struct span_engine *engine, struct span_get *get)
 {
@@ -71,7 +72,7 @@ static struct span_get *next_wanted_locked(struct span_engine *engine)
     return unlink_get_locked(engine, &engine->queue);
 }
 
-/* ---- the background ------------------------------------------------------------------------- */
+/* ---- the background -------------------------------------------------------------------------- */
 
 static bool is_reader_waiting_locked(const struct span_engine *engine)
 {
@@ -193,7 +194,7 @@ void span_log_background(struct span_set *set, int64_t retry_ms, const struct er
                  set->name, (long long)retry_ms, err_text(err));
 }
 
-/* ---- starting ------------------------------------------------------------------------------- */
+/* ---- starting -------------------------------------------------------------------------------- */
 
 void span_account_start_locked(struct span_get *get)
 {

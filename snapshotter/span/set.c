@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- states --------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 enum span_state span_state_of(const struct span_set *set, size_t n)
 {
@@ -48,7 +48,7 @@ void span_set_unbusy_locked(struct span_set *set)
         (void)pthread_cond_broadcast(&set->engine->idle);
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int check_span(const struct span_info *info, const struct span_info *before, size_t n,
                       bool compressed, struct err *err)
@@ -180,7 +180,7 @@ int span_set_open(struct span_engine *engine, const struct span_set_options *opt
     return 0;
 }
 
-/* ---- closing -------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 static void stop(struct span_set *set, struct span_want **ready)
 {
@@ -220,7 +220,7 @@ void span_set_close(struct span_set *set)
     span_schedule(engine); /* what the set held is free for others */
 }
 
-/* ---- the rest ------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 void span_set_start_background(struct span_set *set)
 {

@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- where compressed bytes come from ------------------------------------------------------- */
+/* ---- where compressed bytes come from -------------------------------------------------------- */
 
 /* One range in the engine's storage; the source fills all of `buf` or fails. */
 struct span_fetch {
@@ -56,7 +56,7 @@ struct span_source {
     void *self;
 };
 
-/* ---- how a layer is cut into spans ---------------------------------------------------------- */
+/* ---- how a layer is cut into spans ----------------------------------------------------------- */
 
 struct span_info {
     /* Of the compressed layer; neighbours share a byte when bits != 0. */
@@ -77,7 +77,7 @@ struct span_layout {
     void *self;
 };
 
-/* ---- the engine ----------------------------------------------------------------------------- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 struct span_engine_options {
     size_t inflate_threads; /* 0: as many as CPUs */
@@ -94,7 +94,7 @@ MUST_CHECK int span_engine_new(const struct span_engine_options *options, struct
 void span_engine_free(struct span_engine *engine); /* every set is closed before */
 DEFINE_SCOPED_PTR(span_engine, struct span_engine, span_engine_free)
 
-/* ---- the spans of one layer ----------------------------------------------------------------- */
+/* ---- the spans of one layer ------------------------------------------------------------------ */
 
 struct span_set;
 enum { SPAN_COMP_BYTES_MAX = 256 * 1024 * 1024 }; /* a span is fetched into memory whole */

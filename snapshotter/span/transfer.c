@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* ---- arrival -------------------------------------------------------------------------------- */
+/* ---- arrival --------------------------------------------------------------------------------- */
 
 static void submit_tasks_locked(struct span_get *get)
 {
@@ -87,7 +87,7 @@ void span_run_failed(struct pool_job *job)
     span_get_put_and_schedule(get);
 }
 
-/* ---- starting, cancelling ------------------------------------------------------------------- */
+/* ---- starting, cancelling -------------------------------------------------------------------- */
 
 /* Mapped, not from the heap: megabytes that come and go must leave the process's memory when they
  * go. */

@@ -7,7 +7,7 @@
 /* One GET for what a reader wants in one piece; longer wants become several. */
 enum { WANTED_GET_BYTES = 8 * 1024 * 1024 };
 
-/* ---- who waits ------------------------------------------------------------------------------ */
+/* ---- who waits ------------------------------------------------------------------------------- */
 
 static bool covers(const struct span_want *want, size_t n)
 {
@@ -111,7 +111,7 @@ void span_deliver(struct span_want *ready, const struct err *err)
     }
 }
 
-/* ---- coming --------------------------------------------------------------------------------- */
+/* ---- coming ---------------------------------------------------------------------------------- */
 
 /* All the missing spans from `first` on that fit one GET; *ret_next is the one behind them. */
 static int fetch_run_locked(struct span_set *set, size_t first, size_t last, size_t *ret_next)

@@ -14,7 +14,7 @@ struct store {
     int lock_fd;      /* <root>/lock, held exclusively by this process */
 };
 
-/* ---- the span map: docs/span-file.md -------------------------------------------------------- */
+/* ---- the span map: docs/span-file.md --------------------------------------------------------- */
 
 enum {
     SPAN_MAP_MAGIC_BYTES = 8,
@@ -70,7 +70,7 @@ void span_map_encode_record(const struct span_map_header *header, uint64_t index
 uint64_t span_map_replay(const struct span_map_header *header, struct bytes log,
                          const struct span_map_table *table);
 
-/* ---- an open span file ---------------------------------------------------------------------- */
+/* ---- an open span file ----------------------------------------------------------------------- */
 
 struct span_file {
     int dir_fd; /* fixed at creation; locked (flock), so that a layer has one span_file at a time */

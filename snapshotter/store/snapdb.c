@@ -32,8 +32,7 @@ static bool in_transaction(struct snapdb *db)
     return atomic_load_explicit(&db->owner, memory_order_relaxed) == (uintptr_t)pthread_self();
 }
 
-/* ---- readers
- * ---------------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 int snapdb_take_reader(struct snapdb *db, struct snapdb_conn **ret, struct err *err)
 {
@@ -69,8 +68,7 @@ void snapdb_give_reader(struct snapdb *db, struct snapdb_conn *conn)
     snapdb_conn_close(conn);
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int read_last_id(struct snapdb *db, struct err *err)
 {
@@ -138,8 +136,7 @@ const char *snapdb_reserve_path(const struct snapdb *db)
     return db->reserve_path;
 }
 
-/* ---- transactions
- * ----------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 static void leave(struct snapdb *db)
 {
@@ -192,8 +189,7 @@ static int need_transaction(struct snapdb *db, struct err *err)
     return 0;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 int snapdb_insert(struct snapdb *db, struct snapdb_row *row, struct err *err)
 {

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- one row
- * ---------------------------------------------------------------------------------------- */
+/* ---- one row --------------------------------------------------------------------------------- */
 
 /* `name` NULL: by id. */
 static int read_one(struct snapdb_conn *conn, const char *name, uint64_t id, struct snapdb_row *ret,
@@ -82,8 +81,7 @@ int snapdb_has_children(struct snapdb *db, const char *name, bool *ret, struct e
     return rc;
 }
 
-/* ---- many rows
- * -------------------------------------------------------------------------------------- */
+/* ---- many rows ------------------------------------------------------------------------------- */
 
 struct walk {
     const char *key, *value; /* NULL: all rows */

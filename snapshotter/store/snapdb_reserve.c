@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* snapdb_reserve.c – a little disk space that is kept back for deleting rows. Deleting takes space before it gives any:
- * the write-ahead log grows. Without this, a full disk could not be emptied. */
+/* snapdb_reserve.c – a little disk space that is kept back for deleting rows. Deleting takes space
+ * before it gives any: the write-ahead log grows. Without this, a full disk could not be emptied.
+ */
 #include "store/snapdb_internal.h"
 
 #include "base/files.h"
@@ -11,8 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Deleting one row with its labels logs some 15 pages of 4 KiB, so this is enough for an image or two. The files that
- * go with them make room for the rest. */
+/* Deleting one row with its labels logs some 15 pages of 4 KiB, so this is enough for an image or
+ * two. The files that go with them make room for the rest. */
 enum { RESERVE_BYTES = 1024 * 1024 };
 
 void snapdb_fill_reserve(struct snapdb *db)

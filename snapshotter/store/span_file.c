@@ -68,7 +68,7 @@ int span_file_forget(struct span_file *file, size_t n, struct err *err)
     return note_locked(file, &record, err);
 }
 
-/* ---- syncing -------------------------------------------------------------------------------- */
+/* ---- syncing --------------------------------------------------------------------------------- */
 
 static struct buf take_pending(struct span_file *file)
 {

@@ -26,7 +26,7 @@ static uint64_t records_read(uint64_t span_count)
     return 2 * records_kept(span_count);
 }
 
-/* ---- the directory -------------------------------------------------------------------------- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static char *layer_path(const struct store *store, const struct digest *ztoc)
 {
@@ -67,7 +67,7 @@ static int open_dirs(struct store *store, struct span_file *file, struct err *er
     return file->layers_fd < 0 ? err_sys(err, -errno, "%s", store->layers_dir) : 0;
 }
 
-/* ---- using what is there -------------------------------------------------------------------- */
+/* ---- using what is there --------------------------------------------------------------------- */
 
 static int read_map(struct span_file *file, struct buf *ret, struct err *err)
 {
@@ -143,7 +143,7 @@ static int use_existing(struct span_file *file, struct err *err)
     return 0;
 }
 
-/* ---- starting anew -------------------------------------------------------------------------- */
+/* ---- starting anew --------------------------------------------------------------------------- */
 
 static int write_header(struct span_file *file, int map_fd, struct err *err)
 {
@@ -192,7 +192,7 @@ static int start_anew(struct span_file *file, struct err *err)
     return write_header(file, file->map_fd, err);
 }
 
-/* ---- a log that grew ------------------------------------------------------------------------ */
+/* ---- a log that grew ------------------------------------------------------------------------- */
 
 /* The present spans alone, under a new salt. */
 static int encode_compact(struct span_file *file, int map_fd, uint64_t *ret_records,
@@ -238,7 +238,7 @@ static int compact(struct span_file *file, struct err *err)
     return 0;
 }
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int open_files(struct store *store, struct span_file *file, struct err *err)
 {

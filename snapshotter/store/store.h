@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store.h – what is on disk under the daemon's root, so that a crash or power loss at any instant leaves
- * garbage to collect and never a wrong answer:
+/* store.h – what is on disk under the daemon's root, so that a crash or power loss at any instant
+ * leaves garbage to collect and never a wrong answer:
  *
- *   <root>/content/blobs/sha256/<hex>     ztocs, SOCI indexes, manifests: small, checked by digest
- *   <root>/layers/<hex of ztoc>/{data,map}    the layer's tar, sparse, and which spans of it are present
- *   <root>/snapshotter/metadata.sqlite    snapshots (SQLite, WAL)
+ *   <root>/content/blobs/sha256/<hex>       ztocs, SOCI indexes, manifests; checked by digest
+ *   <root>/layers/<hex of ztoc>/{data,map}  the layer's tar, sparse, and which spans are present
+ *   <root>/snapshotter/metadata.sqlite      snapshots (SQLite, WAL)
  *
  * All calls block on the disk; any thread unless said otherwise. */
 #ifndef STORE_STORE_H
@@ -25,35 +25,39 @@ void store_close(struct store *store);
 DEFINE_SCOPED_PTR(store, struct store, store_close)
 const char *store_root(const struct store *store);
 
-/* ---- blobs -------------------------------------------------------------------------------------------- */
+/* ---- blobs ----------------------------------------------------------------------------------- */
 
-/* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. A crash leaves at most a
- * file that the next store_open() sweeps away. */
+/* Written beside, synced and renamed; there already: 0. The caller vouches for the digest. A crash
+ * leaves at most a file that the next store_open() sweeps away. */
 MUST_CHECK int store_blob_put(struct store *store, const struct digest *digest,
                               struct bytes content, struct err *err);
-/* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as well. */
+/* -ENOENT: not there. Read whole and checked: bytes that no longer match are removed, -ENOENT as
+ * well. */
 MUST_CHECK int store_blob_read(struct store *store, const struct digest *digest, size_t max_bytes,
                                struct buf *ret, struct err *err);
-/* The same without a copy: what is large must not pass through the heap, which keeps such pieces for good. Nobody
- * but this process writes below the root, so the file does not shrink under the mapping. */
-MUST_CHECK int store_blob_map(struct store *store, const struct digest *digest, size_t max_bytes, struct bytes *ret,
-                              struct err *err);
+/* The same without a copy: what is large must not pass through the heap, which keeps such pieces
+ * for good. Nobody but this process writes below the root, so the file does not shrink under the
+ * mapping. */
+MUST_CHECK int store_blob_map(struct store *store, const struct digest *digest, size_t max_bytes,
+                              struct bytes *ret, struct err *err);
 void store_blob_unmap(struct bytes *content); /* of nothing: fine */
 DEFINE_SCOPED_VALUE(blob_map, struct bytes, store_blob_unmap)
 /* A descriptor to read ranges from (not checked). */
 MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd,
                                struct err *err);
 MUST_CHECK int store_blob_remove(struct store *store, const struct digest *digest, struct err *err);
-/* Each blob that is there; each() may remove it, and returns 0 to go on, else the walk ends with that. */
+/* Each blob that is there; each() may remove it, and returns 0 to go on, else the walk ends with
+ * that. */
 MUST_CHECK int store_blob_walk(struct store *store,
                                int (*each)(void *arg, const struct digest *digest), void *arg,
                                struct err *err);
 
-/* ---- a layer's spans ------------------------------------------------------------------------------------ */
+/* ---- a layer's spans ------------------------------------------------------------------------- */
 
-/* The tar of a layer, sparse, with a log of which spans are present (docs/span-file.md). Keyed by the ztoc's
- * digest, since span bounds are the ztoc's. A record in the log carries a CRC of the span's bytes, and is written
- * only after those bytes were synced: "present" survives power loss, and a damaged data file is noticed. */
+/* The tar of a layer, sparse, with a log of which spans are present (docs/span-file.md). Keyed by
+ * the ztoc's digest, since span bounds are the ztoc's. A record in the log carries a CRC of the
+ * span's bytes, and is written only after those bytes were synced: "present" survives power loss,
+ * and a damaged data file is noticed. */
 struct span_file;
 struct span_file_options {
     struct digest layer; /* checked against what the map says: another layer, another file */
@@ -61,29 +65,31 @@ struct span_file_options {
     size_t span_count;
     uint64_t uncomp_bytes; /* size of the data file */
 };
-/* Files that do not fit the options, or are damaged, are started anew. -EBUSY: open already, here or elsewhere;
- * -EFBIG: more spans or bytes than a file can have; -ENOSPC, -EIO, -ENOMEM. */
+/* Files that do not fit the options, or are damaged, are started anew. -EBUSY: open already, here
+ * or elsewhere; -EFBIG: more spans or bytes than a file can have; -ENOSPC, -EIO, -ENOMEM. */
 MUST_CHECK int span_file_open(struct store *store, const struct span_file_options *options,
                               struct span_file **ret, struct err *err);
 /* Syncs and logs what is outstanding. NULL is fine. */
 void span_file_close(struct span_file *file);
 DEFINE_SCOPED_PTR(span_file, struct span_file, span_file_close)
 
-/* Is span n known to be in the file, recorded by an earlier process or added by this one, and with which CRC-32
- * of its bytes? */
+/* Is span n known to be in the file, recorded by an earlier process or added by this one, and with
+ * which CRC-32 of its bytes? */
 bool span_file_recorded(struct span_file *file, size_t n, uint32_t *ret_crc32);
 /* -ENOSPC, -EIO; -EINVAL: past the end of the tar. */
 MUST_CHECK int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp_off,
                                struct err *err);
-/* All bytes of span n were written. It is recorded at the next span_file_sync(). -ENOMEM: it will not be. */
+/* All bytes of span n were written. It is recorded at the next span_file_sync(). -ENOMEM: it will
+ * not be. */
 MUST_CHECK int span_file_add(struct span_file *file, size_t n, uint32_t crc32, struct err *err);
-/* fdatasync the data, then append the records, then fdatasync those. Serialised inside. -EIO: the data could not
- * be synced, and whether the spans added since the last sync are still what was written is not known: they will not
- * be recorded, and their CRC should be checked before the next use. Other failures: the records are kept for the
- * next call. */
+/* fdatasync the data, then append the records, then fdatasync those. Serialised inside. -EIO: the
+ * data could not be synced, and whether the spans added since the last sync are still what was
+ * written is not known: they will not be recorded, and their CRC should be checked before the next
+ * use. Other failures: the records are kept for the next call. */
 MUST_CHECK int span_file_sync(struct span_file *file, struct err *err);
-/* Span n turned out wrong (CRC): forget it now, and on disk at the next span_file_sync(); an earlier crash is fine,
- * because the next process checks the CRC too. -ENOMEM: forgotten in this process only. */
+/* Span n turned out wrong (CRC): forget it now, and on disk at the next span_file_sync(); an
+ * earlier crash is fine, because the next process checks the CRC too. -ENOMEM: forgotten in this
+ * process only. */
 MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *err);
 /* For pread(2) and splice(2) of present spans; lives as long as the file. */
 int span_file_fd(const struct span_file *file);
@@ -94,7 +100,7 @@ MUST_CHECK int span_file_walk(struct store *store,
                               int (*each)(void *arg, const struct digest *ztoc), void *arg,
                               struct err *err);
 
-/* ---- snapshots -------------------------------------------------------------------------------------------- */
+/* ---- snapshots ------------------------------------------------------------------------------- */
 
 enum snapdb_kind {
     SNAPDB_VIEW = 1, /* containerd's numbers */
@@ -115,8 +121,9 @@ struct snapdb_row {
 void snapdb_row_fini(struct snapdb_row *row);
 DEFINE_SCOPED_VALUE(snapdb_row, struct snapdb_row, snapdb_row_fini)
 
-/* One database, several threads: a transaction is a begin … commit/rollback of one thread; writers queue.
- * Reads outside a transaction see the last commit. The rules of containerd's model are snapshot/'s. */
+/* One database, several threads: a transaction is a begin … commit/rollback of one thread; writers
+ * queue. Reads outside a transaction see the last commit. The rules of containerd's model are
+ * snapshot/'s. */
 struct snapdb;
 MUST_CHECK int snapdb_open(struct store *store, struct snapdb **ret, struct err *err);
 void snapdb_close(struct snapdb *db);
@@ -131,25 +138,26 @@ MUST_CHECK int snapdb_get(struct snapdb *db, const char *name, struct snapdb_row
                           struct err *err);
 MUST_CHECK int snapdb_get_by_id(struct snapdb *db, uint64_t id, struct snapdb_row *ret,
                                 struct err *err);
-/* In a transaction. insert sets row->id, to one that was never handed out, not even to a transaction that was
- * rolled back. -EEXIST: the name is taken. -ENOENT: no such row, or its parent is not there. -EBUSY from delete:
- * it has children. */
+/* In a transaction. insert sets row->id, to one that was never handed out, not even to a
+ * transaction that was rolled back. -EEXIST: the name is taken. -ENOENT: no such row, or its parent
+ * is not there. -EBUSY from delete: it has children. */
 MUST_CHECK int snapdb_insert(struct snapdb *db, struct snapdb_row *row, struct err *err);
 MUST_CHECK int snapdb_update(struct snapdb *db, const struct snapdb_row *row,
                              struct err *err); /* by id, all fields */
 MUST_CHECK int snapdb_delete(struct snapdb *db, const char *name, struct err *err);
 MUST_CHECK int snapdb_has_children(struct snapdb *db, const char *name, bool *ret, struct err *err);
-/* Rows in the order of their ids; each() returns 0 to go on, else the walk ends with that value. The row is
- * borrowed. A consistent view, held without blocking writers. */
+/* Rows in the order of their ids; each() returns 0 to go on, else the walk ends with that value.
+ * The row is borrowed. A consistent view, held without blocking writers. */
 MUST_CHECK int snapdb_walk(struct snapdb *db, int (*each)(void *arg, const struct snapdb_row *row),
                            void *arg, struct err *err);
-/* Only those with this label, by an index: containerd looks for one by its target after every lazy Prepare. */
+/* Only those with this label, by an index: containerd looks for one by its target after every lazy
+ * Prepare. */
 MUST_CHECK int snapdb_walk_label(struct snapdb *db, const char *key, const char *value,
                                  int (*each)(void *arg, const struct snapdb_row *row), void *arg,
                                  struct err *err);
-/* Disk space is kept back so that rows can be deleted from a full disk. Spend it when a delete fails with -ENOSPC
- * and try once more (false: there is none left); fill it again when files were removed, which does nothing where
- * there is no room or it is full. */
+/* Disk space is kept back so that rows can be deleted from a full disk. Spend it when a delete
+ * fails with -ENOSPC and try once more (false: there is none left); fill it again when files were
+ * removed, which does nothing where there is no room or it is full. */
 bool snapdb_spend_reserve(struct snapdb *db);
 void snapdb_fill_reserve(struct snapdb *db);
 /* The ids of all rows, ascending; *ret is the caller's to free, NULL when there are none. */

@@ -5,7 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 
-/* Both directories name what they hold by the hex of a digest; any other name is no business of the caller's. */
+/* Both directories name what they hold by the hex of a digest; any other name is no business of the
+ * caller's. */
 static int walk(const char *path, int (*each)(void *arg, const struct digest *digest), void *arg,
                 struct err *err)
 {

@@ -24,8 +24,7 @@ enum { TREE_NAME_MAX = 255, TREE_PATH_BYTES = 4096 /* with the NUL; of targets t
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 
-/* ---- the finished tree
- * --------------------------------------------------------------------------- */
+/* ---- the finished tree ----------------------------------------------------------------------- */
 
 struct tree_item {
     uint32_t file; /* the ztoc entry that made it, or TREE_NO_FILE */
@@ -62,8 +61,7 @@ struct tree {
     bool has_opaque;
 };
 
-/* ---- the draft
- * ----------------------------------------------------------------------------------- */
+/* ---- the draft ------------------------------------------------------------------------------- */
 
 enum draft_kind { DRAFT_DIR, DRAFT_SYMLINK, DRAFT_OTHER };
 

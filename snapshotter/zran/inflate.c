@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inflate.c – one span, from its checkpoint.
  *
- * By zlib, not by the decoder that scans: nothing checks these bytes afterwards, while a scan ends with the CRC of all
- * it decoded. And so each build of a ztoc that is read back has been through two decoders. */
+ * By zlib, not by the decoder that scans: nothing checks these bytes afterwards, while a scan ends
+ * with the CRC of all it decoded. And so each build of a ztoc that is read back has been through
+ * two decoders. */
 #include "zran/zran.h"
 
 #include "base/cleanup.h"

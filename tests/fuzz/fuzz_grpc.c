@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_grpc.c – the server's side of a connection: HTTP/2 frames, headers, messages in DATA, deadlines, cancels, refusals,
- * answers, the counting of what is held in memory; and the header values on their own. The first byte of the input
- * says whether a preface is put in front (bit 0: no) and how the rest is cut (in pieces of 2^n bytes, the
- * upper bits); handlers run between the pieces, and time passes. */
+/* fuzz_grpc.c – the server's side of a connection: HTTP/2 frames, headers, messages in DATA,
+ * deadlines, cancels, refusals, answers, the counting of what is held in memory; and the header
+ * values on their own. The first byte of the input says whether a preface is put in front (bit 0:
+ * no) and how the rest is cut (in pieces of 2^n bytes, the upper bits); handlers run between the
+ * pieces, and time passes. */
 #include "../unit/grpc_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_grpc_client.c – the client's side of a connection: what a server may say to a conversation
- * (stream 1) and to a call whose answers are awaited (stream 3). The first byte of the input says in
- * which order they are looked at; the rest is the server's, all of it there before it is read, and
- * then the end. */
+ * (stream 1) and to a call whose answers are awaited (stream 3). The first byte of the input says
+ * in which order they are looked at; the rest is the server's, all of it there before it is read,
+ * and then the end. */
 #include "grpc/client.h"
 
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_tree.c – entries of a tar as a file system, whatever their names and links are.
  *
- * The input is text, a line per entry, its fields separated by tabs: type (f d l h c b p), name, target, PAX
- * key, PAX value. This program defines the three functions of ztoc/ that the tree asks. */
+ * The input is text, a line per entry, its fields separated by tabs: type (f d l h c b p), name,
+ * target, PAX key, PAX value. This program defines the three functions of ztoc/ that the tree asks.
+ */
 #include "tree_walk.h"
 
 enum { LINES_MAX = 4096 };

@@ -23,7 +23,8 @@ static inline bool is_directory(const struct tree *tree, tree_id id)
     return S_ISDIR(node.mode);
 }
 
-/* Names are sorted, found again, and what the kernel accepts. `names_of` counts the names of each node. */
+/* Names are sorted, found again, and what the kernel accepts. `names_of` counts the names of each
+ * node. */
 static inline uint32_t walk_dir(const struct tree *tree, tree_id dir, uint32_t *names_of)
 {
     const char *name, *before = "";

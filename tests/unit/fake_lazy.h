@@ -132,8 +132,7 @@ static inline size_t fake_lazy_count(struct fake_lazy *fake)
     return count;
 }
 
-/* ---- a snapshotter on a root of its own, with the fake behind it
- * ------------------------------------------ */
+/* ---- a snapshotter on a root of its own, with the fake behind it ----------------------------- */
 
 struct snapshot_fixture {
     char root[64];
@@ -195,8 +194,7 @@ static inline int snapshot_fixture_teardown(void **state)
     return 0;
 }
 
-/* ---- short ways to call it
- * ---------------------------------------------------------------------------------- */
+/* ---- short ways to call it ------------------------------------------------------------------- */
 
 /* `target` NULL: no target label. */
 static inline int prepare_with(struct snapshot_fixture *f, const char *key, const char *parent,

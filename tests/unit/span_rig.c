@@ -20,7 +20,7 @@ static void require(bool condition, const char *what)
     abort();
 }
 
-/* ---- a layer -------------------------------------------------------------------------------- */
+/* ---- a layer --------------------------------------------------------------------------------- */
 
 /* Words of changing length: compresses about as well as text does. */
 static void fill_tar(struct buf *tar, size_t bytes)
@@ -179,7 +179,7 @@ struct span_layout rig_layout(struct rig_layer *layer)
                                 .self = layer};
 }
 
-/* ---- a source ------------------------------------------------------------------------------- */
+/* ---- a source -------------------------------------------------------------------------------- */
 
 struct rig_fetch {
     struct span_fetch *fetch;
@@ -406,7 +406,7 @@ size_t rig_calls_over(struct rig_source *source, uint64_t comp_off)
     return count;
 }
 
-/* ---- all together --------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static int open_set(struct rig *rig, struct err *err)
 {

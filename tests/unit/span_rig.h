@@ -11,7 +11,7 @@
 
 enum { RIG_DEADLINE_MS = 30000 }; /* nothing takes that long unless it hangs */
 
-/* ---- a layer -------------------------------------------------------------------------------- */
+/* ---- a layer --------------------------------------------------------------------------------- */
 
 enum rig_kind { RIG_PLAIN, RIG_GZIP };
 
@@ -28,7 +28,7 @@ void rig_layer_init(struct rig_layer *layer, enum rig_kind kind, size_t count, s
 void rig_layer_fini(struct rig_layer *layer);
 struct span_layout rig_layout(struct rig_layer *layer);
 
-/* ---- a source ------------------------------------------------------------------------------- */
+/* ---- a source -------------------------------------------------------------------------------- */
 
 enum rig_answer {
     RIG_GIVE,          /* the bytes */
@@ -77,7 +77,7 @@ size_t rig_calls_over(struct rig_source *source, uint64_t comp_off);
 enum rig_answer rig_fail_all(void *arg, size_t call, const struct span_fetch *fetch);
 enum rig_answer rig_hold_all(void *arg, size_t call, const struct span_fetch *fetch);
 
-/* ---- all together --------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 struct rig {
     char root[64];
@@ -101,7 +101,8 @@ void rig_close_set(struct rig *rig);
 void rig_open_set(struct rig *rig,
                   enum rig_answer (*answer)(void *, size_t, const struct span_fetch *), void *arg);
 
-/* The same for a test that expects a failure: the rc of whatever failed, and then nothing is open. */
+/* The same for a test that expects a failure: the rc of whatever failed, and then nothing is open.
+ */
 int rig_try_open_set(struct rig *rig, struct err *err);
 
 /* Read through the set and compare with the tar: the rc of span_set_wait(), -EILSEQ when the bytes

@@ -661,7 +661,7 @@ static void a_ztoc_that_is_gone_makes_the_image_be_looked_up_anew(void **state)
     world_free(w);
 }
 
-/* ---- quiet -------------------------------------------------------------------------------------------- */
+/* ---- quiet ----------------------------------------------------------------------------------- */
 
 struct noted {
     struct discover_later later; /* first */

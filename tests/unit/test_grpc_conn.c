@@ -71,8 +71,7 @@ static void add_message(struct buf *out, uint32_t stream, uint8_t flags, const c
     add_frame(out, NGHTTP2_DATA, flags, stream, buf_bytes(&message));
 }
 
-/* ---- what came back, as text: `H1 :status=200 …`, `D1 5 bytes in hex`, `R1 8`, `G 0`
- * -------------------- */
+/* ---- what came back, as text: `H1 :status=200 …`, `D1 5 bytes in hex`, `R1 8`, `G 0` --------- */
 
 static void say_headers(nghttp2_hd_inflater *inflater, struct bytes block, struct buf *out)
 {
@@ -182,8 +181,7 @@ static struct host *connected(void)
     return host;
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 #define HEAD "content-type=application/grpc"
 
@@ -262,8 +260,7 @@ static void pings_are_acknowledged(void **state)
     assert_int_equal(host_free(host), 0);
 }
 
-/* ---- refusals
- * -------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void what_is_no_call_is_refused_and_the_connection_lives(void **state)
 {
@@ -409,8 +406,7 @@ static void a_broken_frame_ends_the_connection_with_a_reason(void **state)
     assert_int_equal(host_free(host), 0);
 }
 
-/* ---- time, cancelling, memory
- * -------------------------------------------------------------------- */
+/* ---- time, cancelling, memory ---------------------------------------------------------------- */
 
 static void a_deadline_is_answered_while_the_handler_has_not_even_begun(void **state)
 {

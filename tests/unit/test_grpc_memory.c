@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_grpc_memory.c – every allocation of a connection fails once: an error, no crash, nothing leaks. */
+/* test_grpc_memory.c – every allocation of a connection fails once: an error, no crash, nothing
+ * leaks. */
 #include "test.h"
 
 #include "grpc/client.h"
@@ -37,7 +38,8 @@ void *__wrap_realloc(void *p, size_t size)
     return fails_now() ? NULL : __real_realloc(p, size);
 }
 
-/* The server's side reads two requests and answers them; allocation `n` fails. Whether it came to that. */
+/* The server's side reads two requests and answers them; allocation `n` fails. Whether it came to
+ * that. */
 static bool serve(int n, struct bytes requests)
 {
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
@@ -90,7 +92,8 @@ static void ask(struct grpc_channel *channel, int peer, struct bytes answers)
     while (rc == 1);
 }
 
-/* The client's side makes two calls, which `answers` answers; allocation `n` fails. Whether it came to that. */
+/* The client's side makes two calls, which `answers` answers; allocation `n` fails. Whether it came
+ * to that. */
 static bool call(int n, struct bytes answers)
 {
     struct grpc_channel_options options = {.address = "/nowhere", .connect_timeout_ms = 1};

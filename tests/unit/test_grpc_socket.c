@@ -27,8 +27,7 @@ static struct grpc_channel *dial(const char *address, int64_t timeout_ms)
     return channel;
 }
 
-/* ---- addresses and listeners
- * ----------------------------------------------------------------------- */
+/* ---- addresses and listeners ----------------------------------------------------------------- */
 
 static void addresses_are_paths_with_or_without_a_scheme(void **state)
 {
@@ -156,8 +155,7 @@ static void several_listeners_are_served(void **state)
     echo_stop(echo);
 }
 
-/* ---- servers that do not answer
- * ---------------------------------------------------------------------- */
+/* ---- servers that do not answer -------------------------------------------------------------- */
 
 static void a_missing_server_is_unavailable_with_a_known_text(void **state)
 {
@@ -281,8 +279,7 @@ static void a_server_that_does_not_speak_http2_is_an_error_in_time(void **state)
     }
 }
 
-/* ---- clients that do not behave
- * ----------------------------------------------------------------------- */
+/* ---- clients that do not behave -------------------------------------------------------------- */
 
 static int connect_raw(const char *path)
 {
@@ -368,8 +365,7 @@ static void connections_beyond_the_bound_wait_for_room(void **state)
     echo_stop(echo);
 }
 
-/* ---- stopping
- * ------------------------------------------------------------------------------------------ */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static void *release_later(void *arg)
 {

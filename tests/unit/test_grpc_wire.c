@@ -4,8 +4,7 @@
 
 #include "grpc/internal.h"
 
-/* ---- messages
- * ------------------------------------------------------------------------------------ */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 /* What comes out when `wire` arrives in pieces of `piece` bytes: the messages, each with a '|'
  * behind. */
@@ -143,8 +142,7 @@ static void a_message_that_has_begun_is_not_dropped(void **state)
     grpc_chunks_fini(&chunks);
 }
 
-/* ---- header values
- * --------------------------------------------------------------------------------- */
+/* ---- header values --------------------------------------------------------------------------- */
 
 static void status_text_is_escaped_and_back(void **state)
 {

@@ -15,8 +15,8 @@
 
 enum { DEADLINE_MS = 30000 };
 
-/* The first three have 116 208, 67 150 and 32 933 bytes. Of the others, one has checkpoints behind the end of
- * its archive, two are not compressed and go on behind it. */
+/* The first three have 116 208, 67 150 and 32 933 bytes. Of the others, one has checkpoints behind
+ * the end of its archive, two are not compressed and go on behind it. */
 static const char *const vectors[] = {
     "image/image/blobs/sha256/030a12a235a57c2a6fe293b55e1f8398d29b524450d4c894614ad69fab50114b",
     "image/image/blobs/sha256/628fb9f72cd81b8e05156fb526f4dc5d605d15652c4e43264acec5fdd58c25e3",
@@ -26,7 +26,7 @@ static const char *const vectors[] = {
     "ztoc/plain-random.tar",
 };
 
-/* ---- a source that answers on a thread per fetch -------------------------------------------- */
+/* ---- a source that answers on a thread per fetch --------------------------------------------- */
 
 struct array_source {
     struct bytes layer;
@@ -92,7 +92,7 @@ static void wait_closed(struct array_source *source, unsigned count)
     assert_int_equal(closed(source), count);
 }
 
-/* ---- fixture -------------------------------------------------------------------------------- */
+/* ---- fixture --------------------------------------------------------------------------------- */
 
 struct fixture {
     char root[64];
@@ -182,7 +182,7 @@ static struct layer *open_layer(struct fixture *f)
     return layer;
 }
 
-/* ---- what is served ------------------------------------------------------------------------- */
+/* ---- what is served -------------------------------------------------------------------------- */
 
 struct told {
     struct span_want want;
@@ -322,7 +322,7 @@ static void a_layer_says_what_it_is(void **state)
     layer_unref(layer);
 }
 
-/* ---- sharing -------------------------------------------------------------------------------- */
+/* ---- sharing --------------------------------------------------------------------------------- */
 
 enum { OPENERS = 16, ROUNDS = 20 };
 
@@ -407,7 +407,7 @@ static void a_reference_keeps_the_layer_open(void **state)
     assert_int_equal(closed(&f->source), 1);
 }
 
-/* ---- refused -------------------------------------------------------------------------------- */
+/* ---- refused --------------------------------------------------------------------------------- */
 
 /* The rc of opening; the source must be closed. */
 static int refused(struct fixture *f, struct layer_options *options)

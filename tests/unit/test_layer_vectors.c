@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every layer of tests/vectors/ztoc, from producers of all kinds, read through the engine byte for byte. */
+/* Every layer of tests/vectors/ztoc, from producers of all kinds, read through the engine byte for
+ * byte. */
 #include "test.h"
 
 #include "base/text.h"
@@ -63,7 +64,7 @@ static void blob_close(void *self)
     (void)self;
 }
 
-/* ---- one layer -------------------------------------------------------------------------------- */
+/* ---- one layer ------------------------------------------------------------------------------- */
 
 static enum ztoc_compression compression_of(const char *name)
 {
@@ -137,8 +138,8 @@ static void read_range(struct layer *layer, uint64_t uncomp_off, uint8_t *out, s
     assert_ok(file_pread_all(layer_fd(layer), out, len, uncomp_off, &err));
 }
 
-/* In the middle first, so that spans come out of order. zlib's own reader, which follows members and passes
- * plain files through, says what the bytes are. */
+/* In the middle first, so that spans come out of order. zlib's own reader, which follows members
+ * and passes plain files through, says what the bytes are. */
 static void compare(struct layer *layer, const char *path)
 {
     size_t len = (size_t)layer_uncomp_bytes(layer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation fails once while documents are read and written: -ENOMEM, and nothing leaks or is half done. */
+/* Every allocation fails once while documents are read and written: -ENOMEM, and nothing leaks or
+ * is half done. */
 #include "test.h"
 
 #include "oci/oci.h"

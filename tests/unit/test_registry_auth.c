@@ -155,7 +155,8 @@ static void closing_does_not_wait_for_a_slow_keychain(void **state)
 
 /* ---- Bearer ---------------------------------------------------------------------------------- */
 
-/* Tokens are numbered: token-1 and so on; `seen` is how many were given. The registry accepts the newest. */
+/* Tokens are numbered: token-1 and so on; `seen` is how many were given. The registry accepts the
+ * newest. */
 static void want_token(void *self, struct http_exchange *x)
 {
     struct fixture *f = self;

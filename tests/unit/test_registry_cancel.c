@@ -122,7 +122,8 @@ static void all_is_cancelled_at_the_end_of_a_process(void **state)
 
 /* ---- many ------------------------------------------------------------------------------------ */
 
-/* One in five answers is bad in one way or another, but none twice in a row: the retries are few. */
+/* One in five answers is bad in one way or another, but none twice in a row: the retries are few.
+ */
 static void behave_mostly(void *self, struct http_exchange *x)
 {
     struct fixture *f = self;

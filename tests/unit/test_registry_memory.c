@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every allocation of the client fails once, in the caller and in the network thread: an error, no crash, no
- * call that never returns, nothing leaks. */
+/* Every allocation of the client fails once, in the caller and in the network thread: an error, no
+ * crash, no call that never returns, nothing leaks. */
 #include "registry_fixture.h"
 
 /* The linker sends the allocations of our code (not curl's) through these. */
@@ -53,7 +53,8 @@ char *__wrap_strndup(const char *s, size_t len)
     return fails_now() ? NULL : __real_strndup(s, len);
 }
 
-/* Credentials, a redirect within the registry, an upload, referrers by tag: as many paths as possible. */
+/* Credentials, a redirect within the registry, an upload, referrers by tag: as many paths as
+ * possible. */
 static void serve_all(void *self, struct http_exchange *x)
 {
     struct fixture *f = self;

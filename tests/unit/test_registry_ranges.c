@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ranges of a blob from servers that behave well and badly: what arrives is right, or is an error. */
+/* Ranges of a blob from servers that behave well and badly: what arrives is right, or is an error.
+ */
 #include "registry_fixture.h"
 
 /* ---- servers --------------------------------------------------------------------------------- */

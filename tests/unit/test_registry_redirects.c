@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Redirects: followed so far and no further, remembered, asked for again when they wear out; and what is told
- * to whom on the way. */
+/* Redirects: followed so far and no further, remembered, asked for again when they wear out; and
+ * what is told to whom on the way. */
 #include "registry_fixture.h"
 
 #include <stdio.h>

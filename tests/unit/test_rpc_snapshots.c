@@ -336,9 +336,7 @@ static void usage_and_cleanup_answer(void **state)
     assert_false(has_dir(&f->model, "1"));
 }
 
-/* ---- List
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- List ------------------------------------------------------------------------------------ */
 
 struct listed {
     size_t messages, infos, largest;

@@ -259,8 +259,7 @@ static void cleanup_leaves_a_layer_that_is_in_use(void **state)
     assert_int_equal(fake_lazy_count(&f->fake), 1);
 }
 
-/* ---- several at once
- * ---------------------------------------------------------------------------------------- */
+/* ---- several at once ------------------------------------------------------------------------- */
 
 struct caller {
     struct snapshot_fixture *f;

@@ -331,8 +331,7 @@ static void cleanup_removes_what_no_row_names_and_nothing_else(void **state)
     assert_true(has_dir(f, "2/work"));
 }
 
-/* ---- update
- * --------------------------------------------------------------------------------------------- */
+/* ---- update ---------------------------------------------------------------------------------- */
 
 /* `paths` with commas between; "" none. `labels` as k=v, commas between. */
 static int update(struct snapshot_fixture *f, const char *key, const char *labels,
@@ -422,8 +421,7 @@ static void a_client_cannot_make_a_row_remote(void **state)
     assert_labels(&other, "a=1");
 }
 
-/* ---- usage, list
- * ------------------------------------------------------------------------------------------ */
+/* ---- usage, list ----------------------------------------------------------------------------- */
 
 static void write_file(struct snapshot_fixture *f, const char *name, size_t bytes)
 {

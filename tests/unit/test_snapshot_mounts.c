@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mounts that are returned, mounted for real: binds, overlays, and lazy layers as lower directories. Skipped where
- * this process may not mount. */
+/* The mounts that are returned, mounted for real: binds, overlays, and lazy layers as lower
+ * directories. Skipped where this process may not mount. */
 #include "fake_lazy.h"
 
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
-/* What containerd makes of a mount: flags for the words that it knows, the rest joined by commas. */
+/* What containerd makes of a mount: flags for the words that it knows, the rest joined by commas.
+ */
 static int mount_at(const struct snapshot_mounts *mounts, const char *dir)
 {
     const struct snapshot_mount *mount_ = &mounts->items[0];
@@ -143,7 +144,7 @@ static void views_refuse_writes(void **state)
     unmount(f);
 }
 
-/* ---- lazy layers: each one a tmpfs with a file that is named after its target --------------------------------- */
+/* ---- lazy layers: each one a tmpfs with a file that is named after its target ---------------- */
 
 static int tmpfs_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
                        const struct text_map *labels, struct text_map *ret_labels, struct err *err)
@@ -243,7 +244,7 @@ static void removed_lazy_layers_are_unmounted_and_deleted(void **state)
     assert_false(has_dir(f, "2"));
 }
 
-/* ---- a disk that is full ---------------------------------------------------------------------------------------- */
+/* ---- a disk that is full --------------------------------------------------------------------- */
 
 static void fill_disk(struct snapshot_fixture *f)
 {

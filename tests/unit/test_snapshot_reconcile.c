@@ -119,8 +119,7 @@ static void a_prepare_that_was_mounting_is_an_ordinary_active_afterwards(void **
     assert_ok(snapshot_remove(f->s, "k", &err));
 }
 
-/* ---- real mounts
- * ------------------------------------------------------------------------------------------- */
+/* ---- real mounts ----------------------------------------------------------------------------- */
 
 static bool is_empty(const char *path)
 {
@@ -188,8 +187,7 @@ static void cleanup_never_removes_through_a_mount(void **state)
     assert_int_equal(umount2(outside, MNT_DETACH), 0);
 }
 
-/* ---- killed at any instant
- * ----------------------------------------------------------------------------------- */
+/* ---- killed at any instant ------------------------------------------------------------------- */
 
 static _Noreturn void live_and_die(struct snapshot_fixture *f)
 {

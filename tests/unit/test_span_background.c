@@ -92,7 +92,7 @@ static void a_layer_that_is_larger_than_the_memory_limit_completes(void **state)
     rig_stop(&rig);
 }
 
-/* ---- order between layers ------------------------------------------------------------------- */
+/* ---- order between layers -------------------------------------------------------------------- */
 
 static void the_layer_that_was_read_last_comes_first(void **state)
 {
@@ -125,7 +125,7 @@ static void the_layer_that_was_read_last_comes_first(void **state)
     rig_stop(&rig);
 }
 
-/* ---- errors --------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static enum rig_answer fail_once(void *arg, size_t call, const struct span_fetch *fetch)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes wrong on the way of a span: who is told what, what is tried again, and what is never kept. */
+/* What goes wrong on the way of a span: who is told what, what is tried again, and what is never
+ * kept. */
 #include "span_rig.h"
 
 #include "base/clock.h"
@@ -132,7 +133,7 @@ static void a_read_gives_up_at_its_deadline_and_the_span_comes_all_the_same(void
     rig_stop(&rig);
 }
 
-/* ---- closing -------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 struct told {
     struct span_want want;
@@ -198,7 +199,7 @@ static void closing_while_spans_arrive_is_clean(void **state)
     }
 }
 
-/* ---- another source ------------------------------------------------------------------------- */
+/* ---- another source -------------------------------------------------------------------------- */
 
 static void a_replaced_source_is_closed_when_its_fetches_are_done(void **state)
 {
@@ -246,7 +247,7 @@ static void a_reader_whose_source_fails_after_it_was_replaced_gets_the_new_one(v
     rig_stop(&rig);
 }
 
-/* ---- a full disk ---------------------------------------------------------------------------- */
+/* ---- a full disk ----------------------------------------------------------------------------- */
 
 /* On a small tmpfs, in a mount namespace of our own: it ends with the process. */
 static void a_full_disk_is_told_and_heals_when_there_is_room(void **state)
@@ -283,7 +284,7 @@ static void a_full_disk_is_told_and_heals_when_there_is_room(void **state)
     rig_stop(&rig);
 }
 
-/* ---- layouts -------------------------------------------------------------------------------- */
+/* ---- layouts --------------------------------------------------------------------------------- */
 
 static int open_with(struct rig *rig, struct rig_layer *layer)
 {

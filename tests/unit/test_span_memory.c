@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_span_memory.c – every allocation of opening, reading and opening again fails once, on whichever thread it
- * falls: each time the reader is told -ENOMEM or served, nothing hangs or leaks, and the next read is served. The
- * linker puts the functions below in the place of malloc and its kin for our code. */
+/* test_span_memory.c – every allocation of opening, reading and opening again fails once, on
+ * whichever thread it falls: each time the reader is told -ENOMEM or served, nothing hangs or
+ * leaks, and the next read is served. The linker puts the functions below in the place of malloc
+ * and its kin for our code. */
 #include "span_rig.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
 
 #include "span/internal.h"
 
-/* A link carries what is under way in `rtt_ms` plus its transfer time; what the pace allows is under way, at least
- * `floor_bytes`. */
+/* A link carries what is under way in `rtt_ms` plus its transfer time; what the pace allows is
+ * under way, at least `floor_bytes`. */
 static uint64_t settle(uint64_t link_bytes_per_s, int64_t rtt_ms, uint64_t floor_bytes, int rounds)
 {
     struct span_pace pace = {.under_way = 0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the next process finds: spans on disk are used without the network, and never used when they are wrong. */
+/* What the next process finds: spans on disk are used without the network, and never used when they
+ * are wrong. */
 #include "span_rig.h"
 
 #include "base/clock.h"
@@ -99,7 +100,7 @@ static void damaged_bytes_are_not_served_without_a_network_either(void **state)
     rig_stop(&rig);
 }
 
-/* ---- a process that dies -------------------------------------------------------------------- */
+/* ---- a process that dies --------------------------------------------------------------------- */
 
 /* As a new process would. */
 static void again(struct rig *rig)
@@ -112,7 +113,8 @@ static void again(struct rig *rig)
     rig_open_set(rig, NULL, NULL);
 }
 
-/* Threads do not survive fork(): the child has an engine of its own, and the parent none meanwhile. */
+/* Threads do not survive fork(): the child has an engine of its own, and the parent none meanwhile.
+ */
 static int run_child(struct rig *rig, void (*body)(struct rig *rig))
 {
     int status = 0;

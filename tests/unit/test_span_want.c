@@ -75,7 +75,7 @@ static void a_long_read_is_cut_into_gets_of_8_mib(void **state)
     rig_stop(&rig);
 }
 
-/* ---- many readers --------------------------------------------------------------------------- */
+/* ---- many readers ---------------------------------------------------------------------------- */
 
 enum { READERS = 64 };
 
@@ -125,7 +125,7 @@ static void a_span_is_fetched_once_however_many_readers_wait(void **state)
     rig_stop(&rig);
 }
 
-/* ---- order ---------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 struct note {
     struct span_want want;
@@ -259,7 +259,7 @@ static void a_reader_is_told_before_the_span_is_whole(void **state)
     rig_stop(&rig);
 }
 
-/* ---- limits --------------------------------------------------------------------------------- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void readers_wait_for_memory_and_all_are_served(void **state)
 {

@@ -120,7 +120,7 @@ static void flip_map_byte(const struct fixture *f, off_t at)
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
 }
 
-/* ---- what is kept --------------------------------------------------------------------------- */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 static void spans_are_recorded_for_the_next_process(void **state)
 {
@@ -221,7 +221,7 @@ static void a_log_that_grew_is_written_anew_without_losing_a_span(void **state)
     assert_false(recorded(f, 3) || recorded(f, 4));
 }
 
-/* ---- what is not believed ------------------------------------------------------------------- */
+/* ---- what is not believed -------------------------------------------------------------------- */
 
 static void a_torn_record_ends_the_log_and_is_written_over(void **state)
 {
@@ -330,7 +330,7 @@ static void a_data_file_that_is_gone_or_was_cut_starts_anew(void **state)
     assert_false(recorded(f, 1));
 }
 
-/* ---- what is refused ------------------------------------------------------------------------ */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void a_layer_that_is_open_is_not_opened_or_removed(void **state)
 {

@@ -59,8 +59,7 @@ void ztoc_xattr_at(const struct ztoc *toc, size_t file, size_t i, struct ztoc_xa
     *ret = (struct ztoc_xattr){.key = e->xattr, .value = bytes_of_str(e->value)};
 }
 
-/* ---- helpers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- helpers --------------------------------------------------------------------------------- */
 
 struct fixture {
     struct ztoc toc;
@@ -137,9 +136,7 @@ static void assert_no_xattr(const struct fixture *f, const char *path, size_t i)
 
 #define BUILD(f, entries) build(&(f), (entries), ARRAY_LEN(entries))
 
-/* ---- names
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void names_are_cleaned_from_the_root(void **state)
 {
@@ -280,8 +277,7 @@ static void what_is_below_a_file_is_left_out(void **state)
     assert_true(S_ISREG(node_at(&f, "file").mode));
 }
 
-/* ---- later over earlier
- * -------------------------------------------------------------------------------------- */
+/* ---- later over earlier ---------------------------------------------------------------------- */
 
 static void a_later_file_replaces_an_earlier_one(void **state)
 {
@@ -352,9 +348,7 @@ static void a_file_over_a_directory_takes_everything_below_with_it(void **state)
     assert_int_equal(node_at(&f, "").nlink, 3);
 }
 
-/* ---- hard links
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- hard links ------------------------------------------------------------------------------ */
 
 static void hard_links_share_a_node_and_count(void **state)
 {
@@ -443,9 +437,7 @@ static void a_hard_link_to_a_directory_is_refused(void **state)
     assert_non_null(strstr(err_text(&err), "directory"));
 }
 
-/* ---- whiteouts
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- whiteouts ------------------------------------------------------------------------------- */
 
 static void whiteouts_become_devices_and_markers_attributes(void **state)
 {
@@ -501,9 +493,7 @@ static void a_whiteout_of_what_is_in_the_layer_is_hidden(void **state)
     assert_false(tree_has_xattrs(f.tree));
 }
 
-/* ---- attributes
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static void types_modes_and_devices_are_what_unpacking_makes(void **state)
 {
@@ -577,9 +567,7 @@ static void only_attributes_that_an_image_may_set_are_kept(void **state)
     assert_false(tree_has_opaque(f.tree));
 }
 
-/* ---- limits
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void names_longer_than_linux_allows_are_refused(void **state)
 {

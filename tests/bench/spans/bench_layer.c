@@ -84,7 +84,7 @@ void bench_layer_close(struct bench_layer *bench)
     need(dir_remove_all(bench->root, &err), &err);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct wait {
     struct span_want want;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_layer.h – a layer file, its ztoc, and a span set over both, with a source of the program's choice. */
+/* bench_layer.h – a layer file, its ztoc, and a span set over both, with a source of the program's
+ * choice. */
 #ifndef BENCH_LAYER_H
 #define BENCH_LAYER_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fill_layer – how fast a whole layer is verified, inflated and written when the network costs nothing:
- * fill_layer LAYER.tar.gz [THREADS]. One read of all is what readers cost, then the same as background. */
+/* fill_layer – how fast a whole layer is verified, inflated and written when the network costs
+ * nothing: fill_layer LAYER.tar.gz [THREADS]. One read of all is what readers cost, then the same
+ * as background. */
 #include "bench_layer.h"
 
 #include "base/clock.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* slow_link – what a program that starts waits for when its layer comes over a slow link:
- * slow_link LAYER.tar.gz [RTT_MS [MBIT_PER_S]]. The link is simulated: each GET waits a round trip, then those under
- * way share the rate. The program reads 60 % of the spans, in short runs here and there, one read at a time, and
- * computes a little in between. Without background, then with it. */
+ * slow_link LAYER.tar.gz [RTT_MS [MBIT_PER_S]]. The link is simulated: each GET waits a round trip,
+ * then those under way share the rate. The program reads 60 % of the spans, in short runs here and
+ * there, one read at a time, and computes a little in between. Without background, then with it. */
 #include "bench_layer.h"
 
 #include "base/clock.h"
@@ -133,7 +133,7 @@ static struct span_source link_source(struct bytes blob, void *arg)
         .start = link_start, .cancel = link_cancel, .close = link_close, .self = link};
 }
 
-/* ---- the program that starts -------------------------------------------------------------------- */
+/* ---- the program that starts ----------------------------------------------------------------- */
 
 struct figures {
     size_t reads;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_server.h – an HTTP/1.1 server on loopback, inside the test, that behaves as badly as it is told to.
+/* http_server.h – an HTTP/1.1 server on loopback, inside the test, that behaves as badly as it is
+ * told to.
  *
- * Each connection has a thread. For each request the test's handle() is called there, and answers with the
- * functions below, or does not. What was asked is kept, to be counted by the test. */
+ * Each connection has a thread. For each request the test's handle() is called there, and answers
+ * with the functions below, or does not. What was asked is kept, to be counted by the test. */
 #ifndef FAKES_HTTP_SERVER_H
 #define FAKES_HTTP_SERVER_H
 

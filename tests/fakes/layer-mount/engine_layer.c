@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine_layer.c – a layer file opened as the daemon opens one, with a source that reads the file. */
+/* engine_layer.c – a layer file opened as the daemon opens one, with a source that reads the file.
+ */
 #include "rig.h"
 
 #include "base/clock.h"
@@ -34,7 +35,7 @@ struct call {
     bool is_canceled; /* rig->lock */
 };
 
-/* ---- the source ------------------------------------------------------------------------------------ */
+/* ---- the source ------------------------------------------------------------------------------ */
 
 static struct call *take_ready_locked(struct rig *rig)
 {
@@ -119,7 +120,7 @@ static void close_source(void *self)
     (void)self;
 }
 
-/* ---- rig.h ------------------------------------------------------------------------------------------- */
+/* ---- rig.h ----------------------------------------------------------------------------------- */
 
 /* Make the ztoc and put it into the store. */
 static int index_layer(struct rig *rig, struct digest *ret_ztoc, struct err *err)

@@ -96,7 +96,7 @@ static int load(struct layer *l, const char *tar, struct err *err)
     return rc;
 }
 
-/* ---- rig.h ------------------------------------------------------------------------------------------- */
+/* ---- rig.h ----------------------------------------------------------------------------------- */
 
 /* The rig is the layer. */
 struct rig {
@@ -143,8 +143,7 @@ size_t rig_waiting(struct rig *rig)
     return rig->layer.waiting;
 }
 
-/* ---- layer/layer.h
- * ---------------------------------------------------------------------------------- */
+/* ---- layer/layer.h --------------------------------------------------------------------------- */
 
 struct layer *layer_ref(struct layer *l)
 {
