@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_answer.c – what a registry or a token realm may send: header lines into an answer, and the values in them
+ * that have a grammar (challenges, ranges, dates, links, locations), then the body as a token, as a refusal and
+ * as base64. */
+#include "registry/internal.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* Where a redirect leads is http or https, never down from https, and shown without a query. */
+static void try_location(const char *location)
+{
+    SCOPED(mem) char *url = NULL;
+    SCOPED(mem) char *shown = NULL;
+
+    if (url_resolve("https://registry.example/v2/a/blobs/b", location, &url, NULL) < 0)
+        return;
+    must(text_has_prefix(url, "https://"));
+    shown = url_plain(url);
+    must(shown != NULL && strpbrk(shown, "?#") == NULL);
+    (void)url_same_origin(url, "https://registry.example/");
+}
+
+static void try_values(const struct answer *answer)
+{
+    SCOPED(mem) char *next = answer->link == NULL ? NULL : link_next(answer->link);
+    struct content_range range;
+
+    if (answer->content_range != NULL && content_range_parse(answer->content_range, &range) == 0)
+        must(range.first <= range.last && range.last < range.total);
+    if (answer->location != NULL)
+        try_location(answer->location);
+    if (next != NULL)
+        try_location(next);
+    if (answer->challenge.realm != NULL)
+        try_location(answer->challenge.realm);
+    must(answer->status == 0 || (answer->status >= 100 && answer->status <= 599));
+}
+
+static void try_body(struct bytes body)
+{
+    SCOPED(mem) char *token = NULL;
+    SCOPED(mem) char *said = refusal_text(body);
+    SCOPED(mem) char *text = strndup((const char *)body.data, body.len);
+    SCOPED(buf_value) struct buf decoded = BUF_EMPTY;
+    int64_t expires_s;
+
+    if (token_parse(body, &token, &expires_s, NULL) == 0)
+        must(strpbrk(token, "\r\n ") == NULL && expires_s >= 0);
+    must(said == NULL || strpbrk(said, "\r\n\033") == NULL);
+    if (text != NULL && base64_decode(text, &decoded) == 0) {
+        SCOPED(mem) char *again = base64_encode(buf_bytes(&decoded));
+        must(again != NULL && strlen(again) == strlen(text));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct answer answer = {.status = 0};
+    struct bytes rest = bytes_of(data, size);
+
+    while (rest.len > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.len);
+        struct bytes line =
+            bytes_of(rest.data, end == NULL ? rest.len : (size_t)(end - rest.data) + 1);
+
+        if (answer_add_line(&answer, line) < 0)
+            break;
+        rest = bytes_of(rest.data + line.len, rest.len - line.len);
+    }
+    try_values(&answer);
+    answer_fini(&answer);
+    if (rest.len == 0) { /* all of it were lines; the body is behind the last empty one */
+        const uint8_t *body = size < 4 ? NULL : memmem(data, size, "\r\n\r\n", 4);
+        rest = body == NULL ? bytes_of(data, size)
+                            : bytes_of(body + 4, size - (size_t)(body + 4 - data));
+    }
+    if (rest.len > 0)
+        try_body(rest);
+    return 0;
+}
