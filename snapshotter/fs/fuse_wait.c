@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,8 +246,8 @@ static bool is_killed(pid_t pid)
     if (status == NULL)
         return false;
     while (fgets(line, sizeof(line), status) != NULL)
-        if (sscanf(line, "SigPnd: %llx", &pending) == 1)
-            break;
+        if (text_has_prefix(line, "SigPnd:"))
+            pending = strtoull(line + strlen("SigPnd:"), NULL, 16);
     return (pending & (1ull << (SIGKILL - 1))) != 0;
 }
 

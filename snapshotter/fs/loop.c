@@ -29,6 +29,19 @@ struct fs_loop {
     uint64_t next_token;
 };
 
+/* Written under the lock, read between requests without. */
+static bool is_dead(const struct fs_channel *channel)
+{
+    return __atomic_load_n(&channel->is_dead, __ATOMIC_RELAXED);
+}
+
+static void set_dead_locked(struct fs_loop *loop, struct fs_channel *channel)
+{
+    if (!is_dead(channel))
+        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, channel->fd, NULL);
+    __atomic_store_n(&channel->is_dead, true, __ATOMIC_RELAXED);
+}
+
 /* An event may be in the hands of a thread when its channel is removed: tokens, unlike addresses,
  * are never used twice. There are some hundred channels at most. NULL: removed or dead. */
 static struct fs_channel *enter(struct fs_loop *loop, uint64_t token)
@@ -36,7 +49,7 @@ static struct fs_channel *enter(struct fs_loop *loop, uint64_t token)
     LOCKED(&loop->lock);
     for (struct fs_channel *c = loop->channels; c != NULL; c = c->next) {
         if (c->token == token) {
-            if (c->is_dead)
+            if (is_dead(c))
                 return NULL;
             c->active++;
             return c;
@@ -45,28 +58,28 @@ static struct fs_channel *enter(struct fs_loop *loop, uint64_t token)
     return NULL;
 }
 
+/* The last thread in a dead channel says so, once. */
 static void leave(struct fs_loop *loop, struct fs_channel *channel)
 {
+    bool is_last;
+
+    (void)pthread_mutex_lock(&loop->lock);
+    is_last = is_dead(channel) && channel->active == 1 && !channel->is_reported;
+    channel->is_reported = channel->is_reported || is_last;
+    (void)pthread_mutex_unlock(&loop->lock);
+
+    if (is_last)
+        channel->gone(channel);
+
     LOCKED(&loop->lock);
     if (--channel->active == 0)
         (void)pthread_cond_broadcast(&loop->idle);
 }
 
-/* The descriptor is dead. The last thread in it says so, once. */
-static void leave_dead(struct fs_loop *loop, struct fs_channel *channel)
+static void mark_dead(struct fs_loop *loop, struct fs_channel *channel)
 {
-    bool is_last;
-
-    (void)pthread_mutex_lock(&loop->lock);
-    if (!channel->is_dead)
-        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, channel->fd, NULL);
-    channel->is_dead = true;
-    is_last = channel->active == 1 && channel->gone != NULL;
-    (void)pthread_mutex_unlock(&loop->lock);
-
-    if (is_last)
-        channel->gone(channel);
-    leave(loop, channel);
+    LOCKED(&loop->lock);
+    set_dead_locked(loop, channel);
 }
 
 static int arm(struct fs_loop *loop, struct fs_channel *channel, int op)
@@ -83,13 +96,11 @@ static void serve(struct fs_loop *loop, uint64_t token, void *buffer)
 
     if (channel == NULL)
         return;
-    for (int i = 0; i < LOOP_BATCH && rc == 0; i++)
+    for (int i = 0; i < LOOP_BATCH && rc == 0 && !is_dead(channel); i++)
         rc = channel->serve(channel, buffer);
-    if (rc < 0 && rc != -EAGAIN) {
-        leave_dead(loop, channel);
-        return;
-    }
-    if (rc == 0) /* what is left raises a new edge */
+    if (rc < 0 && rc != -EAGAIN)
+        mark_dead(loop, channel);
+    else if (rc == 0) /* what is left raises a new edge */
         (void)arm(loop, channel, EPOLL_CTL_MOD);
     leave(loop, channel);
 }
@@ -194,7 +205,7 @@ int fs_loop_add(struct fs_loop *loop, struct fs_channel *channel, struct err *er
     (void)pthread_mutex_lock(&loop->lock);
     channel->token = loop->next_token++;
     channel->active = 0;
-    channel->is_dead = false;
+    channel->is_dead = channel->is_reported = false;
     channel->next = loop->channels;
     loop->channels = channel;
     rc = arm(loop, channel, EPOLL_CTL_ADD);
@@ -207,10 +218,8 @@ int fs_loop_add(struct fs_loop *loop, struct fs_channel *channel, struct err *er
 void fs_loop_remove(struct fs_loop *loop, struct fs_channel *channel)
 {
     LOCKED(&loop->lock);
-    if (!channel->is_dead)
-        (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, channel->fd, NULL);
-    channel->is_dead = true;
-    channel->gone = NULL;
+    set_dead_locked(loop, channel);
+    channel->is_reported = true; /* whoever is in it need not */
     while (channel->active > 0)
         (void)pthread_cond_wait(&loop->idle, &loop->lock);
     for (struct fs_channel **c = &loop->channels; *c != NULL; c = &(*c)->next) {

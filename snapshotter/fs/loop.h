@@ -34,7 +34,8 @@ struct fs_channel {
     struct fs_channel *next;
     uint64_t token;
     unsigned active;
-    bool is_dead;
+    bool is_dead; /* atomic */
+    bool is_reported;
 };
 
 struct fs_loop_options {

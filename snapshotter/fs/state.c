@@ -13,16 +13,19 @@ void state_file_name(const struct layer *layer, char out[DIGEST_TEXT_BYTES + 5])
     memcpy(out + DIGEST_TEXT_BYTES - 1, ".json", 6);
 }
 
-/* The shortest decimal that reads back as the same number, as JSON writers print it. */
+/* The shortest decimal that reads back as the same number, with an exponent only where JSON writers put one. */
 static int add_number(struct buf *out, double number)
 {
-    char text[32];
+    char text[64];
+    int digits = 0, exponent;
 
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, number);
-        if (strtod(text, NULL) >= number && strtod(text, NULL) <= number)
-            break;
-    }
+    do {
+        (void)snprintf(text, sizeof(text), "%.*e", digits++, number);
+    } while (digits < 17 && (strtod(text, NULL) < number || strtod(text, NULL) > number));
+    exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
+    if (exponent >= -6) /* never large: it is a percentage */
+        (void)snprintf(text, sizeof(text), "%.*f",
+                       digits - 1 > exponent ? digits - 1 - exponent : 0, number);
     return buf_add_str(out, text);
 }
 
