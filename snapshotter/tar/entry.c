@@ -26,9 +26,10 @@ static bool is_meta(char type)
     return type == 'x' || type == 'L' || type == 'K';
 }
 
-static bool is_supported(char type)
+static bool is_supported(const struct tar_parser *parser, char type)
 {
-    return has_content(type) || is_meta(type) || (type >= '1' && type <= '6');
+    return has_content(type) || is_meta(type) || (type >= '1' && type <= '6') ||
+           (type == TAR_GLOBAL && parser->pass_over_global);
 }
 
 /* Forget what the headers before an entry said about it. */
@@ -150,6 +151,16 @@ static int start_meta(struct tar_parser *parser, struct err *err)
     return 0;
 }
 
+/* As an entry of its own: what the headers before it say is about it, and so about nothing. */
+static int start_global(struct tar_parser *parser, struct err *err)
+{
+    if (parser->header.size < 0 || parser->header.size > TAR_MAX_META_BYTES)
+        return tar_refuse(parser, -EBADMSG, "an extended header over 1 MiB", err);
+    forget_extensions(parser);
+    expect_content(parser, TAR_IN_CONTENT, (uint64_t)parser->header.size);
+    return 0;
+}
+
 int tar_take_header(struct tar_parser *parser, struct err *err)
 {
     struct tar_header *header = &parser->header;
@@ -163,12 +174,14 @@ int tar_take_header(struct tar_parser *parser, struct err *err)
     why = tar_header_parse(parser->block, header);
     if (why != NULL)
         return tar_refuse(parser, -EBADMSG, why, err);
-    if (!is_supported(header->type)) {
+    if (!is_supported(parser, header->type)) {
         (void)snprintf(text, sizeof(text), "unsupported input tar entry '%c' (type 0x%02x)",
                        header->type >= ' ' && header->type <= '~' ? header->type : '?',
                        (unsigned)(uint8_t)header->type);
         return tar_refuse(parser, -EBADMSG, text, err);
     }
+    if (header->type == TAR_GLOBAL)
+        return start_global(parser, err);
     if (!parser->has_extension)
         parser->entry_off = parser->header_off;
     if (is_meta(header->type))

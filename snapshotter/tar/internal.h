@@ -87,6 +87,9 @@ enum tar_state {
 
 struct tar_parser {
     struct tar_events events; /* fixed at creation */
+    int (*content)(void *arg, struct bytes piece,
+                   struct err *err); /* fixed before the first byte; may be NULL */
+    bool pass_over_global;           /* fixed before the first byte */
     enum tar_state state;
     uint64_t pos;          /* bytes consumed */
     uint64_t header_off;   /* of the header being read, or last read */
@@ -103,6 +106,8 @@ struct tar_parser {
     struct buf sparse_map;
     struct tar_pax pax;
 };
+
+enum { TAR_GLOBAL = 'g' }; /* the type of a header for all entries that follow */
 
 bool tar_is_zero_block(const uint8_t *block);
 /* Set the error: the header and its offset, then why. Returns `code`. */

@@ -35,6 +35,17 @@ bool tar_parser_is_at_end(const struct tar_parser *parser)
     return parser->state == TAR_AT_END;
 }
 
+void tar_parser_want_content(struct tar_parser *parser,
+                             int (*content)(void *arg, struct bytes piece, struct err *err))
+{
+    parser->content = content;
+}
+
+void tar_parser_pass_over_global(struct tar_parser *parser)
+{
+    parser->pass_over_global = true;
+}
+
 uint64_t tar_parser_consumed(const struct tar_parser *parser)
 {
     return parser->pos;
@@ -118,6 +129,18 @@ static int feed_sparse(struct tar_parser *parser, struct bytes *in, struct err *
     return tar_report_entry(parser, err);
 }
 
+/* A global header has content too, which is nobody's. */
+static int feed_content(struct tar_parser *parser, struct bytes *in, struct err *err)
+{
+    struct bytes piece = take_content(parser, in, UINT64_MAX);
+
+    if (parser->content_left == 0)
+        parser->state = TAR_IN_PADDING;
+    if (piece.len == 0 || parser->content == NULL || parser->header.type == TAR_GLOBAL)
+        return 0;
+    return parser->content(parser->events.arg, piece, err);
+}
+
 static void skip_padding(struct tar_parser *parser, struct bytes *in)
 {
     size_t len = in->len < parser->padding_left ? in->len : (size_t)parser->padding_left;
@@ -139,10 +162,7 @@ static int step(struct tar_parser *parser, struct bytes *in, struct err *err)
     case TAR_IN_SPARSE:
         return feed_sparse(parser, in, err);
     case TAR_IN_CONTENT:
-        (void)take_content(parser, in, UINT64_MAX);
-        if (parser->content_left == 0)
-            parser->state = TAR_IN_PADDING;
-        return 0;
+        return feed_content(parser, in, err);
     case TAR_IN_PADDING:
         skip_padding(parser, in);
         if (parser->padding_left == 0)

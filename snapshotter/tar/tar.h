@@ -4,7 +4,7 @@
  *
  * Dialects: V7, ustar, pax, GNU (long names, not its sparse files), star. What is accepted, what is
  * refused and what an odd header means follows the reference implementation, because the digest of
- * a ztoc depends on it: see docs/ztoc.md. Content is skipped, not delivered.
+ * a ztoc depends on it: see docs/ztoc.md. Content is skipped unless it is asked for.
  *
  * Pure computation: nothing here blocks, and a parser is used by one thread at a time. */
 #ifndef TAR_TAR_H
@@ -53,6 +53,14 @@ struct tar_events {
 struct tar_parser;
 MUST_CHECK int tar_parser_new(const struct tar_events *events, struct tar_parser **ret,
                               struct err *err);
+/* Before the first byte: give the content of files too, with the `arg` of the events. The pieces
+ * are those of the file that was reported last, in order; of a sparse one, what is stored.
+ * content() returns 0, or <0 as entry(). */
+void tar_parser_want_content(struct tar_parser *parser,
+                             int (*content)(void *arg, struct bytes piece, struct err *err));
+/* Before the first byte: pass over headers for all entries that follow (type g), whatever they say.
+ * They are refused otherwise, as the reference does. */
+void tar_parser_pass_over_global(struct tar_parser *parser);
 /* The next bytes, in pieces of any size; the result does not depend on how they are cut. What comes
  * after the end of the archive is ignored. After a failure only tar_parser_free() may follow.
  * -EBADMSG: not a tar header, damaged, or an entry that is not supported; the text says why and at
