@@ -23,6 +23,15 @@ soci_need(FUSE3 "fuse3>=3.10" libfuse3-dev)
 soci_need(SQLITE3 sqlite3 libsqlite3-dev)
 soci_need(TOMLPP tomlplusplus libtomlplusplus-dev)
 
+# zstd layers, which never have a ztoc, are unpacked by us with it and left to containerd without.
+pkg_check_modules(ZSTD QUIET IMPORTED_TARGET libzstd)
+if(ZSTD_FOUND)
+  set_target_properties(PkgConfig::ZSTD PROPERTIES IMPORTED_GLOBAL TRUE)
+  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd ${ZSTD_VERSION}")
+else()
+  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd none: zstd layers are left to containerd")
+endif()
+
 find_program(PROTOC_C protoc-c)
 if(NOT PROTOC_C)
   message(FATAL_ERROR "missing program protoc-c: apt-get install protobuf-c-compiler")
