@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* local.c – beginning layers, taking them, and the whole. */
+#include "local/internal.h"
+
+#include "base/clock.h"
+#include "base/files.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LOCAL_THREADS = 3 };
+enum { LOCAL_CHUNK_BYTES = 2 * 1024 * 1024 }; /* more than a fast link holds in a round trip */
+#define LOCAL_KEEP_MS (5 * 60 * 1000)
+enum { LOCAL_JOBS_MAX = 64 }; /* begun without being asked for */
+enum { LOCAL_CANCEL_POLL_MS = 200 };
+
+static const struct local_registry real_registry = {
+    .get_manifest = registry_get_manifest,
+    .blob_open = registry_blob_open,
+    .blob_fetch = registry_blob_fetch,
+    .blob_close = registry_blob_close,
+    .ref = registry_repo_ref,
+    .unref = registry_repo_unref,
+};
+
+/* ---- beginning ------------------------------------------------------------------------------- */
+
+static size_t count_in(const struct digest *layers, size_t count, const struct digest *layer)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        found += digest_equal(&layers[i], layer);
+    return found;
+}
+
+static size_t count_jobs_locked(struct local *local, const struct local_image *image,
+                                const struct digest *layer)
+{
+    const struct job *job;
+    size_t found = 0;
+
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        found += pull_is(job->pull, image) && digest_equal(&job->layer, layer);
+    }
+    return found;
+}
+
+/* An image may have the same layer several times; each of them is a directory of its own. */
+void local_begin(struct local *local, const struct local_image *image, const struct digest *layers,
+                 size_t count)
+{
+    LOCKED(&local->lock);
+
+    for (size_t i = 0; i < count && !local->stopping; i++) {
+        struct job *job;
+
+        if (count_jobs_locked(local, image, &layers[i]) >= count_in(layers, i + 1, &layers[i]))
+            continue;
+        /* Out of memory: it is begun when it is asked for. */
+        if (local->job_count >= LOCAL_JOBS_MAX ||
+            job_new_locked(local, image, &layers[i], &job) < 0)
+            return;
+    }
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static struct job *find_locked(struct local *local, const struct local_image *image,
+                               const struct digest *layer)
+{
+    struct job *job;
+
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        if (!job->taken && job->state != JOB_FAILED && !atomic_load(&job->cancelled) &&
+            pull_is(job->pull, image) && digest_equal(&job->layer, layer))
+            return job;
+    }
+    return NULL;
+}
+
+/* The job is the caller's to wait for from here on. */
+static int claim(struct local *local, const struct local_image *image, const struct digest *layer,
+                 struct job **ret, struct err *err)
+{
+    LOCKED(&local->lock);
+
+    if (local->stopping)
+        return err_set(err, -ECANCELED, "stopping");
+    *ret = find_locked(local, image, layer);
+    if (*ret == NULL && job_new_locked(local, image, layer, ret) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    (*ret)->taken = true;
+    return 0;
+}
+
+/* true: it is settled, and out of the table. */
+static bool wait_a_little(struct local *local, struct job *job, bool *ret_stopping)
+{
+    int64_t deadline_ms = clock_mono_ms() + LOCAL_CANCEL_POLL_MS;
+    LOCKED(&local->lock);
+
+    while (job->state != JOB_READY && job->state != JOB_FAILED && !local->stopping) {
+        if (clock_cond_wait_until(&local->settled, &local->lock, deadline_ms) == -ETIMEDOUT)
+            break;
+    }
+    *ret_stopping = local->stopping;
+    if (job->state != JOB_READY && job->state != JOB_FAILED)
+        return false;
+    job_unlink_locked(local, job);
+    return true;
+}
+
+/* Of the image that nobody waits for any more, what is ready stays for a while, for the next try.
+ */
+static struct job *take_unwanted_locked(struct local *local, const struct pull *pull)
+{
+    struct job *job;
+
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        if (job->pull != pull || job->taken)
+            continue;
+        if (job->state == JOB_QUEUED) {
+            job_unlink_locked(local, job);
+            return job;
+        }
+        if (job->state == JOB_RUNNING)
+            atomic_store(&job->cancelled, true); /* its worker frees it */
+    }
+    return NULL;
+}
+
+static void give_up(struct local *local, struct job *job)
+{
+    struct pull *pull = job->pull; /* lives until the last of its jobs is freed, see below */
+    struct job *unwanted;
+
+    (void)pthread_mutex_lock(&local->lock);
+    pull->users++;
+    job->taken = false;
+    if (job->state == JOB_FAILED) /* settled since we looked; nobody else would free it */
+        job->state = JOB_QUEUED;
+    while ((unwanted = take_unwanted_locked(local, pull)) != NULL) {
+        (void)pthread_mutex_unlock(&local->lock);
+        job_free(local, unwanted);
+        (void)pthread_mutex_lock(&local->lock);
+    }
+    (void)pthread_mutex_unlock(&local->lock);
+    pull_unref(local, pull);
+}
+
+static bool is_unwanted(const struct local_cancel *cancel)
+{
+    return cancel != NULL && cancel->is_cancelled != NULL && cancel->is_cancelled(cancel->self);
+}
+
+int local_take(struct local *local, const struct local_image *image, const struct digest *layer,
+               const struct local_cancel *cancel, struct local_layer **ret, struct err *err)
+{
+    struct job *job = NULL;
+    bool stopping = false;
+    int rc = claim(local, image, layer, &job, err);
+
+    if (rc < 0)
+        return rc;
+    while (!wait_a_little(local, job, &stopping)) {
+        if (!stopping && !is_unwanted(cancel))
+            continue;
+        give_up(local, job);
+        return err_set(err, -ECANCELED, stopping ? "stopping" : "the client gave up");
+    }
+    rc = job->rc;
+    if (rc < 0 && err != NULL)
+        *err = job->err;
+    if (rc == 0)
+        *ret = TAKE(job->result);
+    job_free(local, job);
+    return rc;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void set_options(struct local *local, const struct local_options *options)
+{
+    local->options = *options;
+    local->options.dir = NULL;
+    if (options->registry == NULL)
+        local->options.registry = &real_registry;
+    if (options->threads == 0)
+        local->options.threads = LOCAL_THREADS;
+    if (options->chunk_bytes == 0)
+        local->options.chunk_bytes = LOCAL_CHUNK_BYTES;
+    if (options->keep_ms == 0)
+        local->options.keep_ms = LOCAL_KEEP_MS;
+}
+
+static int init(struct local *local, const char *dir, struct err *err)
+{
+    int rc;
+
+    local->dir = text_copy(dir);
+    local->threads = calloc(local->options.threads, sizeof(*local->threads));
+    if (local->dir == NULL || local->threads == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = dir_remove_all(dir, err);
+    if (rc == 0)
+        rc = dir_make_all(dir, 0700, err);
+    return rc < 0 ? rc : workers_start(local, local->options.threads, err);
+}
+
+int local_new(const struct local_options *options, struct local **ret, struct err *err)
+{
+    struct local *local = calloc(1, sizeof(*local));
+    int rc;
+
+    if (local == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    set_options(local, options);
+    TAILQ_INIT(&local->jobs);
+    (void)pthread_mutex_init(&local->lock, NULL);
+    if (clock_cond_init(&local->work) < 0 || clock_cond_init(&local->settled) < 0) {
+        free(local);
+        return err_set(err, -ENOMEM, "out of memory");
+    }
+    rc = init(local, options->dir, err);
+    if (rc < 0) {
+        local_free(local);
+        return err_prefix(err, rc, "unpacked layers");
+    }
+    *ret = local;
+    return 0;
+}
+
+void local_stop(struct local *local)
+{
+    struct job *job;
+    LOCKED(&local->lock);
+
+    local->stopping = true;
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        atomic_store(&job->cancelled, true);
+    }
+    (void)pthread_cond_broadcast(&local->work);
+    (void)pthread_cond_broadcast(&local->settled);
+}
+
+void local_free(struct local *local)
+{
+    struct job *job;
+
+    if (local == NULL)
+        return;
+    local_stop(local);
+    workers_join(local);
+    while ((job = TAILQ_FIRST(&local->jobs)) != NULL) {
+        job_unlink_locked(local, job);
+        job_free(local, job);
+    }
+    (void)pthread_cond_destroy(&local->work);
+    (void)pthread_cond_destroy(&local->settled);
+    (void)pthread_mutex_destroy(&local->lock);
+    free(local->threads);
+    free(local->dir);
+    free(local);
+}

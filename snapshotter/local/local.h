@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* local.h – layers that cannot be mounted lazily are downloaded and unpacked by us, several at
+ * once.
+ *
+ * containerd prepares the layers of an image one after another, and at the first one that it must
+ * fetch itself it fetches all later ones too. So none must be left to it. As soon as it is known
+ * which layers of an image will be needed, local_begin() starts on them in the background, and
+ * local_take() finds them ready or nearly so.
+ *
+ * A layer is unpacked in a directory of its own below `dir`, which is on the file system of the
+ * snapshots, so that handing it over is a rename. What nobody takes is removed after some minutes;
+ * what is there at a start is of a dead process and removed too. The bytes are checked against the
+ * layer's digest, sizes come from the image's manifest.
+ *
+ * Any thread. Locks: only one, a leaf. */
+#ifndef LOCAL_LOCAL_H
+#define LOCAL_LOCAL_H
+
+#include "base/attr.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "digest/digest.h"
+#include "registry/registry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is asked of a registry, as functions: registry/'s own in the daemon, arrays in a test. */
+struct local_registry {
+    int (*get_manifest)(struct registry_repo *repo, const char *reference, struct buf *ret,
+                        char **ret_media_type, struct err *err);
+    int (*blob_open)(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
+                     struct registry_blob **ret, struct err *err);
+    int (*blob_fetch)(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err);
+    void (*blob_close)(struct registry_blob *blob);
+    struct registry_repo *(*ref)(struct registry_repo *repo);
+    void (*unref)(struct registry_repo *repo);
+};
+
+struct local_options {
+    const char *dir;                       /* made, and emptied */
+    const struct local_registry *registry; /* NULL: registry/ */
+    size_t threads;                        /* layers at once; 0: 3 */
+    size_t chunk_bytes; /* one request; two are under way for each layer. 0: 2 MiB */
+    int64_t keep_ms;    /* how long a layer waits for who takes it; 0: 5 minutes */
+    bool userxattr;     /* as in unpack.h */
+};
+struct local;
+MUST_CHECK int local_new(const struct local_options *options, struct local **ret, struct err *err);
+/* Nothing more begins, what is under way ends soon, and whoever waits is told -ECANCELED. Any
+ * thread. */
+void local_stop(struct local *local);
+/* Stops first. No call is running or follows, and all layers that were taken are freed. NULL is
+ * fine. */
+void local_free(struct local *local);
+DEFINE_SCOPED_PTR(local, struct local, local_free)
+
+struct local_image {
+    struct registry_repo *repo; /* borrowed; local takes references */
+    const char *name;           /* host/repository, unique for repo */
+    struct digest manifest;
+};
+/* These layers of the image will be asked for, in this order. Those that are begun already are not
+ * begun again; of too many, the later ones are left until they are asked for. */
+void local_begin(struct local *local, const struct local_image *image, const struct digest *layers,
+                 size_t count);
+
+/* Does whoever waits want no more? Asked a few times a second. */
+struct local_cancel {
+    bool (*is_cancelled)(void *self); /* NULL: never */
+    void *self;
+};
+struct local_layer; /* an unpacked layer that is the caller's */
+/* Blocks until the layer is there, begun or not. -ECANCELED: the caller wants no more (then what
+ * was begun of the same image ends too), or local_stop(). Otherwise what the registry, the layer or
+ * the disk say. */
+MUST_CHECK int local_take(struct local *local, const struct local_image *image,
+                          const struct digest *layer, const struct local_cancel *cancel,
+                          struct local_layer **ret, struct err *err);
+const struct digest *local_layer_diff_id(const struct local_layer *layer);
+/* Put its files in the place of `dir`, which is an empty directory and gives owner and mode.
+ * `lowers` are the directories of the layers below, nearest first. It is on disk for good when this
+ * returns 0. */
+MUST_CHECK int local_layer_install(struct local_layer *layer, const char *dir,
+                                   const struct text_list *lowers, struct err *err);
+/* With its files, if they were not installed. NULL is fine. */
+void local_layer_free(struct local_layer *layer);
+DEFINE_SCOPED_PTR(local_layer, struct local_layer, local_layer_free)
+
+#endif
