@@ -32,6 +32,11 @@ typedef int (*prepare_function)(struct snapshotter *s,
                                 const struct snapshot_prepare_request *request,
                                 struct snapshot_mounts *ret, struct err *err);
 
+static bool has_gone(void *call)
+{
+    return grpc_call_is_cancelled(call);
+}
+
 static int prepare_with(struct snapshotter *s, struct grpc_call *call, prepare_function prepare,
                         struct err *err)
 {
@@ -39,7 +44,8 @@ static int prepare_with(struct snapshotter *s, struct grpc_call *call, prepare_f
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
     const char *namespace_ = grpc_call_metadata(call, "containerd-namespace");
-    struct snapshot_prepare_request request = {.labels = &labels};
+    struct snapshot_prepare_request request = {.labels = &labels,
+                                               .cancel = {.is_cancelled = has_gone, .self = call}};
     int rc = rpc_request(call, &wire__snapshot_prepare_request__descriptor, &in, err);
 
     if (rc == 0)

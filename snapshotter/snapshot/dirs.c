@@ -87,6 +87,25 @@ int snapshot_dirs_make(const struct snapshotter *s, uint64_t id, enum snapdb_kin
     return 0;
 }
 
+int snapshot_fs_empty(const struct snapshotter *s, uint64_t id, struct err *err)
+{
+    SCOPED(mem) char *dir = snapshot_dir(s, id);
+    SCOPED(mem) char *fs = snapshot_fs_dir(s, id);
+    struct stat st;
+    int rc;
+
+    if (dir == NULL || fs == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (stat(fs, &st) < 0)
+        return err_sys(err, -errno, "%s", fs);
+    rc = dir_remove_all(fs, err);
+    if (rc == 0)
+        rc = make_one(dir, "fs", st.st_mode & 07777, err);
+    if (rc == 0)
+        rc = own_fs(dir, (struct snapshot_owner){.uid = st.st_uid, .gid = st.st_gid}, err);
+    return rc;
+}
+
 int snapshot_dirs_restore(const struct snapshotter *s, uint64_t id, enum snapdb_kind kind,
                           struct err *err)
 {

@@ -36,8 +36,7 @@ struct snapshotter {
 /* What the disk says becomes ours: its -ENOENT is not containerd's NotFound. */
 int snapshot_disk_error(int code);
 
-/* ---- labels.c
- * ----------------------------------------------------------------------------------------- */
+/* ---- labels.c -------------------------------------------------------------------------------- */
 
 bool snapshot_is_remote(const struct snapdb_row *row);
 /* Add the labels of a request: empty values are never stored, and nobody makes a row remote but us.
@@ -48,8 +47,7 @@ MUST_CHECK int snapshot_labels_add(struct text_map *to, const struct text_map *g
 MUST_CHECK int snapshot_labels_update(struct snapdb_row *row, const struct text_map *given,
                                       const struct text_list *paths, struct err *err);
 
-/* ---- dirs.c
- * ------------------------------------------------------------------------------------------- */
+/* ---- dirs.c ---------------------------------------------------------------------------------- */
 
 char *snapshot_dir(const struct snapshotter *s, uint64_t id); /* new string; NULL: out of memory */
 char *snapshot_fs_dir(const struct snapshotter *s, uint64_t id);
@@ -60,12 +58,13 @@ struct snapshot_owner {
 };
 MUST_CHECK int snapshot_dirs_make(const struct snapshotter *s, uint64_t id, enum snapdb_kind kind,
                                   struct snapshot_owner owner, struct err *err);
+/* fs empty again, with the owner and mode that it has. */
+MUST_CHECK int snapshot_fs_empty(const struct snapshotter *s, uint64_t id, struct err *err);
 /* Again, where some may be there already: after a crash. */
 MUST_CHECK int snapshot_dirs_restore(const struct snapshotter *s, uint64_t id,
                                      enum snapdb_kind kind, struct err *err);
 
-/* ---- chain.c: a snapshot's ancestors, nearest first
- * ---------------------------------------------------- */
+/* ---- chain.c: a snapshot's ancestors, nearest first ------------------------------------------ */
 
 struct chain_link {
     uint64_t id;
@@ -87,15 +86,13 @@ MUST_CHECK int chain_load(const struct snapshotter *s, const char *parent, struc
 /* -EAGAIN: a lazily mounted ancestor cannot serve. */
 MUST_CHECK int chain_check(const struct snapshotter *s, const struct chain *chain, struct err *err);
 
-/* ---- mounts.c
- * ----------------------------------------------------------------------------------------- */
+/* ---- mounts.c -------------------------------------------------------------------------------- */
 
 MUST_CHECK int snapshot_mounts_make(const struct snapshotter *s, uint64_t id, enum snapdb_kind kind,
                                     const struct chain *chain, struct snapshot_mounts *ret,
                                     struct err *err);
 
-/* ---- create.c
- * ----------------------------------------------------------------------------------------- */
+/* ---- create.c -------------------------------------------------------------------------------- */
 
 /* An active snapshot or a view, with its directories. */
 MUST_CHECK int snapshot_create(struct snapshotter *s,
@@ -103,50 +100,54 @@ MUST_CHECK int snapshot_create(struct snapshotter *s,
                                enum snapdb_kind kind, struct snapshot_mounts *ret, uint64_t *ret_id,
                                struct err *err);
 
-/* ---- claims.c: Prepares that are mounting a layer now
- * ---------------------------------------------------- */
+/* ---- claims.c: Prepares that are mounting a layer now ---------------------------------------- */
 
 struct claim {
     const char *target, *parent; /* fixed; the request's */
     uint64_t id;                 /* lock; 0 until the active snapshot is there */
+    bool unpacking;              /* lock; it may take as long as a download takes */
     struct claim *next;          /* lock */
 };
 /* Wait until nobody else mounts the same target on the same parent, then it is the caller's.
- * -ETIMEDOUT: it takes too long. */
-MUST_CHECK int claim_take(struct snapshotter *s, struct claim *claim);
+ * -ETIMEDOUT: it takes too long. -ECANCELED: the caller has gone. */
+MUST_CHECK int claim_take(struct snapshotter *s, struct claim *claim,
+                          const struct snapshot_cancel *cancel);
+void claim_set_unpacking(struct snapshotter *s, struct claim *claim);
 void claim_set_id(struct snapshotter *s, struct claim *claim, uint64_t id);
 void claim_release(struct snapshotter *s, struct claim *claim);
 bool claim_has_id(struct snapshotter *s, uint64_t id);
 
-/* ---- usage.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- supply.c: the layer of an active snapshot comes from us --------------------------------- */
+
+/* 0: it is mounted, SNAPSHOT_UNPACK: its files are there; either way it is committed. Else the
+ * snapshot is active and empty as before. */
+MUST_CHECK int snapshot_supply(struct snapshotter *s, struct claim *claim,
+                               const struct snapshot_prepare_request *request, struct err *err);
+
+/* ---- usage.c --------------------------------------------------------------------------------- */
 
 /* Allocated bytes and inodes of a tree, hard links once, other mounts not at all. */
 MUST_CHECK int snapshot_du(const char *dir, uint64_t *ret_bytes, uint64_t *ret_inodes,
                            struct err *err);
 
-/* ---- collect.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- collect.c ------------------------------------------------------------------------------- */
 
 /* Snapshot `id` has no row any more: its mounts and files go soon, on the collector's thread. */
 void snapshot_doom(struct snapshotter *s, uint64_t id);
 MUST_CHECK int collector_start(struct snapshotter *s, struct err *err);
 void collector_stop(struct snapshotter *s);
 
-/* ---- stale.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- stale.c --------------------------------------------------------------------------------- */
 
 /* Detach everything that is mounted below `dir`, by whomever. */
 MUST_CHECK int stale_mounts_detach(const char *dir, struct err *err);
 
-/* ---- userxattr.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- userxattr.c ----------------------------------------------------------------------------- */
 
 /* In a user namespace, and overlayfs there takes `userxattr`. `dir` is for the trial. */
 bool userxattr_is_needed(const char *dir);
 
-/* ---- reconcile.c
- * -------------------------------------------------------------------------------------- */
+/* ---- reconcile.c ----------------------------------------------------------------------------- */
 
 MUST_CHECK int snapshot_reconcile(struct snapshotter *s, struct err *err);
 

@@ -4,7 +4,9 @@
  * With a target label containerd asks: do you have this layer? "Already exists" means yes;
  * containerd then looks for a committed snapshot with that target and parent, adopts it under
  * whatever name it has, and fetches nothing. Mounts mean no, and containerd fetches and unpacks
- * into them. So every failure on the lazy way ends in mounts. */
+ * into them, and begins to fetch all later layers of the image too. So a layer that cannot be
+ * mounted is unpacked by us where others of its image may be mounted, and every failure ends in
+ * mounts. */
 #include "snapshot/internal.h"
 
 #include "base/clock.h"
@@ -23,21 +25,24 @@ static const char *label_or_empty(const struct text_map *labels, const char *key
     return value == NULL ? "" : value;
 }
 
-/* ---- is it there already?
- * -------------------------------------------------------------------------------- */
+/* ---- is it there already? -------------------------------------------------------------------- */
 
 struct search {
     const char *parent;
-    struct buf ids; /* uint64_t each */
+    bool unpacked;  /* one is there that needs nobody to serve it */
+    struct buf ids; /* of mounted ones, uint64_t each */
 };
 
 static int note_candidate(void *arg, const struct snapdb_row *row)
 {
     struct search *search = arg;
 
-    if (row->kind != SNAPDB_COMMITTED || strcmp(row->parent, search->parent) != 0 ||
-        !snapshot_is_remote(row))
+    if (row->kind != SNAPDB_COMMITTED || strcmp(row->parent, search->parent) != 0)
         return 0;
+    if (!snapshot_is_remote(row)) {
+        search->unpacked |= text_map_get(&row->labels, SNAPSHOT_LABEL_OURS) != NULL;
+        return 0;
+    }
     return buf_add(&search->ids, &row->id, sizeof(row->id));
 }
 
@@ -50,6 +55,8 @@ static int find_target(const struct snapshotter *s, const char *target, const ch
     const uint64_t *ids = (const uint64_t *)(const void *)search.ids.data;
     size_t i, count = search.ids.len / sizeof(*ids);
 
+    if (rc == 0 && search.unpacked)
+        rc = 1;
     for (i = 0; rc == 0 && i < count; i++) {
         struct err ignored = ERR_NONE;
         rc = s->lazy.check(s->lazy.self, ids[i], &ignored) == 0 ? 1 : 0;
@@ -58,84 +65,7 @@ static int find_target(const struct snapshotter *s, const char *target, const ch
     return rc;
 }
 
-/* ---- mounting and committing
- * ------------------------------------------------------------------------------ */
-
-/* The reference's users look for the target's own name. That may be taken by the same layer on
- * another parent (below it a layer was unpacked, under a name of its namespace's own); containerd
- * takes any name. */
-static int name_for_target(struct snapshotter *s, const char *target, uint64_t id, char **ret,
-                           struct err *err)
-{
-    SCOPED(snapdb_row) struct snapdb_row taken = {.id = 0};
-    int rc = snapdb_get(s->db, target, &taken, err);
-
-    if (rc < 0 && rc != -ENOENT)
-        return rc;
-    *ret =
-        rc == -ENOENT ? text_copy(target) : text_format("%s@%llu", target, (unsigned long long)id);
-    return *ret == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
-}
-
-static int commit_row(struct snapshotter *s, uint64_t id, const char *target,
-                      const struct text_map *mounted, struct err *err)
-{
-    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
-    SCOPED(mem) char *name = NULL;
-    int rc = snapdb_get_by_id(s->db, id, &row, err);
-
-    if (rc == 0 && row.kind != SNAPDB_ACTIVE)
-        rc = err_set(err, -EBUSY, "snapshot %s was committed meanwhile", row.name);
-    if (rc == 0)
-        rc = name_for_target(s, target, id, &name, err);
-    if (rc == 0)
-        rc = snapshot_labels_add(&row.labels, mounted, err);
-    if (rc < 0)
-        return rc;
-    if (text_map_set(&row.labels, SNAPSHOT_LABEL_REMOTE, "remote snapshot") < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    free(row.name);
-    row.name = TAKE(name);
-    row.kind = SNAPDB_COMMITTED;
-    row.created_ns = row.updated_ns = clock_wall_ns();
-    return snapdb_update(s->db, &row, err);
-}
-
-static int commit_remote(struct snapshotter *s, uint64_t id, const char *target,
-                         const struct text_map *mounted, struct err *err)
-{
-    int rc = snapdb_begin(s->db, err);
-
-    if (rc < 0)
-        return rc;
-    rc = commit_row(s, id, target, mounted, err);
-    if (rc < 0) {
-        snapdb_rollback(s->db);
-        return rc;
-    }
-    return snapdb_commit(s->db, err);
-}
-
-static int mount_and_commit(struct snapshotter *s, uint64_t id, const char *target,
-                            const struct snapshot_prepare_request *request, struct err *err)
-{
-    SCOPED(text_map) struct text_map mounted = TEXT_MAP_EMPTY;
-    SCOPED(mem) char *dir = snapshot_fs_dir(s, id);
-    int rc;
-
-    if (dir == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    rc = s->lazy.mount(s->lazy.self, id, dir, request->namespace_, request->labels, &mounted, err);
-    if (rc < 0)
-        return rc;
-    rc = commit_remote(s, id, target, &mounted, err);
-    if (rc < 0)
-        s->lazy.unmount(s->lazy.self, id, dir);
-    return rc;
-}
-
-/* ---- the two answers
- * ------------------------------------------------------------------------------------- */
+/* ---- the two answers ------------------------------------------------------------------------- */
 
 static int already_exists(const char *target, struct err *err)
 {
@@ -143,16 +73,23 @@ static int already_exists(const char *target, struct err *err)
 }
 
 static void log_prepared(const struct snapshot_prepare_request *request, uint64_t id,
-                         int64_t started_ms)
+                         bool is_mounted, int64_t started_ms)
 {
-    log_info("layer is mounted lazily",
-             "remote-snapshot-prepared=%s key=%s layer=%s image=%s id=%llu took_ms=%lld", "true",
-             request->key, label_or_empty(request->labels, LABEL_LAYER),
-             label_or_empty(request->labels, LABEL_IMAGE), (unsigned long long)id,
-             (long long)(clock_mono_ms() - started_ms));
+    const char *layer = label_or_empty(request->labels, LABEL_LAYER),
+               *image = label_or_empty(request->labels, LABEL_IMAGE);
+    long long took_ms = (long long)(clock_mono_ms() - started_ms);
+
+    if (is_mounted)
+        log_info("layer is mounted lazily",
+                 "remote-snapshot-prepared=%s key=%s layer=%s image=%s id=%llu took_ms=%lld",
+                 "true", request->key, layer, image, (unsigned long long)id, took_ms);
+    else
+        log_info("layer is unpacked",
+                 "local-snapshot-prepared=%s key=%s layer=%s image=%s id=%llu took_ms=%lld", "true",
+                 request->key, layer, image, (unsigned long long)id, took_ms);
 }
 
-/* No index, or none for this layer, is nothing to worry about; the rest may be. */
+/* No index is nothing to worry about; the rest may be. */
 static void log_deferred(const struct snapshot_prepare_request *request, int rc,
                          const struct err *why)
 {
@@ -164,8 +101,8 @@ static void log_deferred(const struct snapshot_prepare_request *request, int rc,
            label_or_empty(request->labels, LABEL_IMAGE), err_text(why));
 }
 
-/* While the layer was being mounted, others may have removed the snapshot, or committed it: then
- * there is nothing to return mounts of. */
+/* While the layer was being mounted or unpacked, others may have removed the snapshot, or committed
+ * it: then there is nothing to return mounts of. */
 static int check_still_active(struct snapshotter *s, const char *key, uint64_t id, struct err *err)
 {
     SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
@@ -202,9 +139,9 @@ static int prepare_claimed(struct snapshotter *s, struct claim *claim,
     if (rc < 0)
         return rc;
     claim_set_id(s, claim, id);
-    rc = mount_and_commit(s, id, claim->target, request, &why);
-    if (rc == 0) {
-        log_prepared(request, id, started_ms);
+    rc = snapshot_supply(s, claim, request, &why);
+    if (rc >= 0) {
+        log_prepared(request, id, rc == 0, started_ms);
         return already_exists(claim->target, err);
     }
     log_deferred(request, rc, &why);
@@ -223,7 +160,7 @@ static int prepare_target(struct snapshotter *s, const char *target,
     struct claim claim = {.target = target, .parent = request->parent};
     struct err why = ERR_NONE;
     uint64_t id;
-    int rc = claim_take(s, &claim);
+    int rc = claim_take(s, &claim, &request->cancel);
 
     if (rc < 0) {
         (void)err_set(&why, rc, "another Prepare of this layer takes too long");

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* snapshot.h – containerd's snapshot model (prepare, view, commit, mounts, remove …) without its wire format.
+/* snapshot.h – containerd's snapshot model (prepare, view, commit, mounts, remove …) without its
+ * wire format.
  *
- * Rows live in store/'s database, directories under <root>/snapshotter/snapshots/<id>/{fs,work}. The order of the
- * work is such that a crash leaves directories that no row names, which cleanup collects, and never a row without
- * its directories.
+ * Rows live in store/'s database, directories under <root>/snapshotter/snapshots/<id>/{fs,work}.
+ * The order of the work is such that a crash leaves directories that no row names, which cleanup
+ * collects, and never a row without its directories.
  *
- * Errors: -ENOENT, -EEXIST, -EINVAL, -EBUSY (FailedPrecondition), -EAGAIN (Unavailable), with containerd's meaning.
- * Any thread. Commit, update, list, stat and remove never wait for the network. */
+ * Errors: -ENOENT, -EEXIST, -EINVAL, -EBUSY (FailedPrecondition), -EAGAIN (Unavailable), with
+ * containerd's meaning. Any thread. Commit, update, list, stat and remove never wait for the
+ * network. */
 #ifndef SNAPSHOT_SNAPSHOT_H
 #define SNAPSHOT_SNAPSHOT_H
 
@@ -19,35 +21,62 @@
 
 #define SNAPSHOT_LABEL_TARGET "containerd.io/snapshot.ref"
 #define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
+/* "true" on the rows of layers that came from us, mounted or unpacked. */
+#define SNAPSHOT_LABEL_OURS "containerd.io/snapshot/remote/has.soci.index.digest"
 
-/* What is asked of the lazy half; the daemon plugs it in, a test plugs in an array. Called from any thread, with no
- * transaction open; never twice at once for one id, but check() may run beside the others. All NULL: nothing is ever
- * mounted lazily. */
+/* Whether whoever asked has gone; asked a few times a second. */
+struct snapshot_cancel {
+    bool (*is_cancelled)(void *self); /* NULL: never */
+    void *self;
+};
+
+/* A layer that is to be there as files. */
+struct snapshot_unpack {
+    const char *dir;                /* empty; its owner and mode are to stay */
+    const char *parent;             /* name of the snapshot below; "": none */
+    const struct text_list *lowers; /* directories of the layers below, nearest first */
+    const struct text_map *labels;  /* those of Prepare */
+    struct snapshot_cancel cancel;
+};
+
+/* What is asked of the lazy half; the daemon plugs it in, a test plugs in an array. Called from any
+ * thread, with no transaction open; never twice at once for one id, but check() may run beside the
+ * others. All NULL: nothing is ever mounted lazily. */
 struct snapshot_lazy {
-    /* Mount the layer that `labels` (those of Prepare) describe at `dir`. 0: mounted, and ret_labels holds what
-     * remount() will need. A negative errno: not lazily, err says why in one line for the log (-ENOENT: the image
-     * has no index or the layer no ztoc); nothing is left behind. May take long. */
+    /* Mount the layer that `labels` (those of Prepare) describe at `dir`. 0: mounted, and
+     * ret_labels holds what remount() will need. SNAPSHOT_UNPACK: this layer cannot be mounted, but
+     * its image has an index and others of it may, so unpack() it. A negative errno: leave it to
+     * containerd (-ENOENT: the image has no index). In both cases err says why in one line for the
+     * log, and nothing is left behind. May take long. */
     int (*mount)(void *self, uint64_t id, const char *dir, const char *namespace_,
                  const struct text_map *labels, struct text_map *ret_labels, struct err *err);
+    /* Download and unpack the layer into `dir`, so that it survives power loss, and add to
+     * ret_labels what the row should have. A negative errno: not done, err says why, `dir` is as
+     * before. May take as long as a download takes. NULL: never. */
+    int (*unpack)(void *self, const struct snapshot_unpack *request, struct text_map *ret_labels,
+                  struct err *err);
     /* After a restart, from disk alone, with what mount() left in the row's labels. */
     int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels,
                    struct err *err);
-    /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. Also asked of snapshots that
-     * were never mounted lazily: nothing to do then. */
+    /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. Also asked of
+     * snapshots that were never mounted lazily: nothing to do then. */
     void (*unmount)(void *self, uint64_t id, const char *dir);
-    /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount failed it may try
-     * again first and take longer. */
+    /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
+     * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
     void *self;
 };
+
+enum { SNAPSHOT_UNPACK = 1 };
 
 struct snapshotter;
 struct snapshotter_options {
     struct store *store;
     struct snapshot_lazy lazy;
 };
-/* Reconciles database, directories and mounts first: stale mounts under snapshots/ are detached, rows whose layer
- * was remote are mounted again from disk (a failure is logged, and check() refuses that snapshot until it heals). */
+/* Reconciles database, directories and mounts first: stale mounts under snapshots/ are detached,
+ * rows whose layer was remote are mounted again from disk (a failure is logged, and check() refuses
+ * that snapshot until it heals). */
 MUST_CHECK int snapshotter_new(const struct snapshotter_options *options, struct snapshotter **ret,
                                struct err *err);
 void snapshotter_free(struct snapshotter *s); /* leaves mounts as they are */
@@ -70,11 +99,13 @@ struct snapshot_prepare_request {
     const char *parent;     /* "": none */
     const char *namespace_; /* "": not said */
     const struct text_map *labels;
+    struct snapshot_cancel cancel;
 };
-/* With a target label: waits for a Prepare of the same layer that is under way. -EEXIST when the layer
- * was mounted lazily, now or earlier, and is committed under the target's name, or under that and
- * "@<id>" where the same layer is there on another parent (text: target snapshot "…": already exists);
- * else the mounts, and one log line that says why it is not lazy. */
+/* With a target label: waits for a Prepare of the same layer that is under way. -EEXIST when the
+ * layer was mounted lazily or unpacked by us, now or earlier, and is committed under the target's
+ * name, or under that and
+ * "@<id>" where the same layer is there on another parent (text: target snapshot "…": already
+ * exists); else the mounts, and one log line that says why. */
 MUST_CHECK int snapshot_prepare(struct snapshotter *s,
                                 const struct snapshot_prepare_request *request,
                                 struct snapshot_mounts *ret, struct err *err);

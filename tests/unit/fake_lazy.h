@@ -27,8 +27,12 @@ struct fake_lazy {
     struct fake_mount mounts[FAKE_LAZY_MAX]; /* lock */
     int mount_calls, remount_calls;          /* lock */
     int64_t mount_takes_ms;                  /* fixed before calls */
-    int mount_rc, remount_rc;                /* fixed before calls */
+    int mount_rc, remount_rc, unpack_rc;     /* fixed before calls */
+    int unpack_calls;                        /* lock */
+    bool unpack_until_cancelled;             /* fixed before calls */
+    size_t lowers;                           /* of the last unpack */
     void (*during_mount)(void *arg);         /* fixed before calls; may be NULL */
+    void (*during_unpack)(void *arg);        /* fixed before calls; may be NULL */
     void *arg;
     char namespace_[64]; /* of the last mount */
 };
@@ -70,12 +74,36 @@ static inline int fake_lazy_mount(void *self, uint64_t id, const char *dir, cons
         LOCKED(&fake->lock);
         fake->mount_calls++;
         (void)snprintf(fake->namespace_, sizeof(fake->namespace_), "%s", namespace_);
-        if (fake->mount_rc < 0)
+        if (fake->mount_rc != 0)
             return err_set(err, fake->mount_rc, "the fake refuses");
         fake_lazy_put(fake, id, dir);
     }
     assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
     return text_map_set(ret_labels, SNAPSHOT_LABEL_REMOTE "/fake", "remember me");
+}
+
+static inline int fake_lazy_unpack(void *self, const struct snapshot_unpack *how,
+                                   struct text_map *ret_labels, struct err *err)
+{
+    struct fake_lazy *fake = self;
+    SCOPED(mem) char *file = path_join(how->dir, "unpacked");
+
+    {
+        LOCKED(&fake->lock);
+        fake->unpack_calls++;
+        fake->lowers = how->lowers->count;
+    }
+    if (fake->during_unpack != NULL)
+        fake->during_unpack(fake->arg);
+    while (fake->unpack_until_cancelled && !how->cancel.is_cancelled(how->cancel.self))
+        clock_sleep_ms(5);
+    if (fake->unpack_until_cancelled)
+        return err_set(err, -ECANCELED, "the client gave up");
+    if (fake->unpack_rc < 0)
+        return err_set(err, fake->unpack_rc, "the fake cannot unpack");
+    assert_non_null(text_map_get(how->labels, SNAPSHOT_LABEL_TARGET));
+    assert_ok(text_map_set(ret_labels, "unpacked", "yes"));
+    return file_replace(file, bytes_of_str("content"), 0644, err);
 }
 
 static inline int fake_lazy_remount(void *self, uint64_t id, const char *dir,
@@ -116,6 +144,7 @@ static inline int fake_lazy_check(void *self, uint64_t id, struct err *err)
 static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
 {
     return (struct snapshot_lazy){.mount = fake_lazy_mount,
+                                  .unpack = fake_lazy_unpack,
                                   .remount = fake_lazy_remount,
                                   .unmount = fake_lazy_unmount,
                                   .check = fake_lazy_check,
