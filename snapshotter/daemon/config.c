@@ -61,7 +61,7 @@ static const struct config_key keys[] = {
     BOOL_KEY("pull_modes.soci_v1", "enable", v1_enabled, true),
     /* Indexes that an image names. */
     BOOL_KEY("pull_modes.soci_v2", "enable", v2_enabled, true),
-    /* Layers that the client says are smaller are left to containerd. */
+    /* Layers that the client says are smaller are not mounted but unpacked. */
     INTEGER_KEY("snapshotter", "min_layer_size", min_layer_bytes, 0, INT64_MIN, INT64_MAX),
 };
 

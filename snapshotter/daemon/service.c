@@ -9,6 +9,7 @@
 #include "grpc/grpc.h"
 #include "layer/layer.h"
 #include "lazy/lazy.h"
+#include "local/local.h"
 #include "registry/registry.h"
 #include "rpc/rpc.h"
 #include "snapshot/snapshot.h"
@@ -29,6 +30,7 @@ struct service {
     struct span_engine *engine;
     struct layer_set *layers;
     struct fs *fs;
+    struct local *local;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
     struct grpc_server *server;
@@ -71,6 +73,16 @@ static int start_layers(struct service *s, const struct config *config, struct e
     return rc < 0 ? rc : layer_set_new(s->store, s->engine, &s->layers, err);
 }
 
+/* Beside the snapshots, for which it unpacks. */
+static int start_local(struct service *s, struct err *err)
+{
+    SCOPED(mem) char *dir = text_format("%s/snapshotter/unpack", store_root(s->store));
+    const struct local_options options = {.dir = dir};
+
+    return dir == NULL ? err_set(err, -ENOMEM, "out of memory")
+                       : local_new(&options, &s->local, err);
+}
+
 static int start_lazy(struct service *s, const struct config *config, struct err *err)
 {
     const struct fs_options fs_options = {.threads = 0};
@@ -89,6 +101,10 @@ static int start_lazy(struct service *s, const struct config *config, struct err
     if (rc < 0)
         return rc;
     options.fs = s->fs;
+    rc = start_local(s, err);
+    if (rc < 0)
+        return rc;
+    options.local = s->local;
     return lazy_new(&options, &s->lazy, err);
 }
 
@@ -175,6 +191,8 @@ void service_free(struct service *s, bool unmount)
         return;
     if (s->discover != NULL)
         discover_stop(s->discover); /* a Prepare that waits for the network ends now */
+    if (s->local != NULL)
+        local_stop(s->local); /* or for its layer's files */
     if (s->registry != NULL)
         registry_cancel_all(s->registry); /* and so does the network */
     if (s->socket != NULL)
@@ -182,6 +200,7 @@ void service_free(struct service *s, bool unmount)
     grpc_server_free(s->server);
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy, unmount);
+    local_free(s->local);
     fs_free(s->fs);
     layer_set_free(s->layers);
     span_engine_free(s->engine);

@@ -43,7 +43,7 @@ MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_t
 MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                                       struct text_map *labels);
 
-/* ---- lazy.c -------------------------------------------------------------------------- */
+/* ---- lazy.c ---------------------------------------------------------------------------------- */
 
 /* One snapshot whose layer is, or should be, mounted. */
 struct lazy_entry {
@@ -67,10 +67,10 @@ struct lazy {
     struct lazy_repos *repos;         /* fixed at creation: a reference */
 };
 
-/* ---- repos.c ------------------------------------------------------------------------------------------- */
+/* ---- repos.c --------------------------------------------------------------------------------- */
 
-/* The repositories that layers come from. Counted: a layer that was unmounted while somebody reads from it outlives
- * `lazy`. */
+/* The repositories that layers come from. Counted: a layer that was unmounted while somebody reads
+ * from it outlives `lazy`. */
 MUST_CHECK int lazy_repos_new(struct registry *registry, const struct registry_keychain *keychain,
                               struct lazy_repos **ret, struct err *err);
 struct lazy_repos *lazy_repos_ref(struct lazy_repos *repos);
@@ -79,27 +79,42 @@ void lazy_repos_unref(struct lazy_repos *repos);
 MUST_CHECK int lazy_repo_get(struct lazy_repos *repos, const struct lazy_target *target,
                              struct registry_repo **ret, struct err *err);
 
-/* ---- source.c ------------------------------------------------------------------------------------------ */
+/* ---- source.c -------------------------------------------------------------------------------- */
 
-/* The target's compressed bytes from its registry. Nothing is opened or resolved before the first fetch, so that a
- * start without network or credentials works. */
+/* The target's compressed bytes from its registry. Nothing is opened or resolved before the first
+ * fetch, so that a start without network or credentials works. */
 MUST_CHECK int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
                                struct span_source *ret, struct err *err);
 
-/* ---- collect.c ----------------------------------------------------------------------------------------- */
+/* ---- collect.c ------------------------------------------------------------------------------- */
 
-/* Remove the files of layers that nobody has open and no entry needs. What is in use yet goes another time. */
+/* Remove the files of layers that nobody has open and no entry needs. What is in use yet goes
+ * another time. */
 void lazy_collect_spans(struct lazy *lazy);
 
-/* ---- open.c --------------------------------------------------------------------------------------------- */
+/* ---- open.c ---------------------------------------------------------------------------------- */
 
 /* Mount the target's layer at `dir`, its ztoc found by way of the image's index; *target is
- * completed. */
-MUST_CHECK int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target, const char *dir,
+ * completed. SNAPSHOT_UNPACK: there is an index, but this layer cannot be mounted; err says why.
+ * Those that `labels` name and that will have to be unpacked are begun. */
+MUST_CHECK int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
+                                   const struct text_map *labels, const char *dir,
                                    struct fs_mount **ret, struct err *err);
 /* Mount a completed target. `online`: a ztoc that was lost is fetched again. */
 MUST_CHECK int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target,
                                 const char *dir, bool online, struct fs_mount **ret,
+                                struct err *err);
+
+/* ---- unpack.c -------------------------------------------------------------------------------- */
+
+/* Download and unpack in the background what of the labels' list of layers has no ztoc. */
+void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
+                          const struct text_map *labels, const struct soci_index *index);
+/* The layer's files into a snapshot's directory. */
+MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, struct err *err);
+/* Does a layer that unpacks to `diff_id` make the chain ID that containerd asked for? -EBADMSG: no;
+ * -EINVAL: it cannot be told. */
+MUST_CHECK int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
                                 struct err *err);
 
 #endif

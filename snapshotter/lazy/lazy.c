@@ -17,7 +17,7 @@
 static const struct lazy_fs real_fs = {
     .mount = fs_mount, .unmount = fs_unmount, .abandon = fs_abandon, .clear = fs_clear_mounts};
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void entry_free(struct lazy_entry *entry)
 {
@@ -76,7 +76,7 @@ static struct lazy_entry *entry_take(struct lazy *lazy, uint64_t id)
     return NULL;
 }
 
-/* ---- mount, unmount ---------------------------------------------------------------------------- */
+/* ---- mount, unmount -------------------------------------------------------------------------- */
 
 static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force)
 {
@@ -89,25 +89,14 @@ static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *di
         log_warn("mount left behind", "dir=%s err=%s", dir, err_text(&err));
 }
 
-/* Not worth a mount, as far as the client told its size. */
-static int check_size(const struct lazy *lazy, const struct lazy_target *target, struct err *err)
-{
-    if (target->layer_bytes == 0 || target->layer_bytes >= lazy->options.min_layer_bytes)
-        return 0;
-    return err_set(err, -ENOENT, "layer has %llu bytes, fewer than snapshotter.min_layer_size",
-                   (unsigned long long)target->layer_bytes);
-}
-
 static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const struct text_map *labels,
                        struct err *err)
 {
     int rc = lazy_target_from_prepare(labels, &entry->target, err);
 
-    if (rc == 0)
-        rc = check_size(lazy, &entry->target, err);
-    if (rc == 0)
-        rc = lazy_mount_by_index(lazy, &entry->target, entry->dir, &entry->mount, err);
-    return rc;
+    return rc < 0
+               ? rc
+               : lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
 }
 
 static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
@@ -120,7 +109,7 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = mount_entry(lazy, entry, labels, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
     if (rc < 0) {
@@ -129,6 +118,13 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
     }
     entry_add(lazy, TAKE(entry));
     return 0;
+}
+
+static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_map *ret_labels,
+                     struct err *err)
+{
+    (void)ret_labels; /* those of the Prepare say it all */
+    return lazy_unpack(self, how, err);
 }
 
 static void op_unmount(void *self, uint64_t id, const char *dir)
@@ -142,7 +138,7 @@ static void op_unmount(void *self, uint64_t id, const char *dir)
         lazy_collect_spans(lazy);
 }
 
-/* ---- after a restart --------------------------------------------------------------------------- */
+/* ---- after a restart ------------------------------------------------------------------------- */
 
 static int mount_again(struct lazy *lazy, const struct lazy_entry *entry, bool online,
                        struct fs_mount **ret, struct err *err)
@@ -230,12 +226,13 @@ static int op_check(void *self, uint64_t id, struct err *err)
     return rc < 0 ? err_set(err, rc, "%s", err_text(&why)) : 0;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 struct snapshot_lazy lazy_ops(struct lazy *lazy)
 {
     return (struct snapshot_lazy){
         .mount = op_mount,
+        .unpack = op_unpack,
         .remount = op_remount,
         .unmount = op_unmount,
         .check = op_check,

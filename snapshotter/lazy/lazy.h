@@ -4,7 +4,10 @@
  *
  * A layer that was mounted before a restart is mounted again from disk, without network and without
  * credentials. One that could not be (its ztoc was lost) is tried again, with the network, whenever
- * it is asked for. */
+ * it is asked for.
+ *
+ * A layer of an indexed image that cannot be mounted (it has no ztoc, or a bad one) is downloaded
+ * and unpacked by local/: containerd must not fetch a single layer of such an image, see there. */
 #ifndef LAZY_LAZY_H
 #define LAZY_LAZY_H
 
@@ -13,6 +16,7 @@
 #include "discover/discover.h"
 #include "fs/fs.h"
 #include "layer/layer.h"
+#include "local/local.h"
 #include "registry/registry.h"
 #include "snapshot/snapshot.h"
 
@@ -34,12 +38,13 @@ struct lazy_options {
     const struct registry_keychain *keychain; /* NULL: anonymous */
     struct discover *discover;
     struct layer_set *layers;
+    struct local *local; /* NULL: layers that cannot be mounted are left to containerd */
     struct fs *fs;
     const struct lazy_fs *fs_ops; /* NULL: fs/ */
-    int64_t mount_timeout_ms; /* a Prepare gives up after this and leaves the layer to containerd;
+    int64_t mount_timeout_ms;     /* a Prepare gives up mounting after this;
                                  0: 30000 */
-    uint64_t min_layer_bytes; /* a layer that the client says is smaller is left to containerd; 0:
-                                 none is */
+    uint64_t
+        min_layer_bytes; /* a layer that the client says is smaller is not mounted; 0: any is */
     bool disable_background;
 };
 struct lazy;
@@ -47,8 +52,9 @@ MUST_CHECK int lazy_new(const struct lazy_options *options, struct lazy **ret, s
 /* Stops serving. Mounts outlive the process unless `unmount`. No call of the table runs or follows.
  */
 void lazy_free(struct lazy *lazy, bool unmount);
-/* At start, when every layer of an earlier process was mounted again and no call is running yet: remove what none of
- * them needs. What is left behind while the daemon runs goes when a layer is unmounted. Blocks on the disk. */
+/* At start, when every layer of an earlier process was mounted again and no call is running yet:
+ * remove what none of them needs. What is left behind while the daemon runs goes when a layer is
+ * unmounted. Blocks on the disk. */
 void lazy_collect(struct lazy *lazy);
 struct snapshot_lazy lazy_ops(struct lazy *lazy);
 

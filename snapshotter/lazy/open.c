@@ -3,6 +3,7 @@
 #include "lazy/internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,8 +41,9 @@ static int open_layer(struct lazy *lazy, const struct lazy_target *target, struc
     return rc < 0 ? rc : layer_open(lazy->options.layers, &options, ret, err);
 }
 
-/* The store removes a blob that no longer matches its digest and then has it no more (-ENOENT): one more fetch mends
- * that. -EBUSY: what was kept of this very layer is just being closed or removed; that takes no time. */
+/* The store removes a blob that no longer matches its digest and then has it no more (-ENOENT): one
+ * more fetch mends that. -EBUSY: what was kept of this very layer is just being closed or removed;
+ * that takes no time. */
 static int open_layer_online(struct lazy *lazy, const struct lazy_target *target,
                              const struct discover_image *image, int64_t deadline_ms,
                              struct layer **ret, struct err *err)
@@ -61,7 +63,7 @@ static int open_layer_online(struct lazy *lazy, const struct lazy_target *target
     return rc;
 }
 
-/* ---- mounting ----------------------------------------------------------------------------------- */
+/* ---- mounting -------------------------------------------------------------------------------- */
 
 /* A layer that is fetched ahead when no Prepare waits for a ztoc any more. */
 struct background_later {
@@ -106,16 +108,19 @@ static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
     return 0;
 }
 
-static int find_ztoc(struct lazy *lazy, struct lazy_target *target,
-                     const struct discover_image *image, int64_t deadline_ms, struct err *err)
+/* Not worth a mount, as far as the client told its size. */
+static int check_size(const struct lazy *lazy, const struct lazy_target *target, struct err *err)
 {
-    SCOPED(discover_index) struct discover_index *index = NULL;
-    const struct soci_index_ztoc *ztoc;
-    int rc = discover_find(lazy->options.discover, image, deadline_ms, &index, err);
+    if (target->layer_bytes == 0 || target->layer_bytes >= lazy->options.min_layer_bytes)
+        return 0;
+    return err_set(err, -ENOENT, "layer has %llu bytes, fewer than snapshotter.min_layer_size",
+                   (unsigned long long)target->layer_bytes);
+}
 
-    if (rc < 0)
-        return rc;
-    ztoc = soci_index_find(discover_index_get(index), &target->layer);
+static int find_ztoc(const struct soci_index *index, struct lazy_target *target, struct err *err)
+{
+    const struct soci_index_ztoc *ztoc = soci_index_find(index, &target->layer);
+
     if (ztoc == NULL)
         return err_set(err, -ENOENT, "layer has no ztoc in the index");
     target->ztoc = ztoc->ztoc;
@@ -124,23 +129,59 @@ static int find_ztoc(struct lazy *lazy, struct lazy_target *target,
     return 0;
 }
 
-int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target, const char *dir,
-                        struct fs_mount **ret, struct err *err)
+static int mount_with_ztoc(struct lazy *lazy, struct lazy_target *target,
+                           const struct discover_image *image, int64_t deadline_ms, const char *dir,
+                           struct fs_mount **ret, struct err *err)
 {
-    int64_t deadline_ms = clock_mono_ms() + lazy->options.mount_timeout_ms;
-    SCOPED(registry_repo) struct registry_repo *repo = NULL;
     SCOPED(layer) struct layer *layer = NULL;
-    struct discover_image image;
-    int rc = open_image(lazy, target, &repo, &image, err);
+    int rc = open_layer_online(lazy, target, image, deadline_ms, &layer, err);
 
-    if (rc == 0)
-        rc = find_ztoc(lazy, target, &image, deadline_ms, err);
-    if (rc == 0)
-        rc = open_layer_online(lazy, target, &image, deadline_ms, &layer, err);
     if (rc < 0)
         return rc;
     target->layer_bytes = layer_comp_bytes(layer);
     return mount_layer(lazy, layer, dir, ret, err);
+}
+
+/* A layer that should have been mounted is worth a warning, one that never could be is not. */
+static int unpack_instead(const struct lazy *lazy, const struct lazy_target *target, bool expected,
+                          int rc, const struct err *err)
+{
+    char layer[DIGEST_TEXT_BYTES];
+
+    if (lazy->options.local == NULL)
+        return rc;
+    digest_format(&target->layer, layer);
+    if (!expected)
+        log_warn("layer cannot be mounted, unpacking it instead", "layer=%s image=%s err=%s", layer,
+                 target->image_ref, err_text(err));
+    return SNAPSHOT_UNPACK;
+}
+
+int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
+                        const struct text_map *labels, const char *dir, struct fs_mount **ret,
+                        struct err *err)
+{
+    int64_t deadline_ms = clock_mono_ms() + lazy->options.mount_timeout_ms;
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(discover_index) struct discover_index *index = NULL;
+    struct discover_image image;
+    int rc = open_image(lazy, target, &repo, &image, err);
+
+    if (rc == 0)
+        rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
+    if (rc < 0)
+        return rc;
+    if (lazy->options.local != NULL)
+        lazy_begin_unpacking(lazy,
+                             &(struct local_image){repo, target->repository, target->manifest},
+                             labels, discover_index_get(index));
+    rc = check_size(lazy, target, err);
+    if (rc == 0)
+        rc = find_ztoc(discover_index_get(index), target, err);
+    if (rc < 0)
+        return unpack_instead(lazy, target, true, rc, err);
+    rc = mount_with_ztoc(lazy, target, &image, deadline_ms, dir, ret, err);
+    return rc < 0 ? unpack_instead(lazy, target, false, rc, err) : 0;
 }
 
 int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const char *dir,

@@ -350,7 +350,7 @@ static void a_ztoc_of_another_layer_is_refused(void **state)
     world_free(w);
 }
 
-static void a_layer_below_the_limit_is_left_alone_without_asking(void **state)
+static void a_layer_below_the_limit_is_not_mounted(void **state)
 {
     struct world *w = world_new();
     SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
@@ -358,7 +358,7 @@ static void a_layer_below_the_limit_is_left_alone_without_asking(void **state)
 
     (void)state;
     assert_int_equal(mount_as(w, &w->layer, "9", &row, &err), -ENOENT);
-    assert_int_equal(w->ztoc_gets, 0);
+    assert_int_equal(w->fs.mounts, 0);
     world_free(w);
 }
 
@@ -505,7 +505,7 @@ int main(void)
         cmocka_unit_test(a_layer_with_a_ztoc_is_mounted_and_served),
         cmocka_unit_test(a_layer_without_a_ztoc_is_left_alone),
         cmocka_unit_test(a_ztoc_of_another_layer_is_refused),
-        cmocka_unit_test(a_layer_below_the_limit_is_left_alone_without_asking),
+        cmocka_unit_test(a_layer_below_the_limit_is_not_mounted),
         cmocka_unit_test(a_registry_that_does_not_answer_leaves_nothing_behind),
         cmocka_unit_test(a_mount_that_fails_leaves_nothing_behind),
         cmocka_unit_test(an_unmounted_layer_is_no_longer_served),

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* unpack.c – layers of an indexed image that cannot be mounted: which ones, and their files into a
+ * snapshot. */
+#include "lazy/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LABEL_IMAGE_LAYERS "containerd.io/snapshot/cri.image-layers"
+#define LABEL_DIFF_ID "containerd.io/snapshot/diff-id"
+#define LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
+
+/* ---- which will be needed -------------------------------------------------------------------- */
+
+/* The label lists this layer and those above it, as many as fit into a label. A client that sends
+ * something else there gets no work done ahead. */
+static int list_without_ztoc(const struct text_map *labels, const struct soci_index *index,
+                             struct buf *ret)
+{
+    SCOPED(text_list) struct text_list texts = TEXT_LIST_EMPTY;
+    const char *value = text_map_get(labels, LABEL_IMAGE_LAYERS);
+    int rc = value == NULL ? 0 : text_list_split(&texts, value, ',');
+
+    for (size_t i = 0; i < texts.count && rc == 0; i++) {
+        struct err ignored = ERR_NONE;
+        struct digest layer;
+
+        if (digest_parse(texts.items[i], &layer, &ignored) < 0)
+            break;
+        if (soci_index_find(index, &layer) == NULL)
+            rc = buf_add(ret, &layer, sizeof(layer));
+    }
+    return rc;
+}
+
+void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
+                          const struct text_map *labels, const struct soci_index *index)
+{
+    SCOPED(buf_value) struct buf layers = BUF_EMPTY;
+
+    /* Out of memory: they are begun when they are asked for. */
+    if (list_without_ztoc(labels, index, &layers) == 0)
+        local_begin(lazy->options.local, image, (const struct digest *)(const void *)layers.data,
+                    layers.len / sizeof(struct digest));
+}
+
+/* ---- is it what the snapshot will be taken for? ---------------------------------------------- */
+
+/* containerd names snapshots by chain IDs and shares one between all images that have it. The
+ * layer's own digest proves that these are the bytes that the image's manifest means, but only the
+ * chain ID, made of the digests of the unpacked tars, says what the name stands for: an image could
+ * pair the chain ID of another with a layer of its own. */
+
+static const char *label_of(const struct text_map *labels, const char *key)
+{
+    const char *value = text_map_get(labels, key);
+
+    return value == NULL ? "" : value;
+}
+
+/* The chain ID below; 1: there is none. Our names and containerd's end with it, ours perhaps with
+ * @<id> behind. */
+static int chain_below(const struct snapshot_unpack *how, struct digest *ret)
+{
+    const char *label = label_of(how->labels, LABEL_PARENT_CHAIN), *slash;
+    char text[DIGEST_TEXT_BYTES];
+    struct err ignored = ERR_NONE;
+
+    if (label[0] != '\0')
+        return digest_parse(label, ret, &ignored);
+    if (how->parent[0] == '\0')
+        return 1;
+    slash = strrchr(how->parent, '/');
+    (void)snprintf(text, sizeof(text), "%s", slash == NULL ? how->parent : slash + 1);
+    return digest_parse(text, ret, &ignored);
+}
+
+static int chain_of(const struct digest *below, const struct digest *diff_id, struct digest *ret)
+{
+    char text[2 * DIGEST_TEXT_BYTES];
+    char a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];
+
+    digest_format(below, a);
+    digest_format(diff_id, b);
+    (void)snprintf(text, sizeof(text), "%s %s", a, b);
+    return digest_of(bytes_of_str(text), ret);
+}
+
+int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
+                     struct err *err)
+{
+    const char *target = label_of(how->labels, SNAPSHOT_LABEL_TARGET),
+               *named = label_of(how->labels, LABEL_DIFF_ID);
+    char text[DIGEST_TEXT_BYTES];
+    struct digest below, chain = *diff_id, wanted;
+    int rc = chain_below(how, &below);
+
+    digest_format(diff_id, text);
+    if (named[0] != '\0' && strcmp(named, text) != 0)
+        return err_set(err, -EBADMSG, "the layer unpacks to %s, the image says %s", text, named);
+    if (rc < 0)
+        return err_set(err, -EINVAL, "parent %s does not say its chain ID", how->parent);
+    if (rc == 0 && chain_of(&below, diff_id, &chain) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = digest_parse(target, &wanted, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "label " SNAPSHOT_LABEL_TARGET);
+    return digest_equal(&chain, &wanted)
+               ? 0
+               : err_set(err, -EBADMSG, "the layer unpacks to %s, which does not give chain ID %s",
+                         text, target);
+}
+
+/* ---- its files ------------------------------------------------------------------------------- */
+
+static int take(struct lazy *lazy, const struct snapshot_unpack *how, struct local_layer **ret,
+                struct err *err)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    const struct local_cancel cancel = {how->cancel.is_cancelled, how->cancel.self};
+    struct local_image image;
+    int rc = lazy_target_from_prepare(how->labels, &target, err);
+
+    if (rc == 0)
+        rc = lazy_repo_get(lazy->repos, &target, &repo, err);
+    if (rc < 0)
+        return rc;
+    image =
+        (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
+    return local_take(lazy->options.local, &image, &target.layer, &cancel, ret, err);
+}
+
+int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, struct err *err)
+{
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    int rc = take(lazy, how, &layer, err);
+
+    if (rc == 0)
+        rc = lazy_check_chain(how, local_layer_diff_id(layer), err);
+    return rc < 0 ? rc : local_layer_install(layer, how->dir, how->lowers, err);
+}
