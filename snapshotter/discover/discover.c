@@ -53,12 +53,24 @@ void discover_index_unref(struct discover_index *index)
     if (index == NULL || __atomic_sub_fetch(&index->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     soci_index_free(index->index);
+    oci_manifest_free(index->manifest);
     free(index);
 }
 
 const struct soci_index *discover_index_get(const struct discover_index *index)
 {
     return index->index;
+}
+
+uint64_t discover_index_layer_bytes(const struct discover_index *index, const struct digest *layer)
+{
+    const struct oci_manifest *manifest = index->manifest;
+
+    for (size_t i = 0; manifest != NULL && i < manifest->layer_count; i++) {
+        if (digest_equal(&manifest->layers[i].digest, layer))
+            return manifest->layers[i].size_bytes;
+    }
+    return 0;
 }
 
 static void *index_ref_any(void *index)
@@ -240,7 +252,7 @@ static int image_run(struct flight_task *flight_task, void **ret_result, struct 
     if (index == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     index->refs = 1;
-    rc = lookup_run(&lookup, &index->index, err);
+    rc = lookup_run(&lookup, index, err);
     log_debug("looked for a SOCI index", "image=%s rc=%d took_ms=%lld", t->image_key, rc,
               (long long)(clock_mono_ms() - start_ms));
     if (rc < 0)

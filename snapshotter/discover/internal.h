@@ -14,6 +14,7 @@ enum { DISCOVER_CANDIDATES_MAX = 8 };
 struct discover_index {
     size_t refs; /* atomic */
     struct soci_index *index;
+    struct oci_manifest *manifest; /* of the image; NULL: it was not asked for */
 };
 struct discover_index *discover_index_ref(struct discover_index *index);
 
@@ -28,7 +29,7 @@ struct lookup {
 };
 /* Ask in order: the digest that was named, the annotation on the manifest (v2), the referrers (v1).
  * Blocks. -ENOENT: there is no index. */
-MUST_CHECK int lookup_run(const struct lookup *lookup, struct soci_index **ret, struct err *err);
+MUST_CHECK int lookup_run(const struct lookup *lookup, struct discover_index *ret, struct err *err);
 
 /* How many ztocs are under way, and what waits for there being none. */
 struct quiet {

@@ -58,41 +58,33 @@ static int load_index(const struct lookup *l, const struct digest *digest, struc
     return 0;
 }
 
-/* The digest that the image manifest's annotation names; "" when there is none. */
-static int read_annotation(const struct lookup *l, struct digest *ret, bool *ret_found,
-                           struct err *err)
+static int read_image_manifest(const struct lookup *l, struct oci_manifest **ret, struct err *err)
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
-    SCOPED(oci_manifest) struct oci_manifest *manifest = NULL;
     char text[DIGEST_TEXT_BYTES];
-    const char *value;
     int rc;
 
     digest_format(&l->manifest, text);
     rc = l->registry->get_manifest(l->repo, text, &json, NULL, err);
     if (rc == 0)
-        rc = oci_manifest_parse(buf_bytes(&json), &manifest, err);
-    if (rc < 0)
-        return err_prefix(err, rc, "image manifest %s", text);
-    value = text_map_get(&manifest->annotations, INDEX_ANNOTATION);
-    *ret_found = value != NULL && value[0] != '\0';
-    if (!*ret_found)
-        return 0;
-    rc = digest_parse(value, ret, err);
-    return rc < 0 ? err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION) : 0;
+        rc = oci_manifest_parse(buf_bytes(&json), ret, err);
+    return rc < 0 ? err_prefix(err, rc, "image manifest %s", text) : 0;
 }
 
-static int find_v2(const struct lookup *l, struct soci_index **ret, struct err *err)
+static int find_v2(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
     struct digest digest;
-    bool found = false;
-    int rc = read_annotation(l, &digest, &found, err);
+    const char *named;
+    int rc = read_image_manifest(l, &ret->manifest, err);
 
     if (rc < 0)
         return rc;
-    if (!found)
+    named = text_map_get(&ret->manifest->annotations, INDEX_ANNOTATION);
+    if (named == NULL || named[0] == '\0')
         return err_set(err, -ENOENT, "the image manifest names no SOCI index");
-    return load_index(l, &digest, ret, err);
+    if (digest_parse(named, &digest, err) < 0)
+        return err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION);
+    return load_index(l, &digest, &ret->index, err);
 }
 
 /* One referrer: it must be for this image, whatever the registry's list says. */
@@ -140,7 +132,7 @@ static int find_v1(const struct lookup *l, struct soci_index **ret, struct err *
     return rc;
 }
 
-int lookup_run(const struct lookup *l, struct soci_index **ret, struct err *err)
+int lookup_run(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
     struct digest named;
     int rc;
@@ -148,12 +140,12 @@ int lookup_run(const struct lookup *l, struct soci_index **ret, struct err *err)
     if (l->index_digest[0] != '\0') {
         rc = digest_parse(l->index_digest, &named, err);
         return rc < 0 ? err_prefix(err, rc, "the index that the client names")
-                      : load_index(l, &named, ret, err);
+                      : load_index(l, &named, &ret->index, err);
     }
     rc = err_set(err, -ENOENT, "both ways to find a SOCI index are switched off");
     if (l->v2_enabled)
         rc = find_v2(l, ret, err);
     if (l->v1_enabled && rc < 0 && !is_out_of_reach(rc))
-        rc = find_v1(l, ret, err);
+        rc = find_v1(l, &ret->index, err);
     return rc;
 }

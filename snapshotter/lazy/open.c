@@ -108,7 +108,7 @@ static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
     return 0;
 }
 
-/* Not worth a mount, as far as the client told its size. */
+/* Not worth a mount, as far as its size is known. */
 static int check_size(const struct lazy *lazy, const struct lazy_target *target, struct err *err)
 {
     if (target->layer_bytes == 0 || target->layer_bytes >= lazy->options.min_layer_bytes)
@@ -171,6 +171,8 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
         rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
     if (rc < 0)
         return rc;
+    if (target->layer_bytes == 0)
+        target->layer_bytes = discover_index_layer_bytes(index, &target->layer);
     if (lazy->options.local != NULL)
         lazy_begin_unpacking(lazy,
                              &(struct local_image){repo, target->repository, target->manifest},

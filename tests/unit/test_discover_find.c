@@ -155,8 +155,8 @@ static char *text_of(struct digest digest)
 /* An image manifest; `index` NULL: it names none. */
 static char *manifest_json(const struct digest *index)
 {
-    struct digest d = digest_of_text("config");
-    SCOPED(mem) char *config = text_of(d);
+    SCOPED(mem) char *config = text_of(digest_of_text("config"));
+    SCOPED(mem) char *layer = text_of(digest_of_text("layer"));
     SCOPED(mem) char *named = index == NULL ? NULL : text_of(*index);
     SCOPED(mem)
     char *annotations = index == NULL
@@ -166,8 +166,9 @@ static char *manifest_json(const struct digest *index)
     return text_format(
         "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
         "\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\","
-        "\"size\":2},\"layers\":[],\"annotations\":%s}",
-        config, annotations);
+        "\"size\":2},\"layers\":[{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\","
+        "\"digest\":\"%s\",\"size\":777}],\"annotations\":%s}",
+        config, layer, annotations);
 }
 
 /* A SOCI index v1 for `subject`, with one ztoc (the text `ztoc`) for the layer "layer". */
@@ -417,6 +418,24 @@ static void the_clients_own_choice_counts_even_when_all_is_switched_off(void **s
     assert_ok(find_as(w, &image, tool, &err));
     assert_string_equal(tool, "chosen");
     assert_int_equal(w->repo.manifest_gets, 1);
+    world_free(w);
+}
+
+static void the_manifest_tells_how_large_a_layer_is(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(discover_index) struct discover_index *index = NULL;
+    struct err err = ERR_NONE;
+    const struct discover_image image = image_of(w, NULL);
+    struct digest layer = digest_of_text("layer"), other = digest_of_text("other");
+
+    (void)state;
+    add_referrer(w, fake_add(&w->repo, index_json(w->manifest, "z", "one")));
+    world_discover(w, true, true, false);
+    assert_ok(discover_find(w->discover, &image, clock_mono_ms() + 10000, &index, &err));
+    assert_int_equal(discover_index_layer_bytes(index, &layer), 777);
+    assert_int_equal(discover_index_layer_bytes(index, &other), 0);
+    discover_index_unref(TAKE(index));
     world_free(w);
 }
 
@@ -724,6 +743,7 @@ int main(void)
         cmocka_unit_test(the_index_that_the_manifest_names_comes_before_the_referrers),
         cmocka_unit_test(a_named_index_that_is_gone_leaves_the_referrers),
         cmocka_unit_test(the_clients_own_choice_counts_even_when_all_is_switched_off),
+        cmocka_unit_test(the_manifest_tells_how_large_a_layer_is),
         cmocka_unit_test(with_both_ways_off_nothing_is_asked),
         cmocka_unit_test(a_digest_that_is_none_is_refused_without_asking),
         cmocka_unit_test(a_registry_that_does_not_answer_is_asked_once),
