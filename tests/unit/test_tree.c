@@ -1,63 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_tree.c – entries of a tar as a file system. The ztoc is an array here: this program defines
- * the three functions that the tree asks. */
-#include "test.h"
+/* test_tree.c – entries of a tar as a file system. */
+#include "entries_as_ztoc.h"
 
 #include "tree/tree.h"
 
 #include <sys/stat.h>
-
-struct entry {
-    const char *name;
-    enum ztoc_type type;
-    const char *link;
-    int64_t mode;
-    uint32_t uid;
-    int64_t mtime;
-    const char *xattr, *value; /* one record, key with its prefix */
-    uint64_t off, size;
-    int64_t major, minor;
-    bool no_mtime;
-};
-
-struct ztoc {
-    const struct entry *entries;
-    size_t count;
-};
-
-size_t ztoc_file_count(const struct ztoc *toc)
-{
-    return toc->count;
-}
-
-void ztoc_file_at(const struct ztoc *toc, size_t i, struct ztoc_file *ret)
-{
-    const struct entry *e = &toc->entries[i];
-
-    *ret = (struct ztoc_file){
-        .name = e->name,
-        .linkname = e->link == NULL ? "" : e->link,
-        .type = e->type,
-        .uncomp_off = e->off,
-        .uncomp_size = e->size,
-        .mode = e->mode,
-        .uid = e->uid,
-        .gid = e->uid,
-        .mtime_sec = e->mtime,
-        .has_mtime = !e->no_mtime,
-        .devmajor = e->major,
-        .devminor = e->minor,
-        .xattr_count = e->xattr == NULL ? 0 : 1,
-    };
-}
-
-void ztoc_xattr_at(const struct ztoc *toc, size_t file, size_t i, struct ztoc_xattr *ret)
-{
-    const struct entry *e = &toc->entries[file];
-
-    assert_int_equal(i, 0);
-    *ret = (struct ztoc_xattr){.key = e->xattr, .value = bytes_of_str(e->value)};
-}
 
 /* ---- helpers --------------------------------------------------------------------------------- */
 
