@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuse_xattr.c – extended attributes.
  *
- * The kernel caches none, and asks a lot: overlayfs for one with each directory that it looks up, `ls -l` for two
- * with each file. Two answers end that where a layer has nothing to tell:
+ * The kernel caches none, and asks a lot: overlayfs for one with each directory that it looks up,
+ * `ls -l` for two with each file. Two answers end that where a layer has nothing to tell:
  *
- * - ENOSYS: never ask this mount again; the caller sees EOPNOTSUPP. To getxattr when no node of the layer has any,
- *   and to both calls when the index says that the layer's attributes are not wanted: but never where an opaque
- *   directory would be lost.
+ * - ENOSYS: never ask this mount again; the caller sees EOPNOTSUPP. To getxattr when no node of the
+ * layer has any, and to both calls when the index says that the layer's attributes are not wanted:
+ * but never where an opaque directory would be lost.
  * - EOPNOTSUPP for labels and ACLs when no node has such: `ls` then asks once per file system. */
 #include "fs/fuse.h"
 

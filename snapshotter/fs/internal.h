@@ -76,8 +76,6 @@ void fs_sweep_soon(struct fs *fs);
 MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
 /* 0 also when nothing was mounted there. */
 MUST_CHECK int kernel_detach(const char *dir, struct err *err);
-/* Let the kernel read ahead as much as one request holds. Best effort. */
-void kernel_set_readahead(const char *dir, unsigned kib);
 
 /* ---- nodes.c: what stat(2) shows
  * ------------------------------------------------------------------- */

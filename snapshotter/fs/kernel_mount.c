@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel_mount.c – mount(2), umount2(2) and the kernel's readahead. */
-#include "base/text.h"
+/* kernel_mount.c – mount(2) and umount2(2). */
 #include "fs/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/sysmacros.h>
 
 int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
 {
@@ -16,9 +13,10 @@ int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
 
     if (fd < 0)
         return err_sys(err, -errno, "/dev/fuse");
-    /* Type and source are what users and Finch's tests know from the reference. suid programs and devices of a
-     * layer work in a container because overlayfs asks its own mount about them. Read-only, unlike the
-     * reference's, also because the kernel asks for the attributes anew after each read of what it may write. */
+    /* Type and source are what users and Finch's tests know from the reference. suid programs and
+     * devices of a layer work in a container because overlayfs asks its own mount about them.
+     * Read-only, unlike the reference's, also because the kernel asks for the attributes anew after
+     * each read of what it may write. */
     (void)snprintf(options, sizeof(options),
                    "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fd);
     if (mount("soci", dir, "fuse.rawBridge", MS_NODEV | MS_RDONLY, options) < 0)
@@ -41,20 +39,4 @@ int fs_clear_mounts(const char *dir, struct err *err)
     if (errno != EINVAL && errno != ENOENT) /* EINVAL: not the root of a mount */
         return err_sys(err, -errno, "unmount %s", dir);
     return 0;
-}
-
-void kernel_set_readahead(const char *dir, unsigned kib)
-{
-    struct statx stx;
-    char path[128], text[16];
-    int len = snprintf(text, sizeof(text), "%u\n", kib);
-
-    /* Without a sync the kernel asks the mount nothing, so nobody need be serving it yet. */
-    if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC, 0, &stx) < 0)
-        return;
-    (void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", stx.stx_dev_major,
-                   stx.stx_dev_minor);
-    SCOPED(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, (size_t)len) != len)
-        log_debug("kernel readahead stays as it is", "dir=%s err=%s", dir, strerror(errno));
 }

@@ -13,7 +13,8 @@ void state_file_name(const struct layer *layer, char out[DIGEST_TEXT_BYTES + 5])
     memcpy(out + DIGEST_TEXT_BYTES - 1, ".json", 6);
 }
 
-/* The shortest decimal that reads back as the same number, with an exponent only where JSON writers put one. */
+/* The shortest decimal that reads back as the same number, with an exponent only where JSON writers
+ * put one. */
 static int add_number(struct buf *out, double number)
 {
     char text[64];
