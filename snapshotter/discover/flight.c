@@ -204,43 +204,59 @@ static struct flight *flight_new(struct flights *flights, const char *key)
     return f;
 }
 
-/* *ret: the flight of `key`, under way from now on unless it settled before, with a reference for
- * the caller. */
-static int join(struct flights *flights, const char *key, struct flight_task **task,
-                enum pool_class job_class, struct flight **ret, struct err *err)
+/* A new flight in the list, with *task. NULL: *ret_rc says why. */
+static struct flight *add_locked(struct flights *flights, const char *key,
+                                 struct flight_task **task, struct flight **ret_dead, int *ret_rc)
 {
-    struct flight *dead[2] = {NULL, NULL};
     struct flight *f;
-    int rc = 0;
+
+    *ret_rc = flights->stop ? -ECANCELED : make_room_locked(flights, ret_dead);
+    if (*ret_rc < 0)
+        return NULL;
+    f = flight_new(flights, key);
+    if (f == NULL) {
+        *ret_rc = -ENOMEM;
+        return NULL;
+    }
+    f->task = TAKE(*task);
+    TAILQ_INSERT_HEAD(&flights->list, f, link);
+    flights->count++;
+    return f;
+}
+
+static void drop_task(struct flight_task **task)
+{
+    if (*task != NULL)
+        (*task)->free(*task);
+    *task = NULL;
+}
+
+/* The flight of `key`, under way from now on unless it settled before, with a reference for the
+ * caller. NULL: *ret_rc and err say why. */
+static struct flight *join(struct flights *flights, const char *key, struct flight_task **task,
+                           enum pool_class job_class, int *ret_rc, struct err *err)
+{
+    struct flight *too_old = NULL, *unused = NULL;
+    struct flight *f;
 
     (void)pthread_mutex_lock(&flights->lock);
-    f = find_locked(flights, key, &dead[0]);
-    if (f == NULL) {
-        rc = flights->stop ? -ECANCELED : make_room_locked(flights, &dead[1]);
-        if (rc == 0 && (f = flight_new(flights, key)) == NULL)
-            rc = -ENOMEM;
-        if (rc == 0) {
-            f->task = TAKE(*task);
-            TAILQ_INSERT_HEAD(&flights->list, f, link);
-            flights->count++;
-        }
-    }
-    if (rc == 0) {
+    f = find_locked(flights, key, &too_old);
+    if (f == NULL)
+        f = add_locked(flights, key, task, &unused, ret_rc);
+    if (f != NULL) {
         f->refs++;
         submit_locked(f, job_class);
-        *ret = f;
     }
     (void)pthread_mutex_unlock(&flights->lock);
 
-    for (size_t i = 0; i < ARRAY_LEN(dead); i++) {
-        if (dead[i] != NULL)
-            flight_free(dead[i]);
-    }
-    if (*task != NULL) {
-        (*task)->free(*task);
-        *task = NULL;
-    }
-    return rc < 0 ? err_sys(err, rc, "starting a look-up") : 0;
+    if (too_old != NULL)
+        flight_free(too_old);
+    if (unused != NULL)
+        flight_free(unused);
+    drop_task(task);
+    if (f == NULL)
+        (void)err_sys(err, *ret_rc, "starting a look-up");
+    return f;
 }
 
 static void leave(struct flights *flights, struct flight *f)
@@ -257,10 +273,10 @@ static void leave(struct flights *flights, struct flight *f)
 int flights_start(struct flights *flights, const char *key, struct flight_task **task,
                   struct err *err)
 {
-    struct flight *f = NULL;
-    int rc = join(flights, key, task, POOL_BACKGROUND, &f, err);
+    int rc = 0;
+    struct flight *f = join(flights, key, task, POOL_BACKGROUND, &rc, err);
 
-    if (rc < 0)
+    if (f == NULL)
         return rc;
     leave(flights, f);
     return 0;
@@ -286,10 +302,10 @@ static int outcome_locked(struct flights *flights, struct flight *f, int64_t dea
 int flights_wait(struct flights *flights, const char *key, struct flight_task **task,
                  int64_t deadline_ms, void **ret_result, struct err *err)
 {
-    struct flight *f = NULL;
-    int rc = join(flights, key, task, POOL_URGENT, &f, err);
+    int rc = 0;
+    struct flight *f = join(flights, key, task, POOL_URGENT, &rc, err);
 
-    if (rc < 0)
+    if (f == NULL)
         return rc;
     (void)pthread_mutex_lock(&flights->lock);
     rc = outcome_locked(flights, f, deadline_ms, ret_result, err);

@@ -4,6 +4,7 @@
 #define DISCOVER_INTERNAL_H
 
 #include "discover/discover.h"
+#include "discover/flight.h"
 
 #include <pthread.h>
 
@@ -44,5 +45,19 @@ void quiet_enter(struct quiet *quiet);
 void quiet_leave(struct quiet *quiet);
 void quiet_when(struct quiet *quiet, struct discover_later *later);
 void quiet_stop(struct quiet *quiet);
+
+/* All fixed at creation. */
+struct discover {
+    struct discover_options options;
+    struct pool *pool;
+    struct flights *images;
+    struct flights *ztocs;
+    struct quiet quiet; /* a ztoc's task makes it busy for as long as it lives */
+};
+/* Under which the look-up of an image is known, new; NULL: out of memory. */
+char *discover_image_key(const struct discover_image *image);
+/* Start to fetch the ztocs of an index. That they cannot be had is said when one is asked for. */
+void discover_prefetch_ztocs(struct discover *discover, struct registry_repo *repo,
+                             const char *image_key, const struct soci_index *index);
 
 #endif

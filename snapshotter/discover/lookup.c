@@ -53,9 +53,10 @@ static int load_index(const struct lookup *l, const struct digest *digest, struc
     if (rc == 0 && index->ztoc_count == 0)
         rc = err_set(err, -EBADMSG, "it names no ztoc");
     if (rc < 0)
-        return err_prefix(err, rc, "index %s", text);
-    *ret = TAKE(index);
-    return 0;
+        (void)err_prefix(err, rc, "index %s", text);
+    else
+        *ret = TAKE(index);
+    return rc;
 }
 
 static int read_image_manifest(const struct lookup *l, struct oci_manifest **ret, struct err *err)

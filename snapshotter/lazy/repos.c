@@ -63,8 +63,10 @@ static int open_repo(const struct lazy_repos *repos, const struct lazy_target *t
     SCOPED(lazy_repo) struct lazy_repo *repo = calloc(1, sizeof(*repo));
     int rc;
 
-    if (repo == NULL || (repo->name = text_copy(target->repository)) == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
+    if (repo == NULL || (repo->name = text_copy(target->repository)) == NULL) {
+        (void)err_set(err, -ENOMEM, "out of memory");
+        return -ENOMEM;
+    }
     rc = registry_repo_open(repos->registry, target->reference.host, target->reference.repository,
                             repos->keychain, &repo->repo, err);
     if (rc < 0)
