@@ -38,14 +38,14 @@ static int load_from_store(const struct cli_globals *globals, const char *name,
             "detailed information about it");
     ret->layer = artifact.subject;
     ret->has_layer = true;
-    return table.read(table.self, &ret->digest, cli_collect, &ret->blob, err);
+    return index_content_read_all(&table, &ret->digest, &ret->blob, err);
 }
 
 int cli_ztoc_load(const struct cli_globals *globals, const char *name, struct cli_ztoc *ret,
                   struct err *err)
 {
     int rc = is_digest(name) ? load_from_store(globals, name, ret, err)
-                             : file_read(name, CLI_ZTOC_MAX_BYTES, &ret->blob, err);
+                             : file_read(name, INDEX_BLOB_MAX_BYTES, &ret->blob, err);
 
     if (rc < 0)
         return rc;
@@ -60,15 +60,6 @@ void cli_ztoc_fini(struct cli_ztoc *ztoc)
     ztoc_free(ztoc->toc);
     buf_fini(&ztoc->blob);
     ztoc->toc = NULL;
-}
-
-int cli_collect(void *arg, struct bytes part, struct err *err)
-{
-    struct buf *buf = arg;
-
-    if (part.len > CLI_ZTOC_MAX_BYTES - buf->len)
-        return err_set(err, -EFBIG, "larger than %d bytes", CLI_ZTOC_MAX_BYTES);
-    return buf_add(buf, part.data, part.len) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 static const struct cli_verb *const verbs[] = {&cli_verb_ztoc_create, &cli_verb_ztoc_info,

@@ -10,8 +10,6 @@ extern const struct cli_verb cli_verb_ztoc_create;
 extern const struct cli_verb cli_verb_ztoc_info;
 extern const struct cli_verb cli_verb_ztoc_get_file;
 
-enum { CLI_ZTOC_MAX_BYTES = 1024 * 1024 * 1024 };
-
 struct cli_ztoc {
     struct digest digest;
     struct buf blob;
@@ -29,8 +27,5 @@ MUST_CHECK int cli_ztoc_load(const struct cli_globals *globals, const char *name
                              struct cli_ztoc *ret, struct err *err);
 void cli_ztoc_fini(struct cli_ztoc *ztoc);
 DEFINE_SCOPED_VALUE(cli_ztoc, struct cli_ztoc, cli_ztoc_fini)
-
-/* A sink that appends to the struct buf at `arg`, at most CLI_ZTOC_MAX_BYTES. */
-int cli_collect(void *arg, struct bytes part, struct err *err);
 
 #endif

@@ -37,6 +37,14 @@ struct index_content {
     void *self;
 };
 
+/* Larger ztocs than this are no ztocs: about 20 million files. */
+enum { INDEX_BLOB_MAX_BYTES = 1024 * 1024 * 1024 };
+/* A whole blob, appended to *ret. -EFBIG over INDEX_BLOB_MAX_BYTES, and what read() fails with. The
+ * digest is not checked. */
+MUST_CHECK int index_content_read_all(const struct index_content *content,
+                                      const struct digest *digest, struct buf *ret,
+                                      struct err *err);
+
 /* Where progress goes. Calls come one at a time, from any thread. */
 struct index_output {
     void (*line)(void *self, const char *line);

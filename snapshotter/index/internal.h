@@ -10,19 +10,12 @@
 /* What every SOCI index has as its config: the two bytes {}. */
 extern const char index_empty_config[];
 
-/* Larger ztocs than this are no ztocs: about 20 million files. */
-enum { INDEX_ZTOC_MAX_BYTES = 1024 * 1024 * 1024 };
-
 /* Serialises line(): `lock` guards nothing else. */
 struct index_printer {
     struct index_output output;
     pthread_mutex_t lock;
 };
 void index_print(struct index_printer *printer, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-/* Appends a part to the struct buf at `arg`, up to INDEX_ZTOC_MAX_BYTES: a sink for
- * index_content.read. */
-int index_collect(void *arg, struct bytes part, struct err *err);
 
 enum index_layer_outcome {
     INDEX_LAYER_SKIPPED,

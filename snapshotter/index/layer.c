@@ -22,15 +22,6 @@ void index_print(struct index_printer *printer, const char *fmt, ...)
     (void)pthread_mutex_unlock(&printer->lock);
 }
 
-int index_collect(void *arg, struct bytes part, struct err *err)
-{
-    struct buf *buf = arg;
-
-    if (part.len > INDEX_ZTOC_MAX_BYTES - buf->len)
-        return err_set(err, -EFBIG, "larger than %d bytes", INDEX_ZTOC_MAX_BYTES);
-    return buf_add(buf, part.data, part.len) < 0 ? err_set(err, -ENOMEM, "out of memory") : 0;
-}
-
 static int set_descriptor(const struct index_build_options *options,
                           const struct oci_descriptor *layer, const struct digest *ztoc,
                           uint64_t ztoc_bytes, bool needs_xattrs, struct soci_index_ztoc *ret,
@@ -86,8 +77,7 @@ static int use_known(const struct index_build_options *options, struct index_pri
     (void)pthread_mutex_lock(known_lock);
     rc = options->find_known(options->known_self, &layer->digest, options->span_size_bytes, &known);
     (void)pthread_mutex_unlock(known_lock);
-    if (rc < 0 ||
-        options->content.read(options->content.self, &known, index_collect, &blob, err) < 0)
+    if (rc < 0 || index_content_read_all(&options->content, &known, &blob, err) < 0)
         return 0; /* whatever is wrong with the old one, a new one mends it */
     if (digest_of(buf_bytes(&blob), &actual) < 0 || !digest_equal(&actual, &known) ||
         ztoc_parse(buf_bytes(&blob), &toc, err) < 0 || ztoc_comp_size(toc) != layer->size_bytes)

@@ -51,7 +51,7 @@ static int push_blob(struct push *push, const struct digest *digest, struct err 
         return 0;
     }
     say(push, "pushing", digest);
-    rc = options->content.read(options->content.self, digest, index_collect, &content, err);
+    rc = index_content_read_all(&options->content, digest, &content, err);
     if (rc < 0)
         return err_prefix(err, rc, "failed to perform \"Fetch\" on source: %s", text);
     rc = registry_push_blob(options->repo, digest, buf_bytes(&content), err);
@@ -221,7 +221,7 @@ static int push_all(struct push *push, const struct digest *digest, struct err *
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     SCOPED(soci_index) struct soci_index *index = NULL;
     char text[DIGEST_TEXT_BYTES];
-    int rc = content->read(content->self, digest, index_collect, &json, err);
+    int rc = index_content_read_all(content, digest, &json, err);
 
     if (rc == 0)
         rc = soci_index_parse(buf_bytes(&json), &index, err);
