@@ -16,8 +16,7 @@ enum { FS_THREADS_MAX = 8 };
 /* Nobody uses most mounts that are taken away: the kernel lets go within milliseconds. */
 enum { FS_GONE_WAIT_MS = 500 };
 
-/* ---- all mounts
- * ------------------------------------------------------------------------------------ */
+/* ---- all mounts ------------------------------------------------------------------------------ */
 
 /* Mounts stay in the list while they have a reference, so one that is found there can be had,
  * unless its last one is just going. */
@@ -97,8 +96,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
     return 0;
 }
 
-/* ---- one mount
- * --------------------------------------------------------------------------------------- */
+/* ---- one mount ------------------------------------------------------------------------------- */
 
 static void mount_free(struct fs_mount *mount)
 {

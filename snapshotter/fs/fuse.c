@@ -21,15 +21,13 @@
 enum { FUSE_MAX_BACKGROUND = 512 };
 enum { FUSE_HELLO_TIMEOUT_MS = 10000 };
 
-/* ---- what is agreed
- * ----------------------------------------------------------------------------------- */
+/* ---- what is agreed -------------------------------------------------------------------------- */
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     static const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
                                    FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
-                                   FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_NO_OPEN_SUPPORT |
-                                   FUSE_CAP_NO_OPENDIR_SUPPORT |
+                                   FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
                                    /* the state file alone changes, and shows it by its time */
                                    FUSE_CAP_AUTO_INVAL_DATA;
     struct fuse_mount *f = userdata;
@@ -63,8 +61,7 @@ static const struct fuse_lowlevel_ops ops = {
     .read = fuse_op_read,
 };
 
-/* ---- serving
- * --------------------------------------------------------------------------------------------- */
+/* ---- serving --------------------------------------------------------------------------------- */
 
 static struct fuse_mount *of_channel(struct fs_channel *channel)
 {
@@ -123,8 +120,7 @@ static void PRINTF_LIKE(2, 0) log_libfuse(enum fuse_log_level level, const char 
     log_debug("libfuse says", "text=%s", text);
 }
 
-/* ---- start and stop
- * ---------------------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 /* Close the kernel's end. */
 static void end_session(struct fuse_mount *f)

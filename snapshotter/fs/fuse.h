@@ -72,6 +72,9 @@ void fuse_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 /* `len` bytes of the tar at uncomp_off: answered now or when they are here. */
 void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len);
+
+/* fuse_sweep.c: those that end without */
+
 /* Answer those whose reader was killed or whose deadline passed. */
 void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms);
 /* Answer all with EIO, and wait for answers under way. */

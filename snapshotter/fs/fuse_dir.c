@@ -11,9 +11,7 @@
 
 enum { NAME_MAX_BYTES = 255 };
 
-/* ---- stat
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- stat ------------------------------------------------------------------------------------ */
 
 /* Render the state anew; its time moves when it changed, which is how the kernel notices. */
 static int stat_state_file(struct fuse_mount *f, struct stat *ret)
@@ -76,9 +74,7 @@ void fuse_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         (void)fuse_reply_attr(req, &st, timeout);
 }
 
-/* ---- lookup
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- lookup ---------------------------------------------------------------------------------- */
 
 static fuse_ino_t parent_of(const struct fuse_mount *f, fuse_ino_t ino)
 {
@@ -92,11 +88,6 @@ static fuse_ino_t parent_of(const struct fuse_mount *f, fuse_ino_t ino)
 /* 0: no such. */
 static fuse_ino_t find(const struct fuse_mount *f, fuse_ino_t parent, const char *name)
 {
-    /* Asked for when a file handle is decoded. */
-    if (strcmp(name, ".") == 0)
-        return parent;
-    if (strcmp(name, "..") == 0)
-        return parent_of(f, parent);
     if (parent == TREE_ROOT && strcmp(name, STATE_DIR_NAME) == 0)
         return node_state_dir(f->tree);
     if (parent == node_state_dir(f->tree)) {
@@ -157,9 +148,7 @@ void fuse_op_readlink(fuse_req_t req, fuse_ino_t ino)
         (void)fuse_reply_err(req, EINVAL);
 }
 
-/* ---- listings
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- listings -------------------------------------------------------------------------------- */
 
 void fuse_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -279,8 +268,7 @@ void fuse_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     list(req, ino, size, off, true);
 }
 
-/* ---- the file system
- * ------------------------------------------------------------------------------------------ */
+/* ---- the file system ------------------------------------------------------------------------- */
 
 /* The figures of where the layer's bytes are kept: what a container may still use is not here. */
 void fuse_op_statfs(fuse_req_t req, fuse_ino_t ino)

@@ -5,52 +5,19 @@
  * A read is answered exactly once, by one of: the engine when the bytes are here or cannot be had;
  * the sweeper when its reader was killed or its deadline passed; the end of the mount. Who takes it
  * out of f->waits has it. The engine calls done() in any case, and that is where the memory goes.
- *
- * About interrupts. The kernel sends FUSE_INTERRUPT when a signal of any kind reaches a process
- * that waits, once per read. Answering EINTR to all of them would fail reads of regular files that
- * have never failed before: a timer or a child's end during a page fault would be SIGBUS. So only a
- * reader that was killed is let go: it has SIGKILL pending, which /proc shows. A reader that had
- * another signal first is looked at again by each sweep, since there will be no second interrupt.
  */
-#include "fs/fuse.h"
+#include "fs/fuse_wait.h"
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { READ_LOG_PERIOD_MS = 1000 };
-enum { SWEEP_BATCH = 32 };
+/* ---- answers --------------------------------------------------------------------------------- */
 
-enum wait_state {
-    WAIT_SETTING_UP, /* the thread that took the request is still in it */
-    WAIT_OUTCOME,    /* the same, and done() was called meanwhile */
-    WAIT_LISTED,     /* in f->waits */
-    WAIT_ANSWERED,   /* by the sweeper or the end of the mount */
-};
-
-struct fuse_wait {
-    struct span_want want; /* first: done() gets its address */
-    struct fuse_mount *f;
-    fuse_req_t req;
-    pid_t pid;           /* the reading thread, 0: not visible from here */
-    int64_t deadline_ms; /* 0: none */
-    /* f->lock: */
-    enum wait_state state;
-    bool is_interrupted;
-    int rc; /* outcome, when state is WAIT_OUTCOME */
-    struct fuse_wait *next, **link;
-};
-
-/* ---- answers
- * -------------------------------------------------------------------------------------------- */
-
-static void log_failure(struct fuse_mount *f, int rc, const struct err *err)
+void fuse_wait_log_failure(struct fuse_mount *f, int rc, const struct err *err)
 {
     if (log_limit_pass(&f->read_log, READ_LOG_PERIOD_MS))
         log_error("a read failed, the next one tries again", "layer=%s err=%s", f->layer_name,
@@ -80,13 +47,12 @@ static void answer(struct fuse_wait *wait, int rc)
     struct err err = ERR_NONE;
 
     if (rc == 0 && (rc = answer_from_file(wait->f, wait->req, &wait->want, &err)) < 0)
-        log_failure(wait->f, rc, &err);
+        fuse_wait_log_failure(wait->f, rc, &err);
     if (rc < 0)
         (void)fuse_reply_err(wait->req, rc == -ENOMEM ? ENOMEM : EIO);
 }
 
-/* ---- the list
- * -------------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------- */
 
 static void list_locked(struct fuse_wait *wait)
 {
@@ -101,8 +67,7 @@ static void list_locked(struct fuse_wait *wait)
     (void)__atomic_add_fetch(&f->mount->fs->waiting, 1, __ATOMIC_RELAXED);
 }
 
-/* From here on the caller answers; answer_ended() follows. */
-static void claim_locked(struct fuse_wait *wait)
+void fuse_wait_claim_locked(struct fuse_wait *wait)
 {
     *wait->link = wait->next;
     if (wait->next != NULL)
@@ -112,7 +77,13 @@ static void claim_locked(struct fuse_wait *wait)
     (void)__atomic_sub_fetch(&wait->f->mount->fs->waiting, 1, __ATOMIC_RELAXED);
 }
 
-static void answer_ended(struct fuse_mount *f)
+void fuse_wait_detach(fuse_req_t req)
+{
+    /* libfuse holds the request's lock while it calls a function that was set, and here. */
+    fuse_req_interrupt_func(req, NULL, NULL);
+}
+
+void fuse_wait_answered(struct fuse_mount *f)
 {
     LOCKED(&f->lock);
     if (--f->answering == 0)
@@ -142,24 +113,23 @@ static void done(struct span_want *want, int rc, const struct err *err)
 
     /* Said here because the text ends with this call. */
     if (rc < 0 && !has_answer(wait))
-        log_failure(f, rc, err);
+        fuse_wait_log_failure(f, rc, err);
     (void)pthread_mutex_lock(&f->lock);
     before = wait->state;
     if (before == WAIT_SETTING_UP) {
         wait->state = WAIT_OUTCOME;
         wait->rc = rc;
     } else if (before == WAIT_LISTED) {
-        claim_locked(wait);
+        fuse_wait_claim_locked(wait);
     }
     (void)pthread_mutex_unlock(&f->lock);
 
     if (before == WAIT_SETTING_UP)
         return; /* the other thread goes on with it */
     if (before == WAIT_LISTED) {
-        /* Returns when no on_interrupt() runs for it. */
-        fuse_req_interrupt_func(wait->req, NULL, NULL);
+        fuse_wait_detach(wait->req);
         answer(wait, rc);
-        answer_ended(f);
+        fuse_wait_answered(f);
     }
     wait_free(wait);
 }
@@ -192,7 +162,7 @@ static void put_aside(struct fuse_wait *wait)
     if (!is_over)
         return; /* not ours any more */
 
-    fuse_req_interrupt_func(wait->req, NULL, NULL);
+    fuse_wait_detach(wait->req);
     answer(wait, wait->rc);
     wait_free(wait);
 }
@@ -224,109 +194,7 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
         return;
     }
     if (rc < 0)
-        log_failure(f, rc, &err);
+        fuse_wait_log_failure(f, rc, &err);
     answer(wait, rc);
     wait_free(wait);
-}
-
-/* ---- the sweeper
- * ----------------------------------------------------------------------------------------- */
-
-/* Does the thread have SIGKILL pending? The kernel marks every thread of a process that is to end
- * so. */
-static bool is_killed(pid_t pid)
-{
-    unsigned long long pending = 0;
-    char path[64], line[256];
-
-    if (pid <= 0)
-        return false;
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    SCOPED(file) FILE *status = fopen(path, "re");
-    if (status == NULL)
-        return false;
-    while (fgets(line, sizeof(line), status) != NULL)
-        if (text_has_prefix(line, "SigPnd:"))
-            pending = strtoull(line + strlen("SigPnd:"), NULL, 16);
-    return (pending & (1ull << (SIGKILL - 1))) != 0;
-}
-
-/* Claim the first wait that has to end, by the test, and give its request: the wait itself is gone
- * as soon as its done() comes. NULL: none. */
-static fuse_req_t claim_first(struct fuse_mount *f,
-                              bool (*is_due)(const struct fuse_wait *, int64_t), int64_t arg)
-{
-    LOCKED(&f->lock);
-    for (struct fuse_wait *w = f->waits; w != NULL; w = w->next) {
-        if (is_due(w, arg)) {
-            claim_locked(w);
-            return w->req;
-        }
-    }
-    return NULL;
-}
-
-static bool is_late(const struct fuse_wait *wait, int64_t now_ms)
-{
-    return wait->deadline_ms != 0 && wait->deadline_ms <= now_ms;
-}
-
-static bool is_of_reader(const struct fuse_wait *wait, int64_t pid)
-{
-    return wait->is_interrupted && wait->pid == pid;
-}
-
-static bool is_any(const struct fuse_wait *wait, int64_t arg)
-{
-    (void)wait;
-    (void)arg;
-    return true;
-}
-
-static void answer_claimed(struct fuse_mount *f, fuse_req_t req, int error)
-{
-    fuse_req_interrupt_func(req, NULL, NULL);
-    (void)fuse_reply_err(req, error);
-    answer_ended(f);
-}
-
-static size_t interrupted_readers(struct fuse_mount *f, pid_t ret[SWEEP_BATCH])
-{
-    size_t count = 0;
-
-    LOCKED(&f->lock);
-    for (struct fuse_wait *w = f->waits; w != NULL && count < SWEEP_BATCH; w = w->next)
-        if (w->is_interrupted)
-            ret[count++] = w->pid;
-    return count;
-}
-
-void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms)
-{
-    pid_t readers[SWEEP_BATCH];
-    size_t count = interrupted_readers(f, readers);
-    struct err err = ERR_NONE;
-    fuse_req_t req;
-
-    for (size_t i = 0; i < count; i++)
-        if (is_killed(readers[i]))
-            while ((req = claim_first(f, is_of_reader, readers[i])) != NULL)
-                answer_claimed(f, req, EINTR);
-
-    while ((req = claim_first(f, is_late, now_ms)) != NULL) {
-        log_failure(f, err_set(&err, -ETIMEDOUT, "no bytes in the time a reader may wait"), &err);
-        answer_claimed(f, req, EIO);
-    }
-}
-
-void fuse_end_waits(struct fuse_mount *f)
-{
-    fuse_req_t req;
-
-    while ((req = claim_first(f, is_any, 0)) != NULL)
-        answer_claimed(f, req, EIO);
-
-    LOCKED(&f->lock);
-    while (f->answering > 0)
-        (void)pthread_cond_wait(&f->answered, &f->lock);
 }

@@ -69,16 +69,14 @@ DEFINE_SCOPED_PTR(fs_mount, struct fs_mount, fs_mount_unref)
 void fs_mount_set_gone(struct fs_mount *mount);
 void fs_sweep_soon(struct fs *fs);
 
-/* ---- kernel_mount.c: mount(2) and its kin
- * ---------------------------------------------------------- */
+/* ---- kernel_mount.c: mount(2) and its kin ---------------------------------------------------- */
 
 /* Open /dev/fuse and mount it at dir. The kernel's first request is then waiting in *ret_fd. */
 MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
 /* 0 also when nothing was mounted there. */
 MUST_CHECK int kernel_detach(const char *dir, struct err *err);
 
-/* ---- nodes.c: what stat(2) shows
- * ------------------------------------------------------------------- */
+/* ---- nodes.c: what stat(2) shows ------------------------------------------------------------- */
 
 /* Numbers of nodes are those of the tree; the two of the state directory come after. */
 uint64_t node_state_dir(const struct tree *tree);
@@ -87,8 +85,7 @@ bool node_is_valid(const struct tree *tree, uint64_t ino); /* one of the tree or
 /* Of a node of the tree. */
 void node_stat(const struct tree *tree, tree_id id, struct stat *ret);
 
-/* ---- state.c: the file that tells how far the layer was fetched
- * -------------------------------------- */
+/* ---- state.c: the file that tells how far the layer was fetched ------------------------------ */
 
 #define STATE_DIR_NAME ".soci-snapshotter"
 

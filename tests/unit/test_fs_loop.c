@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_fs_loop.c – descriptors served by a pool of threads. Socket pairs stand for /dev/fuse: a datagram is a
- * request, the other end closed is an unmounted one. */
+/* test_fs_loop.c – descriptors served by a pool of threads. Socket pairs stand for /dev/fuse: a
+ * datagram is a request, the other end closed is an unmounted one. */
 #include "test.h"
 
 #include "base/clock.h"

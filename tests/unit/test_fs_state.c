@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_fs_state.c – the text of the state file. The layer is a struct here: this program defines the functions
- * that the text is made of. */
+/* test_fs_state.c – the text of the state file. The layer is a struct here: this program defines
+ * the functions that the text is made of. */
 #include "test.h"
 
 #include "fs/internal.h"
