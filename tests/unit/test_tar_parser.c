@@ -293,6 +293,75 @@ static void types_without_a_place_in_a_ztoc_are_refused(void **state)
     }
 }
 
+struct content {
+    struct seen seen; /* first: it is the events' argument */
+    struct buf bytes;
+    int rc; /* what the receiver says */
+};
+
+static int take_content(void *arg, struct bytes piece, struct err *err)
+{
+    struct content *content = arg;
+
+    assert_true(piece.len > 0);
+    assert_ok(buf_add(&content->bytes, piece.data, piece.len));
+    return content->rc < 0 ? err_set(err, content->rc, "no more") : 0;
+}
+
+static int read_content(struct bytes tar, size_t piece, struct content *content, struct err *err)
+{
+    SCOPED(tar_parser) struct tar_parser *parser = NULL;
+    int rc = tar_parser_new(&(struct tar_events){see, content}, &parser, err);
+
+    content->bytes.len = 0;
+    tar_parser_want_content(parser, take_content);
+    tar_parser_pass_over_global(parser);
+    for (size_t off = 0; rc == 0 && off < tar.len; off += piece)
+        rc = tar_parser_feed(
+            parser, bytes_of(tar.data + off, tar.len - off < piece ? tar.len - off : piece), err);
+    return rc < 0 ? rc : tar_parser_finish(parser, err);
+}
+
+static void content_is_given_to_who_wants_it_and_global_headers_are_nobodys(void **state)
+{
+    static const size_t pieces[] = {1, 700, 100000};
+    struct content content = {.rc = 0};
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    tar_text(&tar, "pax_global_header", 'g', "19 comment=whatever\n");
+    tar_text(&tar, "a", '0', "one ");
+    tar_pax_text(&tar, "path", "of the next, which is global");
+    tar_text(&tar, "b", 'g', "19 comment=whatever\n");
+    tar_text(&tar, "c", '0', "");
+    (void)tar_header(&tar, "d", '5', 1000);
+    tar_text(&tar, "e", '0', "two");
+    tar_end(&tar);
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        content.seen.count = 0;
+        assert_ok(read_content(buf_bytes(&tar), pieces[i], &content, &err));
+        assert_int_equal(content.seen.count, 4);
+        assert_string_equal(content.seen.name, "e");
+        assert_string_equal(buf_str(&content.bytes), "one two");
+    }
+    content.rc = -ENOSPC;
+    assert_int_equal(read_content(buf_bytes(&tar), 1, &content, &err), -ENOSPC);
+    assert_string_equal(buf_str(&content.bytes), "o");
+    buf_fini(&content.bytes);
+}
+
+static void a_global_header_over_1_mib_is_refused_by_who_passes_over_it(void **state)
+{
+    struct content content = {.rc = 0};
+    SCOPED(buf_value) struct buf tar = BUF_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    (void)tar_header(&tar, "g", 'g', (1 << 20) + 1);
+    assert_int_equal(read_content(buf_bytes(&tar), 512, &content, &err), -EBADMSG);
+}
+
 static void only_files_have_content(void **state)
 {
     static const char types[] = "123456";
@@ -649,6 +718,8 @@ int main(void)
         cmocka_unit_test(a_negative_size_is_refused),
         cmocka_unit_test(a_size_that_overflows_is_refused),
         cmocka_unit_test(types_without_a_place_in_a_ztoc_are_refused),
+        cmocka_unit_test(content_is_given_to_who_wants_it_and_global_headers_are_nobodys),
+        cmocka_unit_test(a_global_header_over_1_mib_is_refused_by_who_passes_over_it),
         cmocka_unit_test(only_files_have_content),
         cmocka_unit_test(pax_records_go_over_the_header),
         cmocka_unit_test(an_empty_pax_value_keeps_the_header_and_the_record),
