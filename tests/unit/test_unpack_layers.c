@@ -427,18 +427,41 @@ static void what_is_no_layer_at_all_is_refused(void **state)
     assert_int_equal(unpack_bytes(w->dir, bytes_of(text, sizeof(text)), &err), -EBADMSG);
 }
 
-/* The beginning of a frame that `zstd` 1.5 made. */
-static const uint8_t zstd_frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0x04, 0x58, 0x05, 0x02,
-                                     0x00, 0x44, 0x03, 0x7a, 0x00, 0x30, 0x30, 0x30};
-
 static void zstd_is_unpacked_where_it_is_built_in(void **state)
 {
     struct world *w = *state;
+    SCOPED(buf) struct buf *layer = vector_load("unpack/frames.tar.zst");
+    SCOPED(buf) struct buf *gzipped = vector_load("ztoc/basic-gnu.tar.gz");
+    struct digest digest, diff_id, same_diff_id;
     struct err err = ERR_NONE;
-    /* Cut off, so both kinds of builds refuse, each in its way. */
-    int rc = unpack_bytes(w->dir, bytes_of(zstd_frame, sizeof(zstd_frame)), &err);
 
-    assert_int_equal(rc, unpack_has_zstd() ? -EBADMSG : -EOPNOTSUPP);
+    assert_ok(digest_of(buf_bytes(layer), &digest));
+    if (!unpack_has_zstd()) {
+        assert_int_equal(unpack_as(w->dir, buf_bytes(layer), digest, 100, NULL, &diff_id, &err),
+                         -EOPNOTSUPP);
+        return;
+    }
+    assert_ok(unpack_as(w->dir, buf_bytes(layer), digest, 100, NULL, &diff_id, &err));
+    empty_in_memory(w);
+    assert_ok(digest_of(buf_bytes(gzipped), &digest));
+    assert_ok(unpack_as(w->dir, buf_bytes(gzipped), digest, 100, NULL, &same_diff_id, &err));
+    assert_ok(umount2(w->dir, MNT_DETACH));
+    assert_true(digest_equal(&diff_id, &same_diff_id));
+}
+
+static void zstd_that_is_cut_off_is_refused(void **state)
+{
+    struct world *w = *state;
+    SCOPED(buf) struct buf *layer = vector_load("unpack/frames.tar.zst");
+
+    for (size_t len = 5; len < layer->len; len += 97) {
+        struct err err = ERR_NONE;
+
+        empty_in_memory(w);
+        assert_int_equal(unpack_bytes(w->dir, bytes_of(layer->data, len), &err),
+                         unpack_has_zstd() ? -EBADMSG : -EOPNOTSUPP);
+    }
+    assert_ok(umount2(w->dir, MNT_DETACH));
 }
 
 /* ---- hostile ones ---------------------------------------------------------------------------- */
@@ -603,6 +626,7 @@ int main(void)
         TEST(junk_behind_the_last_gzip_member_is_refused),
         TEST(what_is_no_layer_at_all_is_refused),
         TEST(zstd_is_unpacked_where_it_is_built_in),
+        TEST(zstd_that_is_cut_off_is_refused),
         TEST(names_that_lead_outside_stay_inside),
         TEST(symlinks_on_the_way_lead_where_they_would_inside_the_layer),
         TEST(a_file_in_the_place_of_a_symlink_does_not_follow_it),
