@@ -132,7 +132,7 @@ class Mount:
         self.log = open(os.path.join(os.environ["E2E_DIR"], "logs", f"{name}.log"), "w")
         command = [program, *flags, layer, self.dir] + ([str(deadline)] if deadline else [])
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
-                                        text=True)
+                                        text=True, env={**os.environ, "TMPDIR": WORK})
         assert self.process.stdout.readline() == "ok 0\n", open(self.log.name).read()
 
     def tell(self, line):

@@ -14,7 +14,7 @@ enum { SPAN_BYTES = 256 * 1024 }; /* small, so that small layers have several */
 
 struct rig {
     struct buf content; /* the layer, compressed or not */
-    char root[64];
+    char root[256];
     struct store *store;
     struct span_engine *engine;
     struct layer_set *layers;
@@ -167,6 +167,7 @@ int rig_open(const char *path, bool disable_xattrs, struct rig **ret, struct err
 {
     const struct span_engine_options options = {.disable_background = true};
     struct rig *rig = calloc(1, sizeof(*rig));
+    const char *tmp = getenv("TMPDIR");
     int rc;
 
     if (rig == NULL)
@@ -174,7 +175,8 @@ int rig_open(const char *path, bool disable_xattrs, struct rig **ret, struct err
     *ret = rig; /* a test's memory: on failure it ends anyway */
     (void)pthread_mutex_init(&rig->lock, NULL);
     (void)pthread_cond_init(&rig->changed, NULL);
-    (void)snprintf(rig->root, sizeof(rig->root), "%s", "/tmp/layer-mount.XXXXXX");
+    (void)snprintf(rig->root, sizeof(rig->root), "%s/layer-mount.XXXXXX",
+                   tmp == NULL ? "/tmp" : tmp);
     if (mkdtemp(rig->root) == NULL)
         return err_sys(err, -errno, "%s", rig->root);
     rc = file_read(path, (size_t)4 << 30, &rig->content, err);
