@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collect.c – what was kept of layers goes when no snapshot uses them any more.
  *
- * While layers come and go, only span files are removed: the store refuses that for one that is open, so a layer
- * that is just being mounted is safe. Blobs have no such guard and wait for the next start. */
+ * While layers come and go, only span files are removed: the store refuses that for one that is
+ * open, so a layer that is just being mounted is safe. Blobs have no such guard and wait for the
+ * next start. */
 #include "lazy/internal.h"
 
 #include "base/log.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* repos.c – one registry_repo per repository: what it has learnt (a token, say) serves all layers from there. */
+/* repos.c – one registry_repo per repository: what it has learnt (a token, say) serves all layers
+ * from there. */
 #include "lazy/internal.h"
 
 #include "base/threads.h"

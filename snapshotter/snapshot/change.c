@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Commit
- * ------------------------------------------------------------------------------------------- */
+/* ---- Commit ---------------------------------------------------------------------------------- */
 
 /* A snapshot that was prepared on nothing may be put on a parent now (capability `rebase`). */
 static int set_parent(struct snapshotter *s, struct snapdb_row *row, const char *parent,
@@ -97,8 +96,7 @@ int snapshot_commit(struct snapshotter *s, const char *name, const char *key, co
     return finish(s, commit_locked(s, name, key, parent, labels, err), err);
 }
 
-/* ---- Update
- * ------------------------------------------------------------------------------------------- */
+/* ---- Update ---------------------------------------------------------------------------------- */
 
 static int update_locked(struct snapshotter *s, const char *key, const struct text_map *labels,
                          const struct text_list *paths, struct snapdb_row *row, struct err *err)
@@ -129,8 +127,7 @@ int snapshot_update(struct snapshotter *s, const char *key, const struct text_ma
     return 0;
 }
 
-/* ---- Remove
- * ------------------------------------------------------------------------------------------- */
+/* ---- Remove ---------------------------------------------------------------------------------- */
 
 static int remove_locked(struct snapshotter *s, const char *key, uint64_t *ret_id, struct err *err)
 {

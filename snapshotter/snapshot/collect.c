@@ -41,8 +41,7 @@ static int collect_id_locked(struct snapshotter *s, uint64_t id, struct err *err
     return remove_entry(dir, err);
 }
 
-/* ---- all of it
- * ----------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int compare_ids(const void *a, const void *b)
 {
@@ -118,8 +117,7 @@ int snapshot_cleanup(struct snapshotter *s, struct err *err)
     return result;
 }
 
-/* ---- soon after Remove
- * --------------------------------------------------------------------------------- */
+/* ---- soon after Remove ----------------------------------------------------------------------- */
 
 void snapshot_doom(struct snapshotter *s, uint64_t id)
 {

@@ -54,8 +54,7 @@ void filter_free(struct filter *filter)
     free(filter);
 }
 
-/* ---- parsing
- * -------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 struct parser {
     const char *input;
@@ -223,8 +222,7 @@ int filter_parse(const struct text_list *filters, struct filter **ret, struct er
     return 0;
 }
 
-/* ---- matching
- * ------------------------------------------------------------------------------------------- */
+/* ---- matching -------------------------------------------------------------------------------- */
 
 static const char *kind_name(enum snapdb_kind kind)
 {

@@ -33,8 +33,7 @@ bool filter_matches(const struct filter *filter, const struct snapdb_row *row);
  * Borrowed. */
 bool filter_label(const struct filter *filter, const char **ret_key, const char **ret_value);
 
-/* ---- for the files behind it
- * --------------------------------------------------------------------------- */
+/* ---- for the files behind it ----------------------------------------------------------------- */
 
 enum filter_token_kind {
     FILTER_END,

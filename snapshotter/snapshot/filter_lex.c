@@ -86,8 +86,7 @@ struct filter_token filter_lex(struct filter_lexer *lexer)
     return token(lexer, end == lexer->pos ? FILTER_ILLEGAL : FILTER_FIELD, end);
 }
 
-/* ---- quoted strings
- * ------------------------------------------------------------------------------------- */
+/* ---- quoted strings -------------------------------------------------------------------------- */
 
 static int digit_of(char c)
 {

@@ -69,9 +69,10 @@ static int add_lowerdir(const struct snapshotter *s, const struct chain *chain,
 }
 
 /* A lazily mounted layer is a file system of its own. overlayfs then shows its files with another
- * device number than the directories around them, unless it is told to tell file systems apart by the
- * high bits of inode numbers instead. (Left to itself it does so only where each layer has a UUID,
- * which FUSE has not.) Without that, `du -x` and `tar --one-file-system` pass over every such file. */
+ * device number than the directories around them, unless it is told to tell file systems apart by
+ * the high bits of inode numbers instead. (Left to itself it does so only where each layer has a
+ * UUID, which FUSE has not.) Without that, `du -x` and `tar --one-file-system` pass over every such
+ * file. */
 static int add_xino(const struct chain *chain, struct snapshot_mount *mount)
 {
     for (size_t i = 0; i < chain->count; i++) {

@@ -91,8 +91,7 @@ int snapshot_du(const char *dir, uint64_t *ret_bytes, uint64_t *ret_inodes, stru
     return 0;
 }
 
-/* ---- the call
- * ------------------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static int store_locked(struct snapshotter *s, uint64_t id, uint64_t bytes, uint64_t inodes,
                         struct err *err)

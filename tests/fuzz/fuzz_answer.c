@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_answer.c – what a registry or a token realm may send: header lines into an answer, and the values in them
- * that have a grammar (challenges, ranges, dates, links, locations), then the body as a token, as a refusal and
- * as base64. */
+/* fuzz_answer.c – what a registry or a token realm may send: header lines into an answer, and the
+ * values in them that have a grammar (challenges, ranges, dates, links, locations), then the body
+ * as a token, as a refusal and as base64. */
 #include "registry/internal.h"
 
 #include <stdlib.h>
