@@ -122,20 +122,24 @@ static void requests_of_many_descriptors_are_all_served(void **state)
     }
 }
 
+/* On a busy machine a request may be done before the next one is sent; then more are needed. */
 static void one_busy_descriptor_gets_several_threads(void **state)
 {
     SCOPED(fs_loop) struct fs_loop *loop = start(NULL, NULL);
+    int64_t deadline = clock_mono_ms() + PATIENCE_MS;
     struct err err = ERR_NONE;
+    unsigned sent = 0;
     struct end end;
 
     (void)state;
     open_end(&end, 20);
     assert_ok(fs_loop_add(loop, &end.channel, &err));
-    for (unsigned i = 0; i < 12; i++) {
+    while (sent < 12 || (get(&end.most_inside) < 2 && clock_mono_ms() < deadline)) {
         request(&end, 1);
+        sent++;
         clock_sleep_ms(2);
     }
-    wait_for(&end.served, 12);
+    wait_for(&end.served, sent);
     assert_in_range(get(&end.most_inside), 2, THREADS);
     fs_loop_remove(loop, &end.channel);
     close_end(&end);
