@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* collect.c – what was kept of layers goes when no snapshot uses them any more.
  *
- * While layers come and go, only span files are removed: the store refuses that for one that is
- * open, so a layer that is just being mounted is safe. Blobs have no such guard and wait for the
- * next start. */
+ * The store refuses to remove the spans of a layer that is open, so one that is just being mounted
+ * is safe. Blobs have no such guard: a ztoc that was removed behind the back of a mount would be
+ * missed at the next start. So they go only while no layer is being mounted, and none is mounted
+ * meanwhile. Between the Prepares of an image its ztocs lie there ahead of their mounts: what no
+ * entry ever needed goes when it is some minutes old, or when there is no entry at all. */
 #include "lazy/internal.h"
 
 #include "base/log.h"
@@ -11,10 +13,52 @@
 
 #include <errno.h>
 
+/* Longer than a client takes from one layer of an image to the next. What is removed too early is
+ * fetched again. */
+#define LAZY_UNUSED_BLOB_MS 300000
+
 struct collection {
     struct lazy *lazy;
     size_t removed;
 };
+
+/* ---- not beside mounting --------------------------------------------------------------------- */
+
+void lazy_opening_begin(struct lazy *lazy)
+{
+    LOCKED(&lazy->lock);
+
+    while (lazy->collecting) /* unlink(2)s: this ends */
+        (void)pthread_cond_wait(&lazy->collected, &lazy->lock);
+    lazy->opening++;
+}
+
+void lazy_opening_end(struct lazy *lazy)
+{
+    LOCKED(&lazy->lock);
+
+    lazy->opening--;
+}
+
+static bool collecting_begin(struct lazy *lazy)
+{
+    LOCKED(&lazy->lock);
+
+    while (lazy->collecting)
+        (void)pthread_cond_wait(&lazy->collected, &lazy->lock);
+    lazy->collecting = lazy->opening == 0;
+    return lazy->collecting;
+}
+
+static void collecting_end(struct lazy *lazy)
+{
+    LOCKED(&lazy->lock);
+
+    lazy->collecting = false;
+    (void)pthread_cond_broadcast(&lazy->collected);
+}
+
+/* ---- one thing ------------------------------------------------------------------------------- */
 
 static bool is_needed(struct lazy *lazy, const struct digest *ztoc)
 {
@@ -27,6 +71,12 @@ static bool is_needed(struct lazy *lazy, const struct digest *ztoc)
             return true;
     }
     return false;
+}
+
+static bool has_entries(struct lazy *lazy)
+{
+    LOCKED(&lazy->lock);
+    return !TAILQ_EMPTY(&lazy->entries);
 }
 
 static void note(struct collection *c, int rc, const struct err *err)
@@ -57,6 +107,8 @@ static int remove_blob(void *arg, const struct digest *digest)
     return 0;
 }
 
+/* ---- all of a kind --------------------------------------------------------------------------- */
+
 static void report(const struct collection *c, const char *what, int rc, const struct err *err)
 {
     if (rc < 0)
@@ -65,7 +117,7 @@ static void report(const struct collection *c, const char *what, int rc, const s
         log_debug("removed what no snapshot needs", "what=%s count=%zu", what, c->removed);
 }
 
-void lazy_collect_spans(struct lazy *lazy)
+static void collect_spans(struct lazy *lazy)
 {
     struct collection c = {.lazy = lazy};
     struct err err = ERR_NONE;
@@ -74,12 +126,40 @@ void lazy_collect_spans(struct lazy *lazy)
     report(&c, "layers", rc, &err);
 }
 
-void lazy_collect(struct lazy *lazy)
+static void collect_blobs(struct lazy *lazy, int64_t min_age_ms)
 {
     struct collection c = {.lazy = lazy};
     struct err err = ERR_NONE;
-    int rc = store_blob_walk(lazy->options.store, remove_blob, &c, &err);
+    int rc = store_blob_walk(lazy->options.store, min_age_ms, remove_blob, &c, &err);
 
     report(&c, "blobs", rc, &err);
-    lazy_collect_spans(lazy);
+}
+
+/* ---- when ------------------------------------------------------------------------------------ */
+
+void lazy_collect_layer(struct lazy *lazy, const struct digest *ztoc)
+{
+    collect_spans(lazy);
+    if (!collecting_begin(lazy))
+        return;
+    if (has_entries(lazy))
+        (void)remove_blob(&(struct collection){.lazy = lazy}, ztoc);
+    else
+        collect_blobs(lazy, 0);
+    collecting_end(lazy);
+}
+
+void lazy_collect_old(struct lazy *lazy)
+{
+    collect_spans(lazy);
+    if (!collecting_begin(lazy))
+        return;
+    collect_blobs(lazy, has_entries(lazy) ? LAZY_UNUSED_BLOB_MS : 0);
+    collecting_end(lazy);
+}
+
+void lazy_collect(struct lazy *lazy)
+{
+    collect_blobs(lazy, 0);
+    collect_spans(lazy);
 }

@@ -63,6 +63,9 @@ struct lazy_repos;
 struct lazy {
     struct lazy_options options;      /* fixed at creation */
     pthread_mutex_t lock;             /* a leaf */
+    pthread_cond_t collected;         /* `collecting` is false again */
+    size_t opening;                   /* lock; layers that are being mounted */
+    bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
     struct lazy_repos *repos;         /* fixed at creation: a reference */
 };
@@ -88,9 +91,15 @@ MUST_CHECK int lazy_source_new(struct lazy_repos *repos, const struct lazy_targe
 
 /* ---- collect.c ------------------------------------------------------------------------------- */
 
-/* Remove the files of layers that nobody has open and no entry needs. What is in use yet goes
- * another time. */
-void lazy_collect_spans(struct lazy *lazy);
+/* Around all that reads or fetches a ztoc to mount it. Waits while ztocs are being removed, which
+ * is quick. */
+void lazy_opening_begin(struct lazy *lazy);
+void lazy_opening_end(struct lazy *lazy);
+/* A layer was unmounted, and is in no entry any more: remove its files and its ztoc unless another
+ * entry needs them. What is in use yet goes another time. */
+void lazy_collect_layer(struct lazy *lazy, const struct digest *ztoc);
+/* Remove all that no entry needs and that is not just being made. */
+void lazy_collect_old(struct lazy *lazy);
 
 /* ---- open.c ---------------------------------------------------------------------------------- */
 

@@ -89,14 +89,21 @@ static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *di
         log_warn("mount left behind", "dir=%s err=%s", dir, err_text(&err));
 }
 
-static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const struct text_map *labels,
-                       struct err *err)
+static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *namespace_,
+                       const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
     int rc = lazy_target_from_prepare(labels, &entry->target, err);
 
-    return rc < 0
-               ? rc
-               : lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
+    if (rc == 0)
+        rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
+    if (rc != 0)
+        return rc;
+    rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
+    if (rc < 0) {
+        take_down(lazy, &entry->mount, entry->dir, true);
+        return err_set(err, rc, "out of memory");
+    }
+    return 0;
 }
 
 static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
@@ -108,16 +115,12 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
 
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = mount_entry(lazy, entry, labels, err);
-    if (rc != 0)
-        return rc;
-    rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
-    if (rc < 0) {
-        take_down(lazy, &entry->mount, dir, true);
-        return err_set(err, rc, "out of memory");
-    }
-    entry_add(lazy, TAKE(entry));
-    return 0;
+    lazy_opening_begin(lazy);
+    rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
+    if (rc == 0)
+        entry_add(lazy, TAKE(entry));
+    lazy_opening_end(lazy);
+    return rc;
 }
 
 static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_map *ret_labels,
@@ -134,8 +137,13 @@ static void op_unmount(void *self, uint64_t id, const char *dir)
     struct fs_mount *none = NULL;
 
     take_down(lazy, entry == NULL ? &none : &entry->mount, dir, false);
-    if (entry != NULL)
-        lazy_collect_spans(lazy);
+    if (entry != NULL && entry->target.image_ref != NULL)
+        lazy_collect_layer(lazy, &entry->target.ztoc);
+}
+
+static void op_collect(void *self)
+{
+    lazy_collect_old(self);
 }
 
 /* ---- after a restart ------------------------------------------------------------------------- */
@@ -219,7 +227,9 @@ static int op_check(void *self, uint64_t id, struct err *err)
 
     if (entry == NULL)
         return rc;
+    lazy_opening_begin(lazy);
     rc = mount_again(lazy, entry, true, &mount, &why);
+    lazy_opening_end(lazy);
     if (rc == 0)
         log_info("layer mounted again", "id=%llu", (unsigned long long)id);
     rc = release(lazy, entry, &mount, rc, &why);
@@ -236,6 +246,7 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .remount = op_remount,
         .unmount = op_unmount,
         .check = op_check,
+        .collect = op_collect,
         .self = lazy,
     };
 }
@@ -258,6 +269,7 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     if (lazy->options.mount_timeout_ms == 0)
         lazy->options.mount_timeout_ms = LAZY_MOUNT_TIMEOUT_MS;
     (void)pthread_mutex_init(&lazy->lock, NULL);
+    (void)pthread_cond_init(&lazy->collected, NULL);
     TAILQ_INIT(&lazy->entries);
     *ret = lazy;
     return 0;
@@ -278,6 +290,7 @@ void lazy_free(struct lazy *lazy, bool unmount)
         entry_free(entry);
     }
     lazy_repos_unref(lazy->repos);
+    (void)pthread_cond_destroy(&lazy->collected);
     (void)pthread_mutex_destroy(&lazy->lock);
     free(lazy);
 }

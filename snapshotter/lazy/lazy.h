@@ -54,7 +54,7 @@ MUST_CHECK int lazy_new(const struct lazy_options *options, struct lazy **ret, s
 void lazy_free(struct lazy *lazy, bool unmount);
 /* At start, when every layer of an earlier process was mounted again and no call is running yet:
  * remove what none of them needs. What is left behind while the daemon runs goes when a layer is
- * unmounted. Blocks on the disk. */
+ * unmounted, or when containerd collects its garbage. Blocks on the disk. */
 void lazy_collect(struct lazy *lazy);
 struct snapshot_lazy lazy_ops(struct lazy *lazy);
 

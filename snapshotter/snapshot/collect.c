@@ -97,7 +97,7 @@ static int collect_name_locked(struct snapshotter *s, const char *name, const ui
     return path == NULL ? err_set(err, -ENOMEM, "out of memory") : remove_entry(path, err);
 }
 
-int snapshot_cleanup(struct snapshotter *s, struct err *err)
+int snapshot_cleanup_dirs(struct snapshotter *s, struct err *err)
 {
     SCOPED(text_list) struct text_list names = TEXT_LIST_EMPTY;
     SCOPED(mem) uint64_t *ids = NULL;
@@ -115,6 +115,15 @@ int snapshot_cleanup(struct snapshotter *s, struct err *err)
                              err_text(&why));
     }
     return result;
+}
+
+int snapshot_cleanup(struct snapshotter *s, struct err *err)
+{
+    int rc = snapshot_cleanup_dirs(s, err);
+
+    if (s->lazy.collect != NULL)
+        s->lazy.collect(s->lazy.self);
+    return rc;
 }
 
 /* ---- soon after Remove ----------------------------------------------------------------------- */

@@ -36,6 +36,11 @@ struct snapshotter {
 /* What the disk says becomes ours: its -ENOENT is not containerd's NotFound. */
 int snapshot_disk_error(int code);
 
+/* ---- collect.c ------------------------------------------------------------------------------- */
+
+/* Unmount and delete every directory that no row names. */
+MUST_CHECK int snapshot_cleanup_dirs(struct snapshotter *s, struct err *err);
+
 /* ---- labels.c -------------------------------------------------------------------------------- */
 
 bool snapshot_is_remote(const struct snapdb_row *row);

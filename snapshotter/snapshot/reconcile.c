@@ -69,7 +69,7 @@ int snapshot_reconcile(struct snapshotter *s, struct err *err)
 
     if (stale_mounts_detach(s->dir, &why) < 0)
         log_warn("mounts of an earlier process stay", "err=%s", err_text(&why));
-    if (snapshot_cleanup(s, &why) < 0)
+    if (snapshot_cleanup_dirs(s, &why) < 0)
         log_warn("leftovers of an earlier process stay", "err=%s", err_text(&why));
     rc = snapdb_walk(s->db, reconcile_row, &count, err);
     if (rc == 0 && count.remounted + count.failed > 0)

@@ -64,6 +64,9 @@ struct snapshot_lazy {
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
+    /* containerd collects its garbage, and every directory that no row names is gone: what was kept
+     * of layers that nobody needs may go too. NULL: nothing to do. */
+    void (*collect)(void *self);
     void *self;
 };
 

@@ -46,9 +46,9 @@ DEFINE_SCOPED_VALUE(blob_map, struct bytes, store_blob_unmap)
 MUST_CHECK int store_blob_open(struct store *store, const struct digest *digest, int *ret_fd,
                                struct err *err);
 MUST_CHECK int store_blob_remove(struct store *store, const struct digest *digest, struct err *err);
-/* Each blob that is there; each() may remove it, and returns 0 to go on, else the walk ends with
- * that. */
-MUST_CHECK int store_blob_walk(struct store *store,
+/* Each blob that was put at least `min_age_ms` ago (0: each); each() may remove it, and returns 0
+ * to go on, else the walk ends with that. */
+MUST_CHECK int store_blob_walk(struct store *store, int64_t min_age_ms,
                                int (*each)(void *arg, const struct digest *digest), void *arg,
                                struct err *err);
 
@@ -95,7 +95,7 @@ MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *er
 int span_file_fd(const struct span_file *file);
 /* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
 MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
-/* The ztoc of each layer that has files, as store_blob_walk(). */
+/* The ztoc of each layer that has files; each() as above. */
 MUST_CHECK int span_file_walk(struct store *store,
                               int (*each)(void *arg, const struct digest *ztoc), void *arg,
                               struct err *err);

@@ -24,6 +24,8 @@ struct fs_mount {
 struct fs {
     int mounted, mounts, unmounts, abandons, clears;
     int rc; /* what the next mount returns */
+    void (*during_mount)(void *arg);
+    void *arg;
 };
 
 static int fake_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
@@ -33,6 +35,8 @@ static int fake_mount(struct fs *fs, struct layer *layer, const struct fs_mount_
 
     assert_string_equal(options->dir, "/mnt");
     fs->mounts++;
+    if (fs->during_mount != NULL)
+        fs->during_mount(fs->arg);
     if (fs->rc < 0)
         return err_set(err, fs->rc, "told to fail");
     mount = calloc(1, sizeof(*mount));
@@ -260,8 +264,8 @@ static void add_digest(struct text_map *labels, const char *key, const struct di
 }
 
 /* Prepare's labels → mount(); what it leaves for the row is added to `row`. */
-static int mount_as(struct world *w, const struct digest *layer, const char *size,
-                    struct text_map *row, struct err *err)
+static int mount_with_id(struct world *w, uint64_t id, const struct digest *layer, const char *size,
+                         struct text_map *row, struct err *err)
 {
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     const struct snapshot_lazy ops = lazy_ops(w->lazy);
@@ -272,7 +276,13 @@ static int mount_as(struct world *w, const struct digest *layer, const char *siz
     add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", layer);
     if (size != NULL)
         assert_ok(text_map_set(&labels, "containerd.io/snapshot/remote/soci.size", size));
-    return ops.mount(ops.self, 7, "/mnt", "ns", &labels, row, err);
+    return ops.mount(ops.self, id, "/mnt", "ns", &labels, row, err);
+}
+
+static int mount_as(struct world *w, const struct digest *layer, const char *size,
+                    struct text_map *row, struct err *err)
+{
+    return mount_with_id(w, 7, layer, size, row, err);
 }
 
 static int mount_it(struct world *w, struct text_map *row, struct err *err)
@@ -294,12 +304,26 @@ static int remount(struct world *w, const struct text_map *row, struct err *err)
     return ops.remount(ops.self, 7, "/mnt", row, err);
 }
 
-static void forget_ztoc(struct world *w)
+static bool has_blob(struct world *w, const struct digest *digest)
+{
+    SCOPED(fd) int fd = -1;
+
+    return store_blob_open(w->store, digest, &fd, NULL) == 0;
+}
+
+static struct digest ztoc_of(const struct world *w)
 {
     struct digest ztoc;
-    struct err err = ERR_NONE;
 
     assert_ok(digest_of(buf_bytes(w->ztoc), &ztoc));
+    return ztoc;
+}
+
+static void forget_ztoc(struct world *w)
+{
+    struct digest ztoc = ztoc_of(w);
+    struct err err = ERR_NONE;
+
     assert_ok(store_blob_remove(w->store, &ztoc, &err));
 }
 
@@ -409,6 +433,69 @@ static void an_unmounted_layer_is_no_longer_served(void **state)
     world_free(w);
 }
 
+/* ---- what is kept goes ----------------------------------------------------------------------- */
+
+static void a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    SCOPED(text_map) struct text_map other = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
+    struct digest ztoc = ztoc_of(w);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    assert_ok(mount_with_id(w, 8, &w->layer, NULL, &other, &err));
+    assert_int_equal(w->ztoc_gets, 1);
+    ops.unmount(ops.self, 7, "/mnt");
+    assert_true(has_blob(w, &ztoc));
+    ops.collect(ops.self);
+    assert_true(has_blob(w, &ztoc));
+    ops.unmount(ops.self, 8, "/mnt");
+    assert_false(has_blob(w, &ztoc));
+    assert_false(has_blob(w, &w->index));
+    world_free(w);
+}
+
+static struct digest unused; /* a blob that no snapshot needs */
+static bool unused_was_there;
+
+static void unmount_eight(void *lazy)
+{
+    struct snapshot_lazy ops = lazy_ops(lazy);
+
+    ops.unmount(ops.self, 8, "/mnt");
+    ops.collect(ops.self);
+    unused_was_there = has_blob(the_world, &unused);
+}
+
+/* The ztoc that the mount has read must be there at the next start. */
+static void nothing_is_removed_while_a_layer_is_being_mounted(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
+    struct digest ztoc = ztoc_of(w);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_with_id(w, 8, &w->layer, NULL, &row, &err));
+    text_map_fini(&row);
+    assert_ok(digest_of(bytes_of_str("unused"), &unused));
+    assert_ok(store_blob_put(w->store, &unused, bytes_of_str("unused"), &err));
+    w->fs.during_mount = unmount_eight;
+    w->fs.arg = w->lazy;
+    assert_ok(mount_it(w, &row, &err));
+    assert_true(unused_was_there);
+    assert_true(has_blob(w, &ztoc));
+    ops.collect(ops.self);
+    assert_true(has_blob(w, &unused)); /* it may be of an image that is just being pulled */
+    ops.unmount(ops.self, 7, "/mnt");
+    assert_false(has_blob(w, &unused));
+    world_free(w);
+}
+
 /* ---- a restart ------------------------------------------------------------------------------- */
 
 static void after_a_restart_the_layer_comes_from_disk_alone(void **state)
@@ -509,6 +596,8 @@ int main(void)
         cmocka_unit_test(a_registry_that_does_not_answer_leaves_nothing_behind),
         cmocka_unit_test(a_mount_that_fails_leaves_nothing_behind),
         cmocka_unit_test(an_unmounted_layer_is_no_longer_served),
+        cmocka_unit_test(a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last),
+        cmocka_unit_test(nothing_is_removed_while_a_layer_is_being_mounted),
         cmocka_unit_test(after_a_restart_the_layer_comes_from_disk_alone),
         cmocka_unit_test(an_end_with_unmount_unmounts),
         cmocka_unit_test(a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for),

@@ -5,7 +5,10 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fixture {
@@ -162,6 +165,32 @@ static void opening_sweeps_half_written_blobs_and_nothing_else(void **state)
     assert_true(path_exists(blob));
 }
 
+static int count_blob(void *arg, const struct digest *digest)
+{
+    (void)digest;
+    ++*(int *)arg;
+    return 0;
+}
+
+static void a_walk_can_leave_out_young_blobs(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(mem) char *path = path_of(f, NULL);
+    const struct timespec hour_ago = {.tv_sec = time(NULL) - 3600};
+    const struct timespec times[2] = {hour_ago, hour_ago};
+    struct err err = ERR_NONE;
+    int young = 0, all = 0, old = 0;
+
+    assert_ok(store_blob_put(f->store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(store_blob_walk(f->store, 60000, count_blob, &young, &err));
+    assert_ok(store_blob_walk(f->store, 0, count_blob, &all, &err));
+    assert_ok(utimensat(AT_FDCWD, path, times, 0));
+    assert_ok(store_blob_walk(f->store, 60000, count_blob, &old, &err));
+    assert_int_equal(young, 0);
+    assert_int_equal(all, 1);
+    assert_int_equal(old, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +203,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_blob_is_removed_and_can_be_put_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_second_holder_of_the_root_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_walk_can_leave_out_young_blobs, setup, teardown),
         cmocka_unit_test_setup_teardown(opening_sweeps_half_written_blobs_and_nothing_else, setup,
                                         teardown),
     };

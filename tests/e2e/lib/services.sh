@@ -126,3 +126,20 @@ remove_image() { ctr_of "$1" image rm --sync "$2" >>"$logs/ctr.log"; }
 
 # lazy_mounts: how many layers are mounted by us.
 lazy_mounts() { { findmnt -rn -t fuse.rawBridge -o TARGET || true; } | wc -l; }
+
+# rows NAME: of the snapshotter's database.
+rows() {
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect("file:%s?mode=ro" % sys.argv[1], uri=True)
+print(sum(db.execute("SELECT count(*) FROM " + table).fetchone()[0] for table in ("snapshot", "label")))' \
+        "$work/soci-$1/snapshotter/metadata.sqlite"
+}
+
+# kept NAME: whatever the snapshotter keeps on disk of layers, ztocs and snapshots.
+kept() {
+    find "$work/soci-$1" -xdev -mindepth 1 \( -path '*/layers/*' -o -path '*/blobs/sha256/*' -o -path '*/snapshots/*' -o \
+        -path '*/unpack/*' \)
+}
+
+# nothing_left NAME: no mount, no row, and nothing on disk.
+nothing_left() { [ "$(lazy_mounts) $(kept "$1" | wc -l) $(rows "$1")" = "0 0 0" ]; }
