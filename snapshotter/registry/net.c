@@ -120,6 +120,19 @@ static void end_stalled(struct request *req, int64_t now_ms)
     request_attempt_ended(req, CURLE_OPERATION_TIMEDOUT);
 }
 
+static bool is_out_of_time(const struct request *req, int64_t now_ms)
+{
+    return req->end_ms != 0 && req->end_ms <= now_ms;
+}
+
+static void end_out_of_time(struct request *req)
+{
+    int rc = err_set(&req->err, -ETIMEDOUT, "no good answer in the time there is, %u failures",
+                     req->failures);
+
+    request_finish(req, rc);
+}
+
 /* After curl had its turn, so that what lies in a socket after a pause of this process counts. */
 static void look_at_the_clock(struct registry *registry)
 {
@@ -128,7 +141,9 @@ static void look_at_the_clock(struct registry *registry)
 
     for (req = TAILQ_FIRST(&registry->live); req != NULL; req = next) {
         next = TAILQ_NEXT(req, link);
-        if (req->state == REQUEST_RUNNING)
+        if (is_out_of_time(req, now_ms))
+            end_out_of_time(req);
+        else if (req->state == REQUEST_RUNNING)
             end_stalled(req, now_ms);
         else if (req->state == REQUEST_WAITING && req->due_ms <= now_ms)
             request_attempt(req);
@@ -149,6 +164,8 @@ static int poll_ms(const struct registry *registry)
             left_ms = req->due_ms - now_ms;
         else if (req->state == REQUEST_RUNNING && req->is_sent)
             left_ms = req->active_ms + transfer_patience_ms(req) - now_ms;
+        if (req->end_ms != 0 && req->end_ms - now_ms < left_ms)
+            left_ms = req->end_ms - now_ms;
         if (left_ms < wait_ms)
             wait_ms = left_ms < 0 ? 0 : left_ms;
     }

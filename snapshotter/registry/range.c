@@ -2,6 +2,7 @@
 /* range.c – byte ranges of a blob: many at once, each told of when it is there. */
 #include "registry/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -224,6 +225,7 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.method = "GET";
     range->req.url = blob->url;
     range->req.max_retries = blob->repo->registry->options.max_retries;
+    range->req.end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
     range->req.ranged = true;
     range->req.range_first = fetch->off;
     range->req.range_last = fetch->off + fetch->len - 1;

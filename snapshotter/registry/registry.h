@@ -128,6 +128,10 @@ struct registry_fetch {
     uint64_t off;
     size_t len;   /* > 0; off + len <= the blob's size */
     uint8_t *buf; /* filled wholly on success */
+    /* For all attempts, the waits between them and credentials; then -ETIMEDOUT, or what the last
+     * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
+     * once more shortly before. 0: max_retries alone is the limit. */
+    int64_t budget_ms;
     /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a
      * negative errno. It must not block; it may start other fetches and may free this one. */
     void (*done)(struct registry_fetch *fetch, int rc, const struct err *err);

@@ -128,25 +128,37 @@ void request_forget_remembered(struct request *req)
         free(TAKE(*req->remembered));
 }
 
+/* As long as is wanted, but with time left for a last attempt; negative: there is none. */
+static int64_t fit_wait(const struct request *req, int64_t wait_ms)
+{
+    const struct registry_options *options = &req->repo->registry->options;
+    int64_t left_ms = req->end_ms - clock_mono_ms();
+
+    if (wait_ms > options->max_wait_ms)
+        wait_ms = options->max_wait_ms;
+    if (req->end_ms == 0 || wait_ms < left_ms)
+        return wait_ms;
+    left_ms -= options->response_timeout_ms;
+    return left_ms > 0 ? left_ms : -1;
+}
+
 /* The text and `code` are for the case that this was the last retry. */
 void request_retry(struct request *req, int code, int64_t wait_ms)
 {
     struct registry *registry = req->repo->registry;
-    int64_t longest_ms = registry->options.max_wait_ms;
 
     if (req->use_remembered)
         request_forget_remembered(req);
     req->failures++;
-    if (req->failures > req->max_retries) {
+    if (wait_ms < 0)
+        wait_ms = net_backoff_ms(registry, req->failures);
+    wait_ms = fit_wait(req, wait_ms);
+    if (req->failures > req->max_retries || wait_ms < 0) {
         if (req->failures > 1)
             (void)err_prefix(&req->err, code, "%u attempts", req->failures);
         request_finish(req, code);
         return;
     }
-    if (wait_ms < 0)
-        wait_ms = net_backoff_ms(registry, req->failures);
-    if (wait_ms > longest_ms)
-        wait_ms = longest_ms;
     log_debug("a request failed, asking again", "host=%s err=%s try=%u wait_ms=%lld",
               req->repo->host, err_text(&req->err), req->failures, (long long)wait_ms);
     req->due_ms = clock_mono_ms() + wait_ms;

@@ -245,6 +245,75 @@ static void expect_failure_of(http_handler *handle, uint64_t off, int rc, const 
     assert_int_equal(http_server_count(f->server, ""), requests);
 }
 
+/* ---- no longer than there is time ------------------------------------------------------------ */
+
+static void come_back_in_an_hour(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 503, "Retry-After: 3600\r\n", "");
+}
+
+static void one_byte_now_and_then(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    send_some(f, x, 1);
+    while (!x->close) {
+        http_pause(x, 20);
+        http_send(x, f->content, 1);
+    }
+}
+
+static int fetch_within(struct fixture *f, int64_t budget_ms, struct err *err)
+{
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    int rc;
+
+    assert_non_null(got);
+    fetched_init(got, 0, sizeof(got->buf));
+    got->fetch.budget_ms = budget_ms;
+    assert_ok(registry_blob_fetch(blob, &got->fetch, err));
+    rc = fetched_wait(got);
+    *err = got->err;
+    return rc;
+}
+
+static void a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget(void **state)
+{
+    int64_t start_ms = clock_mono_ms();
+    SCOPED(fixture)
+    struct fixture *f = fixture_make(1000, come_back_in_an_hour, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(fetch_within(f, 1900, &err), -EAGAIN);
+    assert_text_has(err_text(&err), "2 attempts: status 503");
+    assert_int_equal(http_server_count(f->server, ""), 2);
+    assert_true(clock_mono_ms() - start_ms >= 900); /* 1000 are left for the last */
+}
+
+static void a_budget_ends_what_never_quite_stops(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(one_byte_now_and_then, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(fetch_within(f, 1000, &err), -ETIMEDOUT);
+    assert_text_has(err_text(&err), "in the time there is");
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+static void a_budget_does_not_end_what_arrives_in_time(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(reset_at_once, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(fetch_within(f, DEADLINE_MS, &err));
+    assert_int_equal(http_server_count(f->server, ""), 3);
+}
+
 static void refusals_are_not_repeated(void **state)
 {
     (void)state;
@@ -434,6 +503,9 @@ int main(void)
         cmocka_unit_test(a_registry_that_ignores_ranges_is_read_past),
         cmocka_unit_test(a_busy_registry_is_asked_again),
         cmocka_unit_test(retry_after_is_honoured),
+        cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
+        cmocka_unit_test(a_budget_ends_what_never_quite_stops),
+        cmocka_unit_test(a_budget_does_not_end_what_arrives_in_time),
         cmocka_unit_test(refusals_are_not_repeated),
         cmocka_unit_test(what_may_heal_is_given_up_after_the_last_retry),
         cmocka_unit_test(a_registry_that_never_answers_is_a_timeout),
