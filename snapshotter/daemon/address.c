@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* address.c – a path, unix://path, or the socket that systemd passes (sd_listen_fds' protocol). */
+/* address.c – a path, unix://path, or fd://, and the sockets that are served besides. */
 #include "daemon/address.h"
 
 #include "base/cleanup.h"
@@ -9,36 +9,14 @@
 #include "grpc/grpc.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-enum { LISTEN_FDS_START = 3 }; /* systemd passes sockets from this descriptor on */
 enum { SOCKET_MODE = 0660 };
-
-static uint64_t number_from_env(const char *name)
-{
-    const char *value = getenv(name);
-    uint64_t number = 0;
-
-    return value != NULL && text_parse_u64(value, &number) == 0 ? number : 0;
-}
-
-/* *ret_fd -1: none was passed to this process. */
-static int inherited(int *ret_fd, struct err *err)
-{
-    uint64_t count = number_from_env("LISTEN_FDS");
-
-    *ret_fd = -1;
-    if (count == 0 || number_from_env("LISTEN_PID") != (uint64_t)getpid())
-        return 0;
-    if (count > 1)
-        return err_set(err, -EINVAL, "fd://: %llu sockets were passed, one is wanted",
-                       (unsigned long long)count);
-    if (fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC) < 0)
-        return err_sys(err, -errno, "fd://: descriptor %d", LISTEN_FDS_START);
-    *ret_fd = LISTEN_FDS_START;
-    return 0;
-}
 
 static int make_parent(const char *path, struct err *err)
 {
@@ -72,31 +50,82 @@ int address_parse(const char *address, const char **ret_path, struct err *err)
     return 0;
 }
 
-static int listen_at(const char *path, int *ret_fd, char **ret_path, struct err *err)
-{
-    SCOPED(mem) char *made = text_copy(path);
-    int rc = made == NULL ? err_set(err, -ENOMEM, "out of memory") : make_parent(path, err);
+/* ---- listening ------------------------------------------------------------------------------- */
 
-    if (rc == 0)
-        rc = grpc_listen_unix(path, SOCKET_MODE, ret_fd, err);
-    if (rc < 0)
-        return rc;
-    *ret_path = TAKE(made);
+static int add(struct address_sockets *sockets, int *fd, struct err *err)
+{
+    if (sockets->count == ADDRESS_SOCKETS_MAX)
+        return err_set(err, -EINVAL, "more than %d sockets to listen on", (int)ADDRESS_SOCKETS_MAX);
+    sockets->fds[sockets->count++] = take_fd(fd);
     return 0;
 }
 
-int address_listen(const char *address, int *ret_fd, char **ret_path, struct err *err)
+static int listen_at(const char *path, struct address_sockets *sockets, struct err *err)
 {
-    const char *path = NULL;
-    int rc = address_parse(address, &path, err);
+    SCOPED(mem) char *made = text_copy(path);
+    SCOPED(fd) int fd = -1;
+    int rc = made == NULL ? err_set(err, -ENOMEM, "out of memory") : make_parent(path, err);
 
+    if (rc == 0)
+        rc = grpc_listen_unix(path, SOCKET_MODE, &fd, err);
     if (rc < 0)
         return rc;
-    *ret_path = NULL;
-    if (path != NULL)
-        return listen_at(path, ret_fd, ret_path, err);
-    rc = inherited(ret_fd, err);
-    if (rc < 0 || *ret_fd >= 0)
+    sockets->made = TAKE(made);
+    return add(sockets, &fd, err);
+}
+
+/* Is `fd` what a client finds at `path`? By another way to the same file too (/var/run is /run). */
+static bool is_bound_to(int fd, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t len = sizeof(address) - 1; /* a path of full length comes without its NUL */
+    struct stat bound, wanted;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) < 0 || address.sun_path[0] != '/')
+        return false;
+    if (strcmp(address.sun_path, path) == 0)
+        return true;
+    return stat(address.sun_path, &bound) == 0 && stat(path, &wanted) == 0 &&
+           bound.st_dev == wanted.st_dev && bound.st_ino == wanted.st_ino;
+}
+
+/* *found: one of them is bound to `path`, which may be NULL. */
+static int take_passed(struct passed *passed, const char *path, struct address_sockets *sockets,
+                       bool *found, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < passed->count && rc == 0; i++) {
+        struct passed_fd *item = &passed->items[i];
+
+        if (!item->is_listener || item->fd < 0)
+            continue;
+        *found |= path != NULL && is_bound_to(item->fd, path);
+        rc = add(sockets, &item->fd, err);
+    }
+    return rc;
+}
+
+int address_listen(const char *address, struct passed *passed, struct address_sockets *ret,
+                   struct err *err)
+{
+    const char *path = NULL;
+    bool is_there = false;
+    int rc = address_parse(address, &path, err);
+
+    if (rc == 0)
+        rc = take_passed(passed, path, ret, &is_there, err);
+    if (rc < 0 || is_there || (path == NULL && ret->count > 0))
         return rc;
-    return listen_at(OPTIONS_DEFAULT_ADDRESS, ret_fd, ret_path, err);
+    return listen_at(path != NULL ? path : OPTIONS_DEFAULT_ADDRESS, ret, err);
+}
+
+void address_sockets_fini(struct address_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        if (sockets->fds[i] >= 0)
+            (void)close(sockets->fds[i]);
+    }
+    free(sockets->made);
+    *sockets = (struct address_sockets)ADDRESS_SOCKETS_NONE;
 }

@@ -1,19 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* address.h – from --address to a listening socket. */
+/* address.h – from --address, and what the service manager passes, to listening sockets. */
 #ifndef DAEMON_ADDRESS_H
 #define DAEMON_ADDRESS_H
 
 #include "base/attr.h"
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "daemon/passed.h"
 
-/* The path that `address` names: itself, or what follows unix://. NULL: fd://, the socket that the
+/* The path that `address` names: itself, or what follows unix://. NULL: fd://, the sockets that the
  * service manager passes. -EINVAL: neither. */
 MUST_CHECK int address_parse(const char *address, const char **ret_path, struct err *err);
 
-/* Listen there. The socket's directory is made (0700), a socket that nobody listens on is replaced.
- * fd:// with no socket passed means the default path. *ret_path is where a socket was made, a new
- * string; NULL: it was passed. -EBUSY: another daemon listens there; -EINVAL: more than one was
- * passed. */
-MUST_CHECK int address_listen(const char *address, int *ret_fd, char **ret_path, struct err *err);
+enum { ADDRESS_SOCKETS_MAX = 8 };
+struct address_sockets {
+    int fds[ADDRESS_SOCKETS_MAX]; /* -1: moved out */
+    size_t count;
+    char *made; /* path of the one that was made here; NULL: none was */
+};
+#define ADDRESS_SOCKETS_NONE                                                                       \
+    {                                                                                              \
+        .count = 0, .made = NULL                                                                   \
+    }
+/* Listen at `address`, and take all listening sockets out of `passed`: a unit's socket is served
+ * whatever --address says, since clients were told of it. The address's socket is not made when one
+ * was passed that is bound there. Its directory is made (0700), a socket that nobody listens on is
+ * replaced. fd:// with no socket passed means the default path. *ret starts as
+ * ADDRESS_SOCKETS_NONE. -EBUSY: another daemon listens there; -EINVAL: more were passed than can be
+ * served. */
+MUST_CHECK int address_listen(const char *address, struct passed *passed,
+                              struct address_sockets *ret, struct err *err);
+/* Closes what was not moved out. The file of a socket stays. */
+void address_sockets_fini(struct address_sockets *sockets);
+DEFINE_SCOPED_VALUE(address_sockets, struct address_sockets, address_sockets_fini)
 
 #endif

@@ -5,6 +5,7 @@
 #include "daemon/config.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/passed.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
 
@@ -113,6 +114,7 @@ static int serve(struct service *service, const struct options *options, bool *r
 static int run(const struct options *options)
 {
     SCOPED(config) struct config config = config_default();
+    SCOPED(passed) struct passed passed = PASSED_NONE;
     struct service *service = NULL;
     struct err err = ERR_NONE;
     bool unmount = false;
@@ -121,7 +123,8 @@ static int run(const struct options *options)
     log_info("starting " PROGRAM, "version=%s revision=%s", SOCI_VERSION, SOCI_REVISION);
     if (config_load(options->config, options->config_is_default, &config, &err) < 0)
         return fatal("failed to load configuration", &err);
-    if (service_start(options, &config, &service, &err) < 0)
+    if (passed_take(&passed, &err) < 0 ||
+        service_start(options, &config, &passed, &service, &err) < 0)
         return fatal("failed to start", &err);
     exit_code = serve(service, options, &unmount);
     service_free(service, unmount);

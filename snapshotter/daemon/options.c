@@ -19,7 +19,7 @@ struct flag {
 
 static const struct flag flags[] = {
     {"address", "SOCI_SNAPSHOTTER_ADDRESS", OPTIONS_DEFAULT_ADDRESS,
-     "socket to serve on: a path, unix://path, or fd:// for the one that systemd passes",
+     "socket to serve on: a path, unix://path, or fd:// for those that systemd passes, alone",
      offsetof(struct options, address)},
     {"config", "SOCI_SNAPSHOTTER_CONFIG", "/etc/soci-snapshotter-grpc/config.toml",
      "configuration file", offsetof(struct options, config)},

@@ -136,9 +136,10 @@ static int start_snapshotter(struct service *s, struct err *err)
     return 0;
 }
 
-static int start_server(struct service *s, const char *address, struct err *err)
+static int start_server(struct service *s, const char *address, struct passed *passed,
+                        struct err *err)
 {
-    SCOPED(fd) int fd = -1;
+    SCOPED(address_sockets) struct address_sockets sockets = ADDRESS_SOCKETS_NONE;
     struct grpc_server_options options = {.max_threads = 0};
     int rc;
 
@@ -146,14 +147,15 @@ static int start_server(struct service *s, const char *address, struct err *err)
     options.service = s->snapshotter;
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
-        rc = address_listen(address, &fd, &s->socket, err);
-    if (rc == 0)
-        rc = grpc_server_add_listener(s->server, &fd, err);
+        rc = address_listen(address, passed, &sockets, err);
+    s->socket = TAKE(sockets.made);
+    for (size_t i = 0; i < sockets.count && rc == 0; i++)
+        rc = grpc_server_add_listener(s->server, &sockets.fds[i], err);
     return rc < 0 ? err_prefix(err, rc, "failed to serve snapshotter") : 0;
 }
 
-int service_start(const struct options *options, const struct config *config, struct service **ret,
-                  struct err *err)
+int service_start(const struct options *options, const struct config *config, struct passed *passed,
+                  struct service **ret, struct err *err)
 {
     struct service *s = calloc(1, sizeof(*s));
     int rc;
@@ -164,7 +166,7 @@ int service_start(const struct options *options, const struct config *config, st
     if (rc == 0)
         rc = start_snapshotter(s, err);
     if (rc == 0)
-        rc = start_server(s, options->address, err);
+        rc = start_server(s, options->address, passed, err);
     if (rc < 0) {
         service_free(s, false);
         return rc;
