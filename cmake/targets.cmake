@@ -8,7 +8,8 @@ target_compile_options(soci_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
   $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
   -fno-common -fvisibility=hidden)
-target_include_directories(soci_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/snapshotter)
+target_include_directories(soci_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/snapshotter
+                           ${PROJECT_SOURCE_DIR}/finch-soci)
 target_link_libraries(soci_flags INTERFACE Threads::Threads)
 if(SOCI_WERROR)
   target_compile_options(soci_flags INTERFACE -Werror)

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file.c – finch.yaml on disk: edited beside a Finch that rewrites it at every call, with a way
+ * back. */
+#include "config/internal.h"
+
+#include "digest/digest.h"
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { EDIT_TRIES = 5 };
+enum { NOTE_MAX_BYTES = 4096 };
+
+void finch_file_result_fini(struct finch_file_result *result)
+{
+    free(result->backup);
+    result->backup = NULL;
+}
+
+/* *ret_there false: no such file, *ret is empty. */
+static int read_file(const char *path, struct buf *ret, bool *ret_there, struct err *err)
+{
+    int rc = platform_file_read(path, FINCH_CONFIG_MAX_BYTES, ret, err);
+
+    *ret_there = rc == 0;
+    return rc == -ENOENT ? 0 : rc;
+}
+
+int finch_file_read(const char *path, struct finch_config *ret, struct err *err)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    bool there;
+    int rc = read_file(path, &text, &there, err);
+
+    if (rc < 0)
+        return rc;
+    rc = finch_config_parse(buf_bytes(&text), ret, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", path) : 0;
+}
+
+/* ---- what is kept beside it ------------------------------------------------------------------ */
+
+/* `written` is the digest of what we wrote last; with `had_file` the backup holds what was there
+ * before our first edit. */
+struct note {
+    bool known;
+    bool had_file;
+    char written[DIGEST_TEXT_BYTES];
+};
+
+static char *note_path(const char *path)
+{
+    return text_format("%s.finch-soci", path);
+}
+
+static char *backup_path(const char *path)
+{
+    return text_format("%s.before-finch-soci", path);
+}
+
+/* A line `sha256:… file` or `sha256:… none`. Anything else is as good as no note. */
+static struct note parse_note(const char *text)
+{
+    struct note note = {.known = false};
+    struct digest digest;
+    char last[8] = "";
+
+    if (sscanf(text, "%71s %7s", note.written, last) != 2 ||
+        digest_parse(note.written, &digest, NULL) < 0)
+        return note;
+    note.had_file = strcmp(last, "file") == 0;
+    note.known = note.had_file || strcmp(last, "none") == 0;
+    return note;
+}
+
+static int read_note(const char *path, struct note *ret, struct err *err)
+{
+    SCOPED(mem) char *name = note_path(path);
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    int rc = name == NULL ? -ENOMEM : platform_file_read(name, NOTE_MAX_BYTES, &text, err);
+
+    *ret = (struct note){.known = false};
+    if (rc == -ENOENT || rc == -EFBIG)
+        return 0;
+    if (rc == 0 && buf_str(&text) == NULL)
+        rc = -ENOMEM;
+    if (rc < 0)
+        return name == NULL || rc == -ENOMEM ? err_set(err, -ENOMEM, "out of memory") : rc;
+    *ret = parse_note(buf_str(&text));
+    return 0;
+}
+
+/* Written whatever was there. */
+static int write_beside(const char *name, struct bytes content, struct err *err)
+{
+    SCOPED(buf_value) struct buf old = BUF_EMPTY;
+    struct bytes was;
+    int rc = platform_file_read(name, FINCH_CONFIG_MAX_BYTES, &old, err);
+
+    if (rc < 0 && rc != -ENOENT)
+        return rc;
+    was = buf_bytes(&old);
+    return platform_file_replace(name, rc == 0 ? &was : NULL, content, err);
+}
+
+static int digest_text(struct bytes bytes, char ret[DIGEST_TEXT_BYTES], struct err *err)
+{
+    struct digest digest;
+
+    if (digest_of(bytes, &digest) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    digest_format(&digest, ret);
+    return 0;
+}
+
+static int is_ours(const struct note *note, struct bytes text, bool *ret, struct err *err)
+{
+    char digest[DIGEST_TEXT_BYTES];
+    int rc = digest_text(text, digest, err);
+
+    *ret = rc == 0 && note->known && strcmp(digest, note->written) == 0;
+    return rc;
+}
+
+static int write_note(const char *path, bool had_file, struct bytes written, struct err *err)
+{
+    SCOPED(mem) char *name = note_path(path);
+    SCOPED(mem) char *line = NULL;
+    char digest[DIGEST_TEXT_BYTES];
+    int rc = digest_text(written, digest, err);
+
+    if (rc < 0)
+        return rc;
+    line = text_format("%s %s\n", digest, had_file ? "file" : "none");
+    if (name == NULL || line == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    return write_beside(name, bytes_of_str(line), err);
+}
+
+static int remove_if_there(char *name, struct err *err)
+{
+    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+
+    if (rc == 0 && unlink(name) < 0 && errno != ENOENT)
+        rc = err_sys(err, -errno, "remove %s", name);
+    return rc;
+}
+
+int finch_file_forget(const char *path, struct err *err)
+{
+    SCOPED(mem) char *note = note_path(path);
+    SCOPED(mem) char *backup = backup_path(path);
+    int rc = remove_if_there(note, err);
+
+    return rc < 0 ? rc : remove_if_there(backup, err);
+}
+
+/* ---- edits ----------------------------------------------------------------------------------- */
+
+/* Put the backup in order before the file is touched: a second edit of ours keeps the first one's.
+ */
+static int keep_backup(const char *path, struct bytes text, bool there, bool *ret_had_file,
+                       char **ret_backup, struct err *err)
+{
+    SCOPED(mem) char *name = backup_path(path);
+    struct note note;
+    bool ours = false;
+    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : read_note(path, &note, err);
+
+    if (rc == 0)
+        rc = is_ours(&note, text, &ours, err);
+    if (rc < 0)
+        return rc;
+    *ret_had_file = ours ? note.had_file : there;
+    if (!ours && there)
+        rc = write_beside(name, text, err);
+    if (rc == 0 && *ret_had_file)
+        *ret_backup = TAKE(name);
+    return rc < 0 ? err_prefix(err, rc, "backup") : 0;
+}
+
+/* One attempt; -EAGAIN: the file was changed meanwhile. */
+static int enable_once(const char *path, bool first, struct finch_file_result *ret, struct err *err)
+{
+    SCOPED(buf_value) struct buf old = BUF_EMPTY;
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    struct bytes was;
+    bool there = false, had_file = false;
+    int rc = read_file(path, &old, &there, err);
+
+    if (rc < 0)
+        return rc;
+    was = buf_bytes(&old);
+    rc = finch_config_enable(was, first, &text, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "%s", path);
+    ret->change = rc == 0 ? FINCH_FILE_SAME : FINCH_FILE_EDITED;
+    if (rc == 0)
+        return 0;
+    rc = keep_backup(path, was, there, &had_file, &ret->backup, err);
+    if (rc == 0)
+        rc = platform_file_replace(path, there ? &was : NULL, buf_bytes(&text), err);
+    return rc < 0 ? rc : write_note(path, had_file, buf_bytes(&text), err);
+}
+
+static int restore(const char *path, const struct note *note, struct bytes was,
+                   struct finch_file_result *ret, struct err *err)
+{
+    SCOPED(mem) char *name = backup_path(path);
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+
+    if (rc == 0 && note->had_file)
+        rc = platform_file_read(name, FINCH_CONFIG_MAX_BYTES, &text, err);
+    if (rc < 0)
+        return rc;
+    rc = note->had_file ? platform_file_replace(path, &was, buf_bytes(&text), err)
+                        : platform_file_remove(path, was, err);
+    ret->change = FINCH_FILE_RESTORED;
+    return rc < 0 ? rc : finch_file_forget(path, err);
+}
+
+static int take_out(const char *path, struct bytes was, struct finch_file_result *ret,
+                    struct err *err)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    SCOPED(mem) char *backup = backup_path(path);
+    int rc = finch_config_disable(was, &text, err);
+
+    if (rc < 0)
+        return err_prefix(err, rc, "%s", path);
+    ret->change = rc == 0 ? FINCH_FILE_SAME : FINCH_FILE_EDITED;
+    if (rc > 0)
+        rc = platform_file_replace(path, &was, buf_bytes(&text), err);
+    if (rc == 0 && backup != NULL && access(backup, F_OK) == 0)
+        ret->backup = TAKE(backup);
+    return rc;
+}
+
+static int disable_once(const char *path, struct finch_file_result *ret, struct err *err)
+{
+    SCOPED(buf_value) struct buf old = BUF_EMPTY;
+    struct note note;
+    bool there = false, ours = false;
+    int rc = read_file(path, &old, &there, err);
+
+    if (rc == 0)
+        rc = read_note(path, &note, err);
+    if (rc == 0)
+        rc = is_ours(&note, buf_bytes(&old), &ours, err);
+    if (rc < 0)
+        return rc;
+    if (there && ours) {
+        rc = restore(path, &note, buf_bytes(&old), ret, err);
+        if (rc != -ENOENT) /* somebody took the backup away: then the entry alone goes */
+            return rc;
+    }
+    ret->change = FINCH_FILE_SAME;
+    return there ? take_out(path, buf_bytes(&old), ret, err) : 0;
+}
+
+int finch_file_enable(const char *path, bool first, struct finch_file_result *ret, struct err *err)
+{
+    int rc = -EAGAIN;
+
+    *ret = (struct finch_file_result){.backup = NULL};
+    for (int tries = 0; rc == -EAGAIN && tries < EDIT_TRIES; tries++) {
+        finch_file_result_fini(ret);
+        rc = enable_once(path, first, ret, err);
+    }
+    return rc;
+}
+
+int finch_file_disable(const char *path, struct finch_file_result *ret, struct err *err)
+{
+    int rc = -EAGAIN;
+
+    *ret = (struct finch_file_result){.backup = NULL};
+    for (int tries = 0; rc == -EAGAIN && tries < EDIT_TRIES; tries++) {
+        finch_file_result_fini(ret);
+        rc = disable_once(path, ret, err);
+    }
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* platform.h – what the host system must offer beyond C and POSIX's common part. CMake picks the
+ * files: posix_files.c for Linux and macOS; what Windows needs comes with windows.c. */
+#ifndef PLATFORM_PLATFORM_H
+#define PLATFORM_PLATFORM_H
+
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* The whole file, symlinks followed, read while nobody seems to be writing it: a writer that
+ * truncates first is waited for. -ENOENT, -EFBIG, or as the system says. Blocks up to two seconds.
+ */
+MUST_CHECK int platform_file_read(const char *path, size_t max_bytes, struct buf *ret,
+                                  struct err *err);
+
+/* Replace `path`, symlinks followed, at once, with mode and owner of what was there (else 0600, in
+ * a directory made 0700). `was` is what the caller believes to be in it, NULL: that there is no
+ * such file. -EAGAIN: it is something else by now and stays. After a crash there is the old file or
+ * the new one. */
+MUST_CHECK int platform_file_replace(const char *path, const struct bytes *was,
+                                     struct bytes content, struct err *err);
+
+/* Remove `path` if it still holds `was`. -EAGAIN: it does not. */
+MUST_CHECK int platform_file_remove(const char *path, struct bytes was, struct err *err);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* posix_files.c – reading and replacing a file that others may write at the same moment. */
+#include "platform/platform.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* Finch truncates finch.yaml and then writes it with one call; a file that was touched within this
+ * time is looked at twice, and one that is empty is given longer. */
+enum { SETTLE_MS = 100, SETTLE_EMPTY_MS = 1000, SETTLE_TRIES = 20 };
+enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int64_t age_ms(const struct stat *st)
+{
+    struct timespec now = {.tv_sec = 0};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (now.tv_sec - st->st_mtim.tv_sec) * INT64_C(1000) +
+           (now.tv_nsec - st->st_mtim.tv_nsec) / 1000000;
+}
+
+/* Perhaps somebody is in the middle of writing it. */
+static bool is_fresh(const struct stat *st)
+{
+    int64_t age = age_ms(st);
+
+    return age >= 0 && age < (st->st_size == 0 ? SETTLE_EMPTY_MS : SETTLE_MS);
+}
+
+static bool is_same_moment(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int platform_file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
+{
+    struct stat before, after;
+
+    for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+        int rc;
+
+        ret->len = 0;
+        if (stat(path, &before) < 0)
+            return err_sys(err, -errno, "%s", path);
+        rc = file_read(path, max_bytes, ret, err);
+        if (rc < 0)
+            return rc;
+        if (is_fresh(&before))
+            clock_sleep_ms(SETTLE_MS);
+        if (stat(path, &after) == 0 && is_same_moment(&before, &after) &&
+            (after.st_size > 0 || !is_fresh(&after)))
+            return 0;
+    }
+    return err_set(err, -EAGAIN, "%s is being written all the time", path);
+}
+
+/* ---- replacing ------------------------------------------------------------------------------- */
+
+/* A new file beside the target, until it has taken its place. */
+struct beside {
+    char *path; /* NULL: gone */
+    int fd;
+};
+
+static void beside_fini(struct beside *beside)
+{
+    if (beside->fd >= 0)
+        (void)close(beside->fd);
+    if (beside->path != NULL)
+        (void)unlink(beside->path);
+    free(beside->path);
+}
+DEFINE_SCOPED_VALUE(beside, struct beside, beside_fini)
+
+static int like(int fd, const struct stat *old, struct err *err)
+{
+    if (old == NULL)
+        return 0;
+    /* Only root may give a file away; whoever is not, owns what he replaces or his group does. */
+    if (fchown(fd, old->st_uid, old->st_gid) < 0 && fchown(fd, (uid_t)-1, old->st_gid) < 0 &&
+        errno != EPERM)
+        return err_sys(err, -errno, "owner of the new file");
+    return fchmod(fd, old->st_mode & 07777) < 0 ? err_sys(err, -errno, "mode of the new file") : 0;
+}
+
+static int write_beside(const char *path, const struct stat *old, struct bytes content,
+                        struct beside *ret, struct err *err)
+{
+    int rc;
+
+    ret->path = text_format("%s.finch-soci-new", path);
+    if (ret->path == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    (void)unlink(ret->path); /* of one who was killed here */
+    ret->fd = open(ret->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (ret->fd < 0)
+        return err_sys(err, -errno, "%s", ret->path);
+    rc = file_write_all(ret->fd, content.data, content.len, err);
+    if (rc == 0)
+        rc = like(ret->fd, old, err);
+    if (rc == 0 && fsync(ret->fd) < 0)
+        rc = err_sys(err, -errno, "%s", ret->path);
+    return rc;
+}
+
+static bool holds(const char *path, struct bytes was)
+{
+    SCOPED(buf_value) struct buf now = BUF_EMPTY;
+
+    return file_read(path, FILE_MAX_BYTES, &now, NULL) == 0 && bytes_equal(buf_bytes(&now), was);
+}
+
+static int changed(const char *path, struct err *err)
+{
+    return err_set(err, -EAGAIN, "%s was changed by another program at the same moment", path);
+}
+
+/* The old file comes out under the new one's name, so that it can be looked at after the fact:
+ * there is no moment between looking and replacing. Where the file system cannot exchange, there is
+ * a short one. */
+static int put_in_place(const char *path, const struct bytes *was, struct beside *beside,
+                        struct err *err)
+{
+    unsigned how = was == NULL ? RENAME_NOREPLACE : RENAME_EXCHANGE;
+
+    if (renameat2(AT_FDCWD, beside->path, AT_FDCWD, path, how) == 0) {
+        if (was == NULL) {
+            free(TAKE(beside->path));
+            return 0;
+        }
+        if (holds(beside->path, *was))
+            return 0; /* what is beside now is the old one and goes */
+        (void)renameat2(AT_FDCWD, beside->path, AT_FDCWD, path, RENAME_EXCHANGE);
+        return changed(path, err);
+    }
+    if (errno == EEXIST || errno == ENOENT)
+        return changed(path, err);
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+        return err_sys(err, -errno, "replace %s", path);
+    if (was == NULL ? path_exists(path) : !holds(path, *was))
+        return changed(path, err);
+    if (rename(beside->path, path) < 0)
+        return err_sys(err, -errno, "replace %s", path);
+    free(TAKE(beside->path));
+    return 0;
+}
+
+static int sync_dir_of(const char *path, struct err *err)
+{
+    SCOPED(mem) char *dir = text_copy(path);
+    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+
+    if (slash == NULL)
+        return 0;
+    slash[slash == dir ? 1 : 0] = '\0';
+    return dir_sync(dir, err);
+}
+
+static int make_dir_of(const char *path, struct err *err)
+{
+    SCOPED(mem) char *dir = text_copy(path);
+    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+
+    if (slash == NULL || slash == dir)
+        return 0;
+    *slash = '\0';
+    return dir_make_all(dir, 0700, err);
+}
+
+/* A link that leads nowhere is an error of its own: the new file would take the link's place. */
+static int resolve(const char *path, const struct bytes *was, char *ret, struct err *err)
+{
+    if (realpath(path, ret) != NULL)
+        return 0;
+    if (errno != ENOENT || was != NULL)
+        return err_sys(err, errno == ENOENT ? -EAGAIN : -errno, "%s", path);
+    if (path_exists(path))
+        return err_set(err, -ENOENT, "%s is a link to a file that is not there", path);
+    if (strlen(path) >= PATH_MAX)
+        return err_set(err, -EINVAL, "%s: the name is too long", path);
+    (void)strcpy(ret, path);
+    return make_dir_of(path, err);
+}
+
+int platform_file_replace(const char *path, const struct bytes *was, struct bytes content,
+                          struct err *err)
+{
+    SCOPED(beside) struct beside beside = {.path = NULL, .fd = -1};
+    char target[PATH_MAX];
+    struct stat old;
+    int rc = resolve(path, was, target, err);
+
+    if (rc < 0)
+        return rc;
+    if (was != NULL && stat(target, &old) < 0)
+        return changed(path, err);
+    rc = write_beside(target, was == NULL ? NULL : &old, content, &beside, err);
+    if (rc == 0)
+        rc = put_in_place(target, was, &beside, err);
+    return rc < 0 ? rc : sync_dir_of(target, err);
+}
+
+int platform_file_remove(const char *path, struct bytes was, struct err *err)
+{
+    if (!holds(path, was))
+        return changed(path, err);
+    if (unlink(path) < 0)
+        return err_sys(err, -errno, "remove %s", path);
+    return sync_dir_of(path, err);
+}
