@@ -185,6 +185,14 @@ void service_stop(struct service *s)
     grpc_server_stop(s->server);
 }
 
+static void release_unused(struct service *s)
+{
+    struct err err = ERR_NONE;
+
+    if (s->snapshotter != NULL && snapshot_release_unused(s->snapshotter, &err) < 0)
+        log_warn("mounts that nobody uses stay", "err=%s", err_text(&err));
+}
+
 /* While there is no socket, containerd's client waits a moment for one; where nobody listens, it
  * fails at once. */
 void service_free(struct service *s, bool unmount)
@@ -200,8 +208,10 @@ void service_free(struct service *s, bool unmount)
     if (s->socket != NULL)
         (void)unlink(s->socket);
     grpc_server_free(s->server);
+    if (unmount)
+        release_unused(s);
     snapshotter_free(s->snapshotter);
-    lazy_free(s->lazy, unmount);
+    lazy_free(s->lazy);
     local_free(s->local);
     fs_free(s->fs);
     layer_set_free(s->layers);

@@ -22,8 +22,8 @@ MUST_CHECK int service_start(const struct options *options, const struct config 
 MUST_CHECK int service_run(struct service *service, struct err *err);
 /* Any thread, and safe in a signal handler. */
 void service_stop(struct service *service);
-/* After service_run(). Sync what is kept and take everything down. Mounts stay for the next daemon,
- * unless `unmount`. NULL is fine. */
+/* After service_run(). Sync what is kept and take everything down. Mounts stay for the next daemon;
+ * those that no container uses are taken away when `unmount`. NULL is fine. */
 void service_free(struct service *service, bool unmount);
 
 #endif

@@ -146,6 +146,16 @@ static void op_collect(void *self)
     lazy_collect_old(self);
 }
 
+/* What was fetched stays: the next process mounts it again. */
+static void op_release(void *self, uint64_t id)
+{
+    struct lazy *lazy = self;
+    SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
+
+    if (entry != NULL)
+        take_down(lazy, &entry->mount, entry->dir, true);
+}
+
 /* ---- after a restart ------------------------------------------------------------------------- */
 
 static int mount_again(struct lazy *lazy, const struct lazy_entry *entry, bool online,
@@ -246,6 +256,7 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .remount = op_remount,
         .unmount = op_unmount,
         .check = op_check,
+        .release = op_release,
         .collect = op_collect,
         .self = lazy,
     };
@@ -275,7 +286,7 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     return 0;
 }
 
-void lazy_free(struct lazy *lazy, bool unmount)
+void lazy_free(struct lazy *lazy)
 {
     struct lazy_entry *entry;
 
@@ -283,9 +294,7 @@ void lazy_free(struct lazy *lazy, bool unmount)
         return;
     while ((entry = TAILQ_FIRST(&lazy->entries)) != NULL) {
         TAILQ_REMOVE(&lazy->entries, entry, link);
-        if (unmount)
-            take_down(lazy, &entry->mount, entry->dir, true);
-        else if (entry->mount != NULL)
+        if (entry->mount != NULL)
             lazy->options.fs_ops->abandon(lazy->options.fs, &entry->mount);
         entry_free(entry);
     }

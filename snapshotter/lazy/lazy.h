@@ -49,9 +49,9 @@ struct lazy_options {
 };
 struct lazy;
 MUST_CHECK int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *err);
-/* Stops serving. Mounts outlive the process unless `unmount`. No call of the table runs or follows.
- */
-void lazy_free(struct lazy *lazy, bool unmount);
+/* Stops serving. Mounts that were not released outlive the process. No call of the table runs or
+ * follows. */
+void lazy_free(struct lazy *lazy);
 /* At start, when every layer of an earlier process was mounted again and no call is running yet:
  * remove what none of them needs. What is left behind while the daemon runs goes when a layer is
  * unmounted, or when containerd collects its garbage. Blocks on the disk. */

@@ -61,13 +61,21 @@ static int reconcile_row(void *arg, const struct snapdb_row *row)
     return 0;
 }
 
+/* Also in snapshots that were set aside with a broken database. */
+static int detach_all(const struct snapshotter *s, struct err *err)
+{
+    SCOPED(mem) char *above = path_join(s->dir, "..");
+
+    return above == NULL ? err_set(err, -ENOMEM, "out of memory") : stale_mounts_detach(above, err);
+}
+
 int snapshot_reconcile(struct snapshotter *s, struct err *err)
 {
     struct count count = {.s = s};
     struct err why = ERR_NONE;
     int rc;
 
-    if (stale_mounts_detach(s->dir, &why) < 0)
+    if (detach_all(s, &why) < 0)
         log_warn("mounts of an earlier process stay", "err=%s", err_text(&why));
     if (snapshot_cleanup_dirs(s, &why) < 0)
         log_warn("leftovers of an earlier process stay", "err=%s", err_text(&why));

@@ -64,6 +64,9 @@ struct snapshot_lazy {
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
+    /* The process ends: unmount the layer, and keep what was fetched of it for the next remount().
+     * NULL: mounts are left. */
+    void (*release)(void *self, uint64_t id);
     /* containerd collects its garbage, and every directory that no row names is gone: what was kept
      * of layers that nobody needs may go too. NULL: nothing to do. */
     void (*collect)(void *self);
@@ -132,6 +135,9 @@ MUST_CHECK int snapshot_list(struct snapshotter *s, const struct text_list *filt
                              struct err *err);
 MUST_CHECK int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes,
                               uint64_t *ret_inodes, struct err *err);
+/* At the end, when no call is running or follows: release lazily mounted layers below which there
+ * is no active snapshot and no view. */
+MUST_CHECK int snapshot_release_unused(struct snapshotter *s, struct err *err);
 /* Unmount and delete what no row names. */
 MUST_CHECK int snapshot_cleanup(struct snapshotter *s, struct err *err);
 

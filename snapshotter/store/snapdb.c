@@ -83,6 +83,41 @@ static int read_last_id(struct snapdb *db, struct err *err)
     return 0;
 }
 
+/* -EBADMSG: damaged, or lost while there are snapshots. */
+static int open_writer(struct snapdb *db, const char *dir, struct err *err)
+{
+    SCOPED(snapdb_conn) struct snapdb_conn *conn = NULL;
+    bool is_new = false;
+    int rc = snapdb_conn_open(db->path, false, &conn, err);
+
+    if (rc == 0)
+        rc = snapdb_conn_check(conn, &is_new, err);
+    if (rc < 0)
+        return rc;
+    if (is_new && snapdb_has_directories(dir))
+        return err_set(err, -EBADMSG, "there are snapshots, but no database of them");
+    db->writer = TAKE(conn);
+    return 0;
+}
+
+/* Without its database nobody can say what a snapshot's directory is. A daemon that refuses to
+ * start would keep every image from being used, or removed, or pulled again; one that goes on with
+ * an empty database would take the directories for garbage, and what containers wrote is in them.
+ * So both are set aside. */
+static int open_or_begin_anew(struct snapdb *db, const char *dir, struct err *err)
+{
+    struct err why = ERR_NONE;
+    int rc = open_writer(db, dir, &why);
+
+    if (rc != -EBADMSG) {
+        if (rc < 0 && err != NULL)
+            *err = why;
+        return rc;
+    }
+    rc = snapdb_set_aside(dir, &why, err);
+    return rc < 0 ? rc : open_writer(db, dir, err);
+}
+
 int snapdb_open(struct store *store, struct snapdb **ret, struct err *err)
 {
     SCOPED(snapdb) struct snapdb *db = calloc(1, sizeof(*db));
@@ -101,7 +136,7 @@ int snapdb_open(struct store *store, struct snapdb **ret, struct err *err)
         return err_set(err, -ENOMEM, "snapshot database: out of memory");
     rc = dir_make_all(dir, 0700, err);
     if (rc == 0)
-        rc = snapdb_conn_open(db->path, false, &db->writer, err);
+        rc = open_or_begin_anew(db, dir, err);
     if (rc == 0)
         rc = snapdb_conn_upgrade(db->writer, err);
     if (rc == 0)

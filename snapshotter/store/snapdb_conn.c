@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SNAPDB_SCHEMA_VERSION = 1 };
 enum { SNAPDB_BUSY_MS = 10000 }; /* for a checkpoint or recovery by another connection of ours */
@@ -137,6 +138,30 @@ static int schema_version(struct snapdb_conn *conn, int *ret, struct err *err)
         *ret = sqlite3_column_int(stmt, 0);
     (void)sqlite3_finalize(stmt);
     return rc;
+}
+
+static int quick_check(struct snapdb_conn *conn, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0;
+
+    if (sqlite3_prepare_v2(conn->db, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_ROW)
+        rc = snapdb_conn_fail(conn, -EIO, err);
+    else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+        rc = err_set(err, -EBADMSG, "snapshot database: %s",
+                     (const char *)sqlite3_column_text(stmt, 0));
+    (void)sqlite3_finalize(stmt);
+    return rc;
+}
+
+int snapdb_conn_check(struct snapdb_conn *conn, bool *ret_is_new, struct err *err)
+{
+    int version = 0, rc = schema_version(conn, &version, err);
+
+    *ret_is_new = version == 0;
+    /* A newer program's is its own business. */
+    return rc < 0 || version > SNAPDB_SCHEMA_VERSION ? rc : quick_check(conn, err);
 }
 
 int snapdb_conn_upgrade(struct snapdb_conn *conn, struct err *err)

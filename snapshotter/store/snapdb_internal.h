@@ -43,6 +43,17 @@ DEFINE_SCOPED_PTR(snapdb_conn, struct snapdb_conn, snapdb_conn_close)
 /* Create the tables, or bring an older schema to this one. -EOPNOTSUPP: made by a newer program. */
 MUST_CHECK int snapdb_conn_upgrade(struct snapdb_conn *conn, struct err *err);
 
+/* Look at every page. -EBADMSG: the file is damaged. *ret_is_new: it has no schema yet. */
+MUST_CHECK int snapdb_conn_check(struct snapdb_conn *conn, bool *ret_is_new, struct err *err);
+
+/* ---- snapdb_aside.c ---- */
+
+/* Are there directories of snapshots below `dir`, that of the database? */
+bool snapdb_has_directories(const char *dir);
+/* Move the database and the snapshots' directories out of the way, to a directory of their own
+ * beside them; `why` and its name are logged. */
+MUST_CHECK int snapdb_set_aside(const char *dir, const struct err *why, struct err *err);
+
 /* Make of SQLite's last error ours: -EEXIST a name is taken, -ENOENT a parent is not there or
  * -EBUSY a child is (`foreign`), -ENOSPC, -ENOMEM, -EBADMSG the file is damaged, else -EIO. */
 int snapdb_conn_fail(struct snapdb_conn *conn, int foreign, struct err *err);

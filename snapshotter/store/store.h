@@ -5,6 +5,7 @@
  *   <root>/content/blobs/sha256/<hex>       ztocs, SOCI indexes, manifests; checked by digest
  *   <root>/layers/<hex of ztoc>/{data,map}  the layer's tar, sparse, and which spans are present
  *   <root>/snapshotter/metadata.sqlite      snapshots (SQLite, WAL)
+ *   <root>/snapshotter/set-aside-<time>/    a broken one, with the snapshots' directories
  *
  * All calls block on the disk; any thread unless said otherwise. */
 #ifndef STORE_STORE_H
@@ -125,6 +126,9 @@ DEFINE_SCOPED_VALUE(snapdb_row, struct snapdb_row, snapdb_row_fini)
  * queue. Reads outside a transaction see the last commit. The rules of containerd's model are
  * snapshot/'s. */
 struct snapdb;
+/* A database that is damaged, or gone while there are snapshots, is set aside together with their
+ * directories, an error is logged, and a new one is begun. -EOPNOTSUPP: a newer program's; nothing
+ * is changed. */
 MUST_CHECK int snapdb_open(struct store *store, struct snapdb **ret, struct err *err);
 void snapdb_close(struct snapdb *db);
 DEFINE_SCOPED_PTR(snapdb, struct snapdb, snapdb_close)

@@ -132,6 +132,16 @@ static inline void fake_lazy_unmount(void *self, uint64_t id, const char *dir)
     memset(mount, 0, sizeof(*mount));
 }
 
+static inline void fake_lazy_release(void *self, uint64_t id)
+{
+    struct fake_lazy *fake = self;
+    LOCKED(&fake->lock);
+    struct fake_mount *mount = fake_lazy_find(fake, id);
+
+    assert_non_null(mount);
+    memset(mount, 0, sizeof(*mount));
+}
+
 static inline int fake_lazy_check(void *self, uint64_t id, struct err *err)
 {
     struct fake_lazy *fake = self;
@@ -148,6 +158,7 @@ static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
                                   .remount = fake_lazy_remount,
                                   .unmount = fake_lazy_unmount,
                                   .check = fake_lazy_check,
+                                  .release = fake_lazy_release,
                                   .self = fake};
 }
 

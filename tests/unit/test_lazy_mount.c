@@ -202,9 +202,9 @@ static void world_start(struct world *w)
     assert_ok(lazy_new(&lazy, &w->lazy, &err));
 }
 
-static void world_stop(struct world *w, bool unmount)
+static void world_stop(struct world *w)
 {
-    lazy_free(w->lazy, unmount);
+    lazy_free(w->lazy);
     layer_set_free(w->layers);
     span_engine_free(w->engine);
     discover_free(w->discover);
@@ -248,7 +248,7 @@ static void world_free(struct world *w)
 {
     struct err err = ERR_NONE;
 
-    world_stop(w, false);
+    world_stop(w);
     assert_ok(dir_remove_all(w->root, &err));
     buf_free(w->ztoc);
     free(w->index_json);
@@ -506,7 +506,7 @@ static void after_a_restart_the_layer_comes_from_disk_alone(void **state)
 
     (void)state;
     assert_ok(mount_it(w, &row, &err));
-    world_stop(w, false);
+    world_stop(w);
     assert_int_equal(w->fs.abandons, 1);
     w->offline = true;
     world_start(w);
@@ -517,18 +517,23 @@ static void after_a_restart_the_layer_comes_from_disk_alone(void **state)
     world_free(w);
 }
 
-static void an_end_with_unmount_unmounts(void **state)
+static void a_released_layer_is_unmounted_and_what_it_needs_stays(void **state)
 {
     struct world *w = world_new();
     SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
     struct err err = ERR_NONE;
 
     (void)state;
     assert_ok(mount_it(w, &row, &err));
-    world_stop(w, true);
+    ops.release(ops.self, 7);
+    ops.release(ops.self, 7); /* once more does no harm */
+    world_stop(w);
     assert_int_equal(w->fs.unmounts, 1);
     assert_int_equal(w->fs.abandons, 0);
+    w->offline = true;
     world_start(w);
+    assert_ok(remount(w, &row, &err));
     world_free(w);
 }
 
@@ -540,7 +545,7 @@ static void a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for(void **stat
 
     (void)state;
     assert_ok(mount_it(w, &row, &err));
-    world_stop(w, false);
+    world_stop(w);
     world_start(w);
     forget_ztoc(w);
     assert_int_equal(remount(w, &row, &err), -ENOENT);
@@ -561,7 +566,7 @@ static void a_layer_that_cannot_heal_is_refused_and_not_tried_each_time(void **s
 
     (void)state;
     assert_ok(mount_it(w, &row, &err));
-    world_stop(w, false);
+    world_stop(w);
     world_start(w);
     w->fs.rc = -EIO;
     assert_int_equal(remount(w, &row, &err), -EIO);
@@ -599,7 +604,7 @@ int main(void)
         cmocka_unit_test(a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last),
         cmocka_unit_test(nothing_is_removed_while_a_layer_is_being_mounted),
         cmocka_unit_test(after_a_restart_the_layer_comes_from_disk_alone),
-        cmocka_unit_test(an_end_with_unmount_unmounts),
+        cmocka_unit_test(a_released_layer_is_unmounted_and_what_it_needs_stays),
         cmocka_unit_test(a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for),
         cmocka_unit_test(a_layer_that_cannot_heal_is_refused_and_not_tried_each_time),
         cmocka_unit_test(labels_of_another_program_cannot_be_mounted_again),

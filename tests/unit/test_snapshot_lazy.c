@@ -249,6 +249,25 @@ static void a_removed_layer_is_unmounted_soon(void **state)
     assert_int_equal(f->fake.mount_calls, 2);
 }
 
+/* Two layers are below an active snapshot, one is below a view, one is below nothing. */
+static void the_end_releases_layers_that_nothing_stands_on(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    assert_int_equal(prepare(f, "k1", "", "low"), -EEXIST);
+    assert_int_equal(prepare(f, "k2", "low", "high"), -EEXIST);
+    assert_int_equal(prepare(f, "k3", "", "seen"), -EEXIST);
+    assert_int_equal(prepare(f, "k4", "low", "unused"), -EEXIST);
+    assert_ok(prepare(f, "container", "high", NULL));
+    assert_ok(view(f, "view", "seen"));
+    assert_ok(snapshot_release_unused(f->s, &err));
+    assert_int_equal(fake_lazy_count(&f->fake), 3);
+    assert_null(fake_lazy_find(&f->fake, id_of(f, "unused")));
+    snapshot_fixture_restart(f);
+    assert_int_equal(fake_lazy_count(&f->fake), 4);
+}
+
 static void cleanup_leaves_a_layer_that_is_in_use(void **state)
 {
     struct snapshot_fixture *f = *state;
@@ -388,6 +407,7 @@ int main(void)
         T(usage_of_a_lazy_layer_is_nothing),
         T(an_update_of_all_labels_keeps_what_a_lazy_layer_needs),
         T(a_removed_layer_is_unmounted_soon),
+        T(the_end_releases_layers_that_nothing_stands_on),
         T(cleanup_leaves_a_layer_that_is_in_use),
         T(prepares_of_one_target_at_once_mount_it_once),
         T(when_the_mount_fails_all_get_mounts),

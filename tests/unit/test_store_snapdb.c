@@ -6,9 +6,12 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct fixture {
     char root[64];
@@ -434,19 +437,96 @@ static void a_schema_from_the_future_is_refused_and_left_alone(void **state)
     assert_true(has(f->db, "a"));
 }
 
-static void a_file_that_is_no_database_is_refused(void **state)
+/* How often there is something of that name in a directory that was set aside. */
+static size_t set_aside(const struct fixture *f, const char *name)
+{
+    SCOPED(mem) char *pattern = text_format("%s/snapshotter/set-aside-*/%s", f->root, name);
+    glob_t found;
+    size_t count = glob(pattern, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+
+    globfree(&found);
+    return count;
+}
+
+static void add_directory(const struct fixture *f, const char *id)
+{
+    SCOPED(mem) char *path = text_format("%s/snapshotter/snapshots/%s/fs", f->root, id);
+    struct err err = ERR_NONE;
+
+    assert_ok(dir_make_all(path, 0755, &err));
+}
+
+static void overwrite(struct fixture *f, uint64_t off, size_t len)
+{
+    SCOPED(mem) char *path = text_format("%s/snapshotter/metadata.sqlite", f->root);
+    SCOPED(fd) int fd = -1;
+    SCOPED(mem) char *junk = calloc(1, len);
+    struct err err = ERR_NONE;
+
+    snapdb_close(f->db);
+    f->db = NULL;
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    memset(junk, 'x', len);
+    assert_ok(file_pwrite_all(fd, junk, len, off, &err));
+}
+
+static void a_file_that_is_no_database_is_set_aside_with_the_snapshots(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    insert_committed(f->db, "a", "");
+    add_directory(f, "1");
+    overwrite(f, 0, 8192);
+    assert_ok(snapdb_open(f->store, &f->db, &err));
+    assert_false(has(f->db, "a"));
+    assert_int_equal(set_aside(f, "metadata.sqlite"), 1);
+    assert_int_equal(set_aside(f, "snapshots/1/fs"), 1);
+}
+
+/* It opens and its schema can be read, so nobody would notice before a row is asked for. */
+static void a_database_with_a_damaged_page_is_set_aside(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    for (int i = 0; i < 200; i++) {
+        SCOPED(mem) char *name = text_format("%d", i);
+        insert_committed(f->db, name, "");
+    }
+    overwrite(f, (uint64_t)4096 * 6, 4096);
+    assert_ok(snapdb_open(f->store, &f->db, &err));
+    assert_false(has(f->db, "1"));
+    assert_int_equal(set_aside(f, "metadata.sqlite"), 1);
+}
+
+static void snapshots_without_their_database_are_set_aside(void **state)
 {
     struct fixture *f = *state;
     SCOPED(mem) char *path = text_format("%s/snapshotter/metadata.sqlite", f->root);
     struct err err = ERR_NONE;
-    char junk[8192];
 
+    add_directory(f, "17");
     snapdb_close(f->db);
     f->db = NULL;
-    memset(junk, 'x', sizeof(junk));
-    assert_ok(file_replace(path, bytes_of(junk, sizeof(junk)), 0600, &err));
-    assert_int_equal(snapdb_open(f->store, &f->db, &err), -EBADMSG);
-    assert_null(f->db);
+    assert_ok(unlink(path));
+    assert_ok(snapdb_open(f->store, &f->db, &err));
+    assert_int_equal(set_aside(f, "snapshots/17/fs"), 1);
+}
+
+static void an_empty_directory_of_snapshots_is_left_where_it_is(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(mem) char *path = text_format("%s/snapshotter/metadata.sqlite", f->root);
+    struct err err = ERR_NONE;
+
+    add_directory(f, "new-1");
+    snapdb_close(f->db);
+    f->db = NULL;
+    assert_ok(unlink(path));
+    assert_ok(snapdb_open(f->store, &f->db, &err));
+    assert_int_equal(set_aside(f, "snapshots"), 0);
 }
 
 int main(void)
@@ -469,7 +549,10 @@ int main(void)
         T(writers_queue),
         T(a_second_process_on_the_same_root_is_refused),
         T(a_schema_from_the_future_is_refused_and_left_alone),
-        T(a_file_that_is_no_database_is_refused),
+        T(a_file_that_is_no_database_is_set_aside_with_the_snapshots),
+        T(a_database_with_a_damaged_page_is_set_aside),
+        T(snapshots_without_their_database_are_set_aside),
+        T(an_empty_directory_of_snapshots_is_left_where_it_is),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
