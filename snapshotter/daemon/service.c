@@ -33,6 +33,8 @@ struct service {
     struct local *local;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
+    struct rpc_version version;
+    struct grpc_service services[3];
     struct grpc_server *server;
     char *socket; /* the one that we made; NULL: none, or it was passed to us */
 };
@@ -140,11 +142,16 @@ static int start_server(struct service *s, const char *address, struct passed *p
                         struct err *err)
 {
     SCOPED(address_sockets) struct address_sockets sockets = ADDRESS_SOCKETS_NONE;
-    struct grpc_server_options options = {.max_threads = 0};
+    const struct grpc_server_options options = {
+        .services = s->services,
+        .service_count = ARRAY_LEN(s->services),
+    };
     int rc;
 
-    options.methods = rpc_snapshots_methods(&options.method_count);
-    options.service = s->snapshotter;
+    s->version = (struct rpc_version){.version = SOCI_VERSION, .revision = SOCI_REVISION};
+    s->services[0] = rpc_snapshots_service(s->snapshotter);
+    s->services[1] = rpc_health_service();
+    s->services[2] = rpc_version_service(&s->version);
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
         rc = address_listen(address, passed, &sockets, err);

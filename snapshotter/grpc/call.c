@@ -56,6 +56,8 @@ void grpc_call_unref(struct grpc_call *call)
     if (atomic_fetch_sub(&call->refs, 1) != 1)
         return;
     atomic_fetch_sub(&call->shared->held_bytes, atomic_load(&call->held_bytes));
+    if (call->is_counted)
+        atomic_fetch_sub(&call->shared->parked, 1);
     grpc_deframer_fini(&call->deframer);
     grpc_chunks_fini(&call->replies);
     buf_free(call->message);
@@ -136,6 +138,38 @@ static bool begin_run(struct grpc_call *call)
     return call->is_running;
 }
 
+/* A call that waits for something to tell needs no thread for that. */
+static int park(struct grpc_call *call, struct err *err)
+{
+    if (atomic_fetch_add(&call->shared->parked, 1) >= GRPC_PARKED_MAX) {
+        atomic_fetch_sub(&call->shared->parked, 1);
+        return err_set(err, -EFBIG, "too many calls are kept open");
+    }
+    {
+        LOCKED(&call->lock);
+
+        call->is_counted = true;
+        call->is_parked = true;
+    }
+    if (atomic_load(&call->shared->is_stopping)) /* and perhaps nobody looks here again */
+        grpc_call_unpark(call);
+    return 0;
+}
+
+void grpc_call_unpark(struct grpc_call *call)
+{
+    {
+        LOCKED(&call->lock);
+
+        if (!call->is_parked || call->is_ended)
+            return;
+        call->is_parked = false;
+    }
+    call->method->on_stop(call->self, call);
+    grpc_call_end(call, GRPC_OK, "");
+    call->shared->news(call->shared->host, call);
+}
+
 void grpc_call_run(struct grpc_call *call)
 {
     struct err err = ERR_NONE;
@@ -143,8 +177,13 @@ void grpc_call_run(struct grpc_call *call)
 
     if (!begin_run(call))
         return;
-    rc = call->method->handle(call->shared->service, call, &err);
+    rc = call->method->handle(call->self, call, &err);
     drop_request(call, TAKE(call->request));
+    if (rc == 0 && call->method->on_stop != NULL) {
+        rc = park(call, &err);
+        if (rc == 0)
+            return;
+    }
     grpc_call_end(call, grpc_status_of(rc), rc < 0 ? err_text(&err) : "");
     call->shared->news(call->shared->host, call);
 }

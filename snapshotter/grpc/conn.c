@@ -255,6 +255,8 @@ void grpc_conn_shutdown(struct grpc_conn *conn)
     if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0) !=
         0)
         conn->is_failed = true;
+    for (struct grpc_call *call = conn->calls; call != NULL; call = call->next)
+        grpc_call_unpark(call);
 }
 
 /* When this call wants to be looked at again. A client that takes none of its last replies holds

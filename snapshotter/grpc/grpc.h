@@ -65,19 +65,30 @@ struct grpc_call;
  */
 struct grpc_method {
     const char *path; /* "/package.Service/Method" */
-    int (*handle)(void *service, struct grpc_call *call, struct err *err);
+    int (*handle)(void *self, struct grpc_call *call, struct err *err);
+    /* NULL: the call ends with its handler. Else a call whose handler returned 0 stays open without
+     * a thread, until the client ends it or the server stops: then this sends the last replies, and
+     * the call ends well. On the loop thread; does not block. At most GRPC_PARKED_MAX such calls
+     * are open at once, the next ones are refused with ResourceExhausted. */
+    void (*on_stop)(void *self, struct grpc_call *call);
+};
+enum { GRPC_PARKED_MAX = 1024 };
+
+struct grpc_service {
+    const struct grpc_method *methods; /* these live as long as the server */
+    size_t method_count;
+    void *self; /* handed to every handle() */
 };
 
 struct grpc_server_options {
-    const struct grpc_method *methods; /* lives as long as the server */
-    size_t method_count;
-    void *service;      /* handed to every handle() */
+    const struct grpc_service *services; /* lives as long as the server */
+    size_t service_count;
     size_t max_threads; /* handlers that may run at once; threads start on demand, idle ones end. 0:
                            256 */
     size_t max_message_bytes; /* one message, either way. 0: GRPC_MESSAGE_MAX_BYTES */
     size_t max_held_bytes;    /* requests in memory, of all connections together; what is more is
                                  answered with    ResourceExhausted. 0: 64 MiB */
-    size_t max_connections;   /* more of them wait to be accepted. 0: 256 */
+    size_t max_connections;   /* more of them wait to be accepted. 0: 2048 */
     int64_t stop_grace_ms; /* after grpc_server_stop(), for running calls to end; 0: 5000, negative:
                               none */
     int64_t reply_stall_ms; /* a client that takes none of its replies for so long loses its call.

@@ -101,9 +101,8 @@ enum {
 
 /* What all connections of a server share. Outlives them and their calls. */
 struct grpc_shared {
-    const struct grpc_method *methods; /* fixed, all but held_bytes */
-    size_t method_count;
-    void *service;
+    const struct grpc_service *services; /* fixed, all but the last three */
+    size_t service_count;
     size_t max_message_bytes;
     size_t max_held_bytes;
     int64_t reply_stall_ms;
@@ -115,6 +114,8 @@ struct grpc_shared {
     void (*news)(void *host, struct grpc_call *call);
     void *host;
     atomic_size_t held_bytes; /* calls, their headers, requests and replies in memory */
+    atomic_size_t parked;     /* calls that stay open without a handler */
+    atomic_bool is_stopping;  /* none is parked any more */
 };
 
 struct grpc_conn;
@@ -123,6 +124,7 @@ struct grpc_call {
     /* Fixed before the handler starts. */
     struct grpc_shared *shared;
     const struct grpc_method *method;
+    void *self;          /* for the method's functions */
     struct buf headers;  /* name NUL value NUL … */
     int64_t deadline_ms; /* INT64_MAX: none */
     int32_t stream_id;
@@ -156,6 +158,8 @@ struct grpc_call {
     struct grpc_chunks replies; /* lock, as all that follows */
     int status;
     bool is_running;
+    bool is_parked;    /* the handler is done, the call is not */
+    bool is_counted;   /* in shared->parked */
     bool is_ended;     /* status is set, no more replies are taken */
     bool is_abandoned; /* the client takes nothing, the stream is to be reset */
     char status_text[ERR_TEXT_BYTES];
@@ -175,6 +179,8 @@ void grpc_call_set_request(struct grpc_call *call, struct buf *request);
 /* Run the handler and end the call with what it returns; not at all when the call is cancelled.
  * Tells news(). */
 void grpc_call_run(struct grpc_call *call);
+/* The server stops: a parked call says its last and ends. Any other goes on. Tells news(). */
+void grpc_call_unpark(struct grpc_call *call);
 /* The first to end a call sets its status; replies that have not begun to go out are dropped unless
  * it is OK. */
 void grpc_call_end(struct grpc_call *call, int status, const char *text);
@@ -216,7 +222,7 @@ bool grpc_conn_is_behind(const struct grpc_conn *conn);
 /* The peer may be hung up on: both sides have said all. */
 bool grpc_conn_is_done(const struct grpc_conn *conn);
 bool grpc_conn_has_calls(const struct grpc_conn *conn);
-/* No new calls from here on (GOAWAY). */
+/* No new calls from here on (GOAWAY); the parked ones end. */
 void grpc_conn_shutdown(struct grpc_conn *conn);
 /* End the calls whose time is up. Returns the moment to ask again, INT64_MAX: never. */
 int64_t grpc_conn_expire(struct grpc_conn *conn, int64_t now_ms);

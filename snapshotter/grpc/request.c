@@ -22,15 +22,22 @@ static void note_refusal(struct grpc_call *call, int http_status, int status, co
     call->refusal_text = text;
 }
 
-static const struct grpc_method *find_method(const struct grpc_shared *shared, struct bytes path)
+static void find_method(struct grpc_call *call, struct bytes path)
 {
-    size_t i;
+    const struct grpc_shared *shared = call->shared;
 
-    for (i = 0; i < shared->method_count; i++) {
-        if (bytes_equal(bytes_of_str(shared->methods[i].path), path))
-            return &shared->methods[i];
+    call->method = NULL;
+    for (size_t i = 0; i < shared->service_count; i++) {
+        const struct grpc_service *service = &shared->services[i];
+
+        for (size_t m = 0; m < service->method_count; m++) {
+            if (bytes_equal(bytes_of_str(service->methods[m].path), path)) {
+                call->method = &service->methods[m];
+                call->self = service->self;
+                return;
+            }
+        }
     }
-    return NULL;
 }
 
 static void take_timeout(struct grpc_conn *conn, struct grpc_call *call, struct bytes value)
@@ -51,7 +58,7 @@ void grpc_request_header(struct grpc_conn *conn, struct grpc_call *call, struct 
     if (grpc_call_add_header(call, name, value) < 0)
         note_refusal(call, 200, GRPC_RESOURCE_EXHAUSTED, "the request's headers are too large");
     else if (bytes_equal(name, bytes_of_str(":path")))
-        call->method = find_method(conn->shared, value);
+        find_method(call, value);
     else if (bytes_equal(name, bytes_of_str(":method")))
         call->is_post = bytes_equal(value, bytes_of_str("POST"));
     else if (bytes_equal(name, bytes_of_str("content-type")))

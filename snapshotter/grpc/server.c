@@ -98,6 +98,7 @@ static void begin_stop(struct grpc_server *server)
     struct grpc_link *link;
 
     server->stop_by_ms = server->now_ms + server->stop_grace_ms;
+    atomic_store(&server->shared.is_stopping, true);
     grpc_set_accepting(server, false);
     for (link = server->links; link != NULL; link = link->next)
         grpc_conn_shutdown(link->conn);
@@ -215,9 +216,8 @@ static int open_descriptors(struct grpc_server *server, struct err *err)
 
 static void take_options(struct grpc_server *server, const struct grpc_server_options *options)
 {
-    server->shared.methods = options->methods;
-    server->shared.method_count = options->method_count;
-    server->shared.service = options->service;
+    server->shared.services = options->services;
+    server->shared.service_count = options->service_count;
     server->shared.max_message_bytes =
         options->max_message_bytes == 0 ? GRPC_MESSAGE_MAX_BYTES : options->max_message_bytes;
     server->shared.max_held_bytes =
@@ -226,7 +226,7 @@ static void take_options(struct grpc_server *server, const struct grpc_server_op
     server->shared.start = start_call;
     server->shared.news = take_news;
     server->shared.host = server;
-    server->max_connections = options->max_connections == 0 ? 256 : options->max_connections;
+    server->max_connections = options->max_connections == 0 ? 2048 : options->max_connections;
     server->stop_grace_ms = or_default(options->stop_grace_ms, 5000);
     if (server->stop_grace_ms < 0)
         server->stop_grace_ms = 0;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc.h – containerd's Snapshots service: its messages in, snapshot/'s calls, messages out. Decides
- * nothing.
+/* rpc.h – the daemon's gRPC services: messages in, calls of the folders below, messages out.
+ * Decides nothing.
  *
- *   options.methods = rpc_snapshots_methods(&options.method_count);
- *   options.service = snapshotter;   a struct snapshotter *, alive until the server was freed
+ *   const struct grpc_service services[] = {rpc_snapshots_service(snapshotter),
+ * rpc_health_service()}; options.services = services;   with what they were made of, alive until
+ * the server was freed
  *
  * Errors keep their errno; grpc/ makes the status of it. A request that is no message of its type,
  * or lacks what it must hold, is -EINVAL. The namespace is that of the header
@@ -16,7 +17,18 @@
 
 #include <stddef.h>
 
-/* Borrowed for ever. */
-const struct grpc_method *rpc_snapshots_methods(size_t *ret_count);
+/* containerd.services.snapshots.v1.Snapshots */
+struct grpc_service rpc_snapshots_service(struct snapshotter *snapshotter);
+
+/* grpc.health.v1.Health: always SERVING for "" and for the Snapshots service; who watches is told
+ * NOT_SERVING when the server stops. */
+struct grpc_service rpc_health_service(void);
+
+/* containerd.services.version.v1.Version */
+struct rpc_version {
+    const char *version;
+    const char *revision;
+};
+struct grpc_service rpc_version_service(struct rpc_version *version);
 
 #endif

@@ -231,15 +231,20 @@ static int handle_list(void *service, struct grpc_call *call, struct err *err)
 #define PATH(method) "/containerd.services.snapshots.v1.Snapshots/" method
 
 static const struct grpc_method methods[] = {
-    {PATH("Prepare"), handle_prepare}, {PATH("View"), handle_view},
-    {PATH("Mounts"), handle_mounts},   {PATH("Commit"), handle_commit},
-    {PATH("Remove"), handle_remove},   {PATH("Stat"), handle_stat},
-    {PATH("Update"), handle_update},   {PATH("List"), handle_list},
-    {PATH("Usage"), handle_usage},     {PATH("Cleanup"), handle_cleanup},
+    {.path = PATH("Prepare"), .handle = handle_prepare},
+    {.path = PATH("View"), .handle = handle_view},
+    {.path = PATH("Mounts"), .handle = handle_mounts},
+    {.path = PATH("Commit"), .handle = handle_commit},
+    {.path = PATH("Remove"), .handle = handle_remove},
+    {.path = PATH("Stat"), .handle = handle_stat},
+    {.path = PATH("Update"), .handle = handle_update},
+    {.path = PATH("List"), .handle = handle_list},
+    {.path = PATH("Usage"), .handle = handle_usage},
+    {.path = PATH("Cleanup"), .handle = handle_cleanup},
 };
 
-const struct grpc_method *rpc_snapshots_methods(size_t *ret_count)
+struct grpc_service rpc_snapshots_service(struct snapshotter *snapshotter)
 {
-    *ret_count = ARRAY_LEN(methods);
-    return methods;
+    return (struct grpc_service){
+        .methods = methods, .method_count = ARRAY_LEN(methods), .self = snapshotter};
 }

@@ -24,6 +24,7 @@ struct echo {
     atomic_int cancelled; /* handlers that saw it */
     atomic_int replies;   /* that flood() has sent */
     atomic_bool release;  /* wait() may end */
+    struct grpc_service service;
 };
 
 /* The request back. */
@@ -120,16 +121,32 @@ static inline int echo_flood(void *service, struct grpc_call *call, struct err *
     return 0;
 }
 
+/* Stays open after its first reply. */
+static inline void echo_unpark(void *service, struct grpc_call *call)
+{
+    struct err err = ERR_NONE;
+
+    (void)service;
+    assert_ok(grpc_reply(call, bytes_of_str("bye"), &err));
+}
+
 static const struct grpc_method echo_methods[] = {
-    {"/test.Echo/Say", echo_say},
-    {"/test.Echo/Count", echo_count},
-    {"/test.Echo/Nothing", echo_nothing},
-    {"/test.Echo/Fail", echo_fail},
-    {"/test.Echo/FailLate", echo_fail_late},
-    {"/test.Echo/Header", echo_header},
-    {"/test.Echo/Wait", echo_wait},
-    {"/test.Echo/Flood", echo_flood},
+    {.path = "/test.Echo/Park", .handle = echo_say, .on_stop = echo_unpark},
+    {.path = "/test.Echo/Say", .handle = echo_say},
+    {.path = "/test.Echo/Count", .handle = echo_count},
+    {.path = "/test.Echo/Nothing", .handle = echo_nothing},
+    {.path = "/test.Echo/Fail", .handle = echo_fail},
+    {.path = "/test.Echo/FailLate", .handle = echo_fail_late},
+    {.path = "/test.Echo/Header", .handle = echo_header},
+    {.path = "/test.Echo/Wait", .handle = echo_wait},
+    {.path = "/test.Echo/Flood", .handle = echo_flood},
 };
+
+static inline struct grpc_service echo_service(struct echo *echo)
+{
+    return (struct grpc_service){
+        .methods = echo_methods, .method_count = ARRAY_LEN(echo_methods), .self = echo};
+}
 
 static inline void *echo_main(void *arg)
 {
@@ -149,9 +166,9 @@ static inline struct echo *echo_start(struct grpc_server_options options)
     (void)snprintf(echo->dir, sizeof(echo->dir), "/tmp/soci-grpc.XXXXXX");
     assert_non_null(mkdtemp(echo->dir));
     (void)snprintf(echo->path, sizeof(echo->path), "%s/run/grpc.sock", echo->dir);
-    options.methods = echo_methods;
-    options.method_count = ARRAY_LEN(echo_methods);
-    options.service = echo;
+    echo->service = echo_service(echo);
+    options.services = &echo->service;
+    options.service_count = 1;
     assert_ok(grpc_server_new(&options, &echo->server, &err));
     assert_ok(grpc_listen_unix(echo->path, 0600, &fd, &err));
     assert_ok(grpc_server_add_listener(echo->server, &fd, &err));

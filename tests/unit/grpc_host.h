@@ -49,9 +49,9 @@ static inline int host_fail(void *service, struct grpc_call *call, struct err *e
 }
 
 static const struct grpc_method host_methods[] = {
-    {"/t.T/Say", host_say},
-    {"/t.T/Spell", host_spell},
-    {"/t.T/Fail", host_fail},
+    {.path = "/t.T/Say", .handle = host_say},
+    {.path = "/t.T/Spell", .handle = host_spell},
+    {.path = "/t.T/Fail", .handle = host_fail},
 };
 
 static inline void host_start(void *arg, struct grpc_call *call)
@@ -109,6 +109,9 @@ static inline void host_pass(struct host *host, int64_t ms)
     (void)host_flush(host);
 }
 
+static const struct grpc_service host_service = {.methods = host_methods,
+                                                 .method_count = ARRAY_LEN(host_methods)};
+
 static inline struct host *host_new(void)
 {
     struct host *host = calloc(1, sizeof(*host));
@@ -117,8 +120,8 @@ static inline struct host *host_new(void)
         abort();
     host->now_ms = 1000000;
     host->shared = (struct grpc_shared){
-        .methods = host_methods,
-        .method_count = ARRAY_LEN(host_methods),
+        .services = &host_service,
+        .service_count = 1,
         .max_message_bytes = 100000,
         .max_held_bytes = 300000,
         .reply_stall_ms = 1000,

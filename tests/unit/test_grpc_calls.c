@@ -421,8 +421,7 @@ static void a_channel_dials_again_after_the_server_came_back(void **state)
 {
     struct echo *echo = echo_start((struct grpc_server_options){0});
     struct grpc_channel *channel = echo_dial(echo);
-    struct grpc_server_options options = {
-        .methods = echo_methods, .method_count = ARRAY_LEN(echo_methods), .service = echo};
+    struct grpc_server_options options = {.services = &echo->service, .service_count = 1};
     char out[64];
     int fd = -1;
 

@@ -129,8 +129,7 @@ static void a_server_may_be_stopped_before_it_runs(void **state)
 static void several_listeners_are_served(void **state)
 {
     struct echo *echo = calloc(1, sizeof(*echo));
-    struct grpc_server_options options = {
-        .methods = echo_methods, .method_count = ARRAY_LEN(echo_methods), .service = echo};
+    const struct grpc_server_options options = {.services = &echo->service, .service_count = 1};
     char paths[2][96];
     int i;
 
@@ -138,6 +137,7 @@ static void several_listeners_are_served(void **state)
     assert_non_null(echo);
     (void)snprintf(echo->dir, sizeof(echo->dir), "/tmp/soci-grpc.XXXXXX");
     assert_non_null(mkdtemp(echo->dir));
+    echo->service = echo_service(echo);
     assert_ok(grpc_server_new(&options, &echo->server, NULL));
     for (i = 0; i < 2; i++) {
         int fd = -1;

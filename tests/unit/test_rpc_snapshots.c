@@ -18,6 +18,8 @@ struct rpc_fixture {
     pthread_t thread;
     char socket[128];
     char text[6][128]; /* see str() */
+    struct rpc_version version;
+    struct grpc_service services[3];
 };
 
 static void *serve(void *arg)
@@ -43,8 +45,12 @@ static int setup(void **state)
     (void)pthread_mutex_init(&f->model.fake.lock, NULL);
     snapshot_fixture_open(&f->model);
     (void)snprintf(f->socket, sizeof(f->socket), "%s/sock", f->model.root);
-    options.methods = rpc_snapshots_methods(&options.method_count);
-    options.service = f->model.s;
+    f->services[0] = rpc_snapshots_service(f->model.s);
+    f->services[1] = rpc_health_service();
+    f->version = (struct rpc_version){.version = "v1.2.3", .revision = "abc"};
+    f->services[2] = rpc_version_service(&f->version);
+    options.services = f->services;
+    options.service_count = ARRAY_LEN(f->services);
     assert_ok(grpc_server_new(&options, &f->server, &err));
     assert_ok(grpc_listen_unix(f->socket, 0600, &fd, &err));
     assert_ok(grpc_server_add_listener(f->server, &fd, &err));
