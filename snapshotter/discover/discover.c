@@ -127,7 +127,7 @@ int discover_find(struct discover *d, const struct discover_image *image, int64_
         task = image_task_new(d, image, key);
     if (task == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = flights_wait(d->images, key, &task, deadline_ms, &result, err);
+    rc = flights_wait(d->images, key, image->asker, &task, deadline_ms, &result, err);
     if (rc < 0)
         return err_prefix(err, rc, "SOCI index of %s", image->name);
     *ret = result;

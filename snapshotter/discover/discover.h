@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* discover.h – from an image's manifest to its SOCI index, and the index and ztocs into the store.
  *
- * What was found stays found; that nothing was found, or an error, is remembered for a minute at
- * most, so that an index pushed after a first try is seen at the next pull. One look-up per image
- * however many layers ask, on a thread of discover's own: a caller whose deadline passes leaves,
- * and the work goes on for the next one.
+ * What was found stays found. That nothing was found, or an error, is remembered for a minute at
+ * most, and told no layer twice: one that asks again belongs to another pull, which sees an index
+ * that was pushed meanwhile. One look-up per image however many layers ask, on a thread of
+ * discover's own: a caller whose deadline passes leaves, and the work goes on for the next one.
  *
  * containerd prepares the layers of an image one after another, so as soon as an index is found all
  * its ztocs are fetched in parallel in the background, and each Prepare waits for its own alone. */
@@ -74,6 +74,7 @@ struct discover_image {
     const char *name;           /* host/repository, unique for repo */
     struct digest manifest;
     const char *index_digest; /* names the index outright; NULL or "": not given */
+    const char *asker;        /* what asks once in a pull, a layer's chain ID; NULL: not known */
 };
 
 struct discover_index; /* counted: an index whose manifest is in the store */

@@ -36,6 +36,7 @@ struct flight {
     enum flight_state state;
     bool listed;
     int64_t expires_ms; /* of a settled failure */
+    struct text_list askers;
     int rc;
     struct err err;
     void *result;
@@ -57,6 +58,7 @@ static void flight_free(struct flight *f)
         f->owner->options.result_unref(f->result);
     if (f->task != NULL)
         f->task->free(f->task);
+    text_list_fini(&f->askers);
     free(f->key);
     free(f);
 }
@@ -140,12 +142,30 @@ static void submit_locked(struct flight *f, enum pool_class job_class)
     pool_submit(f->owner->options.pool, &f->jobs[job_class].job, job_class);
 }
 
-/* The listed flight of `key`, moved to the front. A failure that is too old is unlisted: then
- * *ret_dead may be one to free. */
-static struct flight *find_locked(struct flights *flights, const char *key,
-                                  struct flight **ret_dead)
+static bool has_asked_locked(const struct flight *f, const char *asker)
+{
+    for (size_t i = 0; asker != NULL && i < f->askers.count; i++) {
+        if (strcmp(f->askers.items[i], asker) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A failure that is too old, or that this asker knows. */
+static bool is_stale_locked(const struct flights *flights, const struct flight *f,
+                            const char *asker)
 {
     const struct flights_options *o = &flights->options;
+
+    return f->state == FLIGHT_SETTLED && f->rc < 0 &&
+           (o->now_ms(o->now_self) >= f->expires_ms || has_asked_locked(f, asker));
+}
+
+/* The listed flight of `key`, moved to the front. A stale failure is unlisted: then *ret_dead may
+ * be one to free. */
+static struct flight *find_locked(struct flights *flights, const char *key, const char *asker,
+                                  struct flight **ret_dead)
+{
     struct flight *f;
 
     TAILQ_FOREACH(f, &flights->list, link)
@@ -155,7 +175,7 @@ static struct flight *find_locked(struct flights *flights, const char *key,
     }
     if (f == NULL)
         return NULL;
-    if (f->state == FLIGHT_SETTLED && f->rc < 0 && o->now_ms(o->now_self) >= f->expires_ms) {
+    if (is_stale_locked(flights, f, asker)) {
         if (unlist_locked(flights, f))
             *ret_dead = f;
         return NULL;
@@ -233,24 +253,27 @@ static void drop_task(struct flight_task **task)
 
 /* The flight of `key`, under way from now on unless it settled before, with a reference for the
  * caller. NULL: *ret_rc and err say why. */
-static struct flight *join(struct flights *flights, const char *key, struct flight_task **task,
-                           enum pool_class job_class, int *ret_rc, struct err *err)
+static struct flight *join(struct flights *flights, const char *key, const char *asker,
+                           struct flight_task **task, enum pool_class job_class, int *ret_rc,
+                           struct err *err)
 {
-    struct flight *too_old = NULL, *unused = NULL;
+    struct flight *stale = NULL, *unused = NULL;
     struct flight *f;
 
     (void)pthread_mutex_lock(&flights->lock);
-    f = find_locked(flights, key, &too_old);
+    f = find_locked(flights, key, asker, &stale);
     if (f == NULL)
         f = add_locked(flights, key, task, &unused, ret_rc);
     if (f != NULL) {
+        if (asker != NULL) /* out of memory: it is answered from memory once more */
+            (void)!text_list_add(&f->askers, asker);
         f->refs++;
         submit_locked(f, job_class);
     }
     (void)pthread_mutex_unlock(&flights->lock);
 
-    if (too_old != NULL)
-        flight_free(too_old);
+    if (stale != NULL)
+        flight_free(stale);
     if (unused != NULL)
         flight_free(unused);
     drop_task(task);
@@ -274,7 +297,7 @@ int flights_start(struct flights *flights, const char *key, struct flight_task *
                   struct err *err)
 {
     int rc = 0;
-    struct flight *f = join(flights, key, task, POOL_BACKGROUND, &rc, err);
+    struct flight *f = join(flights, key, NULL, task, POOL_BACKGROUND, &rc, err);
 
     if (f == NULL)
         return rc;
@@ -299,11 +322,11 @@ static int outcome_locked(struct flights *flights, struct flight *f, int64_t dea
     return f->rc;
 }
 
-int flights_wait(struct flights *flights, const char *key, struct flight_task **task,
-                 int64_t deadline_ms, void **ret_result, struct err *err)
+int flights_wait(struct flights *flights, const char *key, const char *asker,
+                 struct flight_task **task, int64_t deadline_ms, void **ret_result, struct err *err)
 {
     int rc = 0;
-    struct flight *f = join(flights, key, task, POOL_URGENT, &rc, err);
+    struct flight *f = join(flights, key, asker, task, POOL_URGENT, &rc, err);
 
     if (f == NULL)
         return rc;
@@ -320,7 +343,7 @@ void flights_forget(struct flights *flights, const char *key)
     struct flight *f;
 
     (void)pthread_mutex_lock(&flights->lock);
-    f = find_locked(flights, key, &dead);
+    f = find_locked(flights, key, NULL, &dead);
     if (f != NULL && f->state == FLIGHT_SETTLED && unlist_locked(flights, f))
         dead = f;
     (void)pthread_mutex_unlock(&flights->lock);

@@ -46,9 +46,13 @@ MUST_CHECK int flights_start(struct flights *flights, const char *key, struct fl
                              struct err *err);
 /* As above, ahead of all that was only started, and wait for the outcome until `deadline_ms` of
  * clock_mono_ms(): what run() returned, or -ETIMEDOUT. *ret_result (may be NULL) is a reference of
- * the caller's. */
-MUST_CHECK int flights_wait(struct flights *flights, const char *key, struct flight_task **task,
-                            int64_t deadline_ms, void **ret_result, struct err *err);
+ * the caller's.
+ *
+ * `asker` (NULL: nobody in particular) says who asks: whoever was told of a failure once and asks
+ * again wants to know anew, and does not get it from memory. */
+MUST_CHECK int flights_wait(struct flights *flights, const char *key, const char *asker,
+                            struct flight_task **task, int64_t deadline_ms, void **ret_result,
+                            struct err *err);
 /* A settled outcome is dropped; one under way is not disturbed. */
 void flights_forget(struct flights *flights, const char *key);
 

@@ -145,5 +145,5 @@ int discover_fetch_ztoc(struct discover *d, const struct discover_image *image,
         task = ztoc_task_new(d, image->repo, of_image, ztoc, ztoc_bytes);
     if (task == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    return flights_wait(d->ztocs, key, &task, deadline_ms, NULL, err);
+    return flights_wait(d->ztocs, key, NULL, &task, deadline_ms, NULL, err);
 }

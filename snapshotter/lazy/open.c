@@ -167,6 +167,7 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
     struct discover_image image;
     int rc = open_image(lazy, target, &repo, &image, err);
 
+    image.asker = text_map_get(labels, SNAPSHOT_LABEL_TARGET);
     if (rc == 0)
         rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
     if (rc < 0)

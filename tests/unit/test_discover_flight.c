@@ -147,11 +147,13 @@ static void world_free(struct world *w, int tasks)
     free(w);
 }
 
-static int ask(struct world *w, const char *key, int64_t timeout_ms, struct err *err)
+static int ask_as(struct world *w, const char *key, const char *asker, int64_t timeout_ms,
+                  struct err *err)
 {
     struct flight_task *task = new_task(&w->gate);
     void *result = NULL;
-    int rc = flights_wait(w->flights, key, &task, clock_mono_ms() + timeout_ms, &result, err);
+    int rc =
+        flights_wait(w->flights, key, asker, &task, clock_mono_ms() + timeout_ms, &result, err);
 
     assert_null(task);
     if (rc == 0) {
@@ -161,6 +163,11 @@ static int ask(struct world *w, const char *key, int64_t timeout_ms, struct err 
         assert_null(result);
     }
     return rc;
+}
+
+static int ask(struct world *w, const char *key, int64_t timeout_ms, struct err *err)
+{
+    return ask_as(w, key, NULL, timeout_ms, err);
 }
 
 struct asker {
@@ -216,6 +223,37 @@ static void a_failure_is_remembered_and_asked_for_anew_when_it_is_old(void **sta
     assert_int_equal(ask(w, "k", 10000, &err), 0);
     assert_int_equal(w->gate.entered, 2);
     world_free(w, 3);
+}
+
+static void who_was_told_of_a_failure_and_asks_again_is_not_told_the_same(void **state)
+{
+    struct world *w = world_new(2, 10, true);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    set_gate(&w->gate, true, -ENOENT);
+    assert_int_equal(ask_as(w, "k", "first layer", 10000, &err), -ENOENT);
+    assert_int_equal(ask_as(w, "k", "second layer", 10000, &err), -ENOENT);
+    assert_int_equal(w->gate.entered, 1);
+    set_gate(&w->gate, true, 0);
+    assert_int_equal(ask_as(w, "k", "second layer", 10000, &err), 0);
+    assert_int_equal(ask_as(w, "k", "first layer", 10000, &err), 0);
+    assert_int_equal(ask_as(w, "k", "first layer", 10000, &err), 0);
+    assert_int_equal(w->gate.entered, 2);
+    world_free(w, 5);
+}
+
+static void who_asks_again_while_it_is_under_way_waits_for_the_same(void **state)
+{
+    struct world *w = world_new(2, 10, true);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(ask_as(w, "k", "layer", 20, &err), -ETIMEDOUT);
+    wait_entered(&w->gate, 1);
+    assert_int_equal(ask_as(w, "k", "layer", 20, &err), -ETIMEDOUT);
+    assert_int_equal(w->gate.entered, 1);
+    world_free(w, 2);
 }
 
 static void a_success_is_kept_however_old_it_is(void **state)
@@ -345,6 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_who_ask_at_once_get_one_flight),
         cmocka_unit_test(a_failure_is_remembered_and_asked_for_anew_when_it_is_old),
+        cmocka_unit_test(who_was_told_of_a_failure_and_asks_again_is_not_told_the_same),
+        cmocka_unit_test(who_asks_again_while_it_is_under_way_waits_for_the_same),
         cmocka_unit_test(a_success_is_kept_however_old_it_is),
         cmocka_unit_test(a_success_that_is_not_to_be_kept_is_done_again),
         cmocka_unit_test(who_gives_up_leaves_the_work_to_the_next),
