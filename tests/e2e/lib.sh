@@ -20,5 +20,6 @@ export CONTAINERD_NAMESPACE=$namespace
 . "$(dirname "${BASH_SOURCE[0]}")/lib/processes.sh"    # fail, step, start, stop, wait_for, finish
 . "$(dirname "${BASH_SOURCE[0]}")/lib/services.sh"     # registry, slow link, containerd, snapshotter
 . "$(dirname "${BASH_SOURCE[0]}")/lib/images.sh"       # small images, made and pushed
+. "$(dirname "${BASH_SOURCE[0]}")/lib/indexes.sh"      # SOCI indexes, changed
 . "$(dirname "${BASH_SOURCE[0]}")/lib/registry_log.sh" # what was fetched, and how
 . "$(dirname "${BASH_SOURCE[0]}")/lib/snapshots.sh"    # file trees outside of containers

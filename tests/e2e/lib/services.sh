@@ -35,10 +35,23 @@ link_bytes() {
     jq .down_bytes "$work/link.json"
 }
 
-# containerd_start NAME: with nothing in it. Its snapshotters are overlayfs and soci, the latter wherever
-# snapshotter_start NAME makes it listen; containerd does not mind when that is later, or never.
+# programs_of VERSION: the PATH with that containerd and its shim, which must be of one version, first.
+programs_of() {
+    case $1 in
+    2.4) echo "$PATH" ;;
+    *) echo "$E2E_GO_TOOLS/$1:$PATH" ;;
+    esac
+}
+
+# containerd_start NAME [VERSION [UNPACKERS]]: with nothing in it. Its snapshotters are overlayfs and soci, the latter
+# wherever snapshotter_start NAME makes it listen; containerd does not mind when that is later, or never. VERSION is 2.4
+# or 2.2. With UNPACKERS it may unpack so many layers at once.
 containerd_start() {
-    local dir=$work/containerd-$1
+    local dir=$work/containerd-$1 capabilities='' transfer=''
+    if [ -n "${3:-}" ]; then
+        capabilities='capabilities = ["rebase"]'
+        transfer="max_concurrent_unpacks = $3"
+    fi
     mkdir -p "$dir"
     cat >"$dir/config.toml" <<-CONFIG
 		version = 3
@@ -57,10 +70,13 @@ containerd_start() {
 		[proxy_plugins.soci]
 		  type = "snapshot"
 		  address = "/run/soci-$1/snapshotter.sock"
+		  $capabilities
 		  [proxy_plugins.soci.exports]
 		    root = "$work/soci-$1"
 		    enable_remote_snapshot_annotations = "true"
 
+		[plugins."io.containerd.transfer.v1.local"]
+		  $transfer
 		# Any entry replaces the defaults, so both snapshotters are here.
 		[[plugins."io.containerd.transfer.v1.local".unpack_config]]
 		  platform = "linux"
@@ -69,7 +85,7 @@ containerd_start() {
 		  platform = "linux"
 		  snapshotter = "soci"
 	CONFIG
-    start "containerd-$1" containerd --config "$dir/config.toml"
+    PATH=$(programs_of "${2:-2.4}") start "containerd-$1" containerd --config "$dir/config.toml"
     wait_for 30 "containerd" ctr_of "$1" version
 }
 
@@ -78,6 +94,13 @@ ctr_of() {
     local name=$1
     shift
     ctr --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" "$@" 2>>"$logs/ctr.log"
+}
+
+# client_of NAME ARGS…: tests/e2e/client.
+client_of() {
+    local name=$1
+    shift
+    e2e-client --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" "$@" 2>>"$logs/client.log"
 }
 
 # soci_of NAME ARGS…: the program `soci`, talking to that containerd.
