@@ -27,6 +27,8 @@ void registry_credentials_fini(struct registry_credentials *cred)
 {
     registry_forget(TAKE(cred->username));
     registry_forget(TAKE(cred->password));
+    registry_forget(TAKE(cred->identity_token));
+    registry_forget(TAKE(cred->registry_token));
 }
 
 void auth_fini(struct auth *auth)

@@ -3,24 +3,20 @@
 #include "registry/internal.h"
 
 #include "base/files.h"
+#include "base/log.h"
+#include "registry/keychain.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 enum { CONFIG_MAX_BYTES = 1024 * 1024 };
+/* Docker Hub's name in config.json and for helpers. */
+#define DOCKER_HUB_SERVER "https://index.docker.io/v1/"
 
 DEFINE_SCOPED_PTR(config_json, cJSON, cJSON_Delete)
 
-/* NULL: neither variable is set, or out of memory. */
-static char *config_path(void)
-{
-    const char *dir = getenv("DOCKER_CONFIG");
-    const char *home = getenv("HOME");
-
-    if (dir != NULL && *dir != '\0')
-        return path_join(dir, "config.json");
-    return home == NULL || *home == '\0' ? NULL : path_join(home, ".docker/config.json");
-}
+/* ---- what is meant by a host ----------------------------------------------------------------- */
 
 /* Docker Hub goes by several names; its key is https://index.docker.io/v1/. */
 static const char *one_name(const char *host)
@@ -42,21 +38,33 @@ static bool key_is_for(const char *key, const char *host)
     return name != NULL && text_equal_nocase(one_name(name), one_name(host));
 }
 
-/* The key that is spelled as the host comes before those that merely mean it. */
-static const cJSON *find_entry(const cJSON *auths, const char *host)
+static bool is_object(const cJSON *item)
 {
-    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(auths, host);
+    return cJSON_IsObject(item);
+}
+
+static bool is_string(const cJSON *item)
+{
+    return cJSON_IsString(item);
+}
+
+/* The key that is spelled as the host comes before those that merely mean it. */
+static const cJSON *find_entry(const cJSON *map, const char *host, bool (*fits)(const cJSON *item))
+{
+    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(map, host);
     const cJSON *other;
 
-    if (cJSON_IsObject(entry))
+    if (fits(entry))
         return entry;
-    cJSON_ArrayForEach(other, auths)
+    cJSON_ArrayForEach(other, map)
     {
-        if (other->string != NULL && key_is_for(other->string, host) && cJSON_IsObject(other))
+        if (other->string != NULL && key_is_for(other->string, host) && fits(other))
             return other;
     }
     return NULL;
 }
+
+/* ---- what the file itself holds -------------------------------------------------------------- */
 
 static int use_pair(const char *pair, struct registry_credentials *ret, const char *host,
                     struct err *err)
@@ -89,51 +97,134 @@ static int use_auth(const char *text, struct registry_credentials *ret, const ch
     return rc;
 }
 
-static int use_entry(const cJSON *entry, struct registry_credentials *ret, const char *host,
+/* 0 or -ENOMEM; a text that is not there leaves *place as it was. */
+static int keep(char **place, const cJSON *entry, const char *name)
+{
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, name));
+
+    if (value == NULL || *value == '\0')
+        return 0;
+    *place = strdup(value);
+    return *place == NULL ? -ENOMEM : 0;
+}
+
+static int use_entry(const cJSON *entry, const char *host, struct registry_credentials *ret,
                      struct err *err)
 {
     const char *auth = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "auth"));
-    const char *user = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "username"));
-    const char *word = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "password"));
 
+    if (keep(&ret->registry_token, entry, "registrytoken") < 0 ||
+        keep(&ret->identity_token, entry, "identitytoken") < 0)
+        return err_set(err, -ENOMEM, "out of memory");
     if (auth != NULL && *auth != '\0')
         return use_auth(auth, ret, host, err);
-    ret->username = strdup(user == NULL ? "" : user);
-    ret->password = strdup(word == NULL ? "" : word);
-    return ret->username == NULL || ret->password == NULL ? err_set(err, -ENOMEM, "out of memory")
-                                                          : 0;
+    if (keep(&ret->username, entry, "username") < 0 || keep(&ret->password, entry, "password") < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    return 0;
 }
 
-static int look_up(struct bytes json, const char *host, struct registry_credentials *ret,
-                   struct err *err)
+/* ---- a helper -------------------------------------------------------------------------------- */
+
+/* One for the host wins, and an empty name there means none, as in Docker's client. NULL: none. */
+static const char *helper_for(const cJSON *tree, const char *host)
+{
+    const cJSON *helper =
+        find_entry(cJSON_GetObjectItemCaseSensitive(tree, "credHelpers"), host, is_string);
+    const char *name;
+
+    if (helper == NULL)
+        helper = cJSON_GetObjectItemCaseSensitive(tree, "credsStore");
+    name = cJSON_GetStringValue(helper);
+    return name == NULL || *name == '\0' ? NULL : name;
+}
+
+static int ask_helper(const char *name, const char *host, const struct guest *guest,
+                      const char *dir, struct registry_credentials *ret, struct err *err)
+{
+    SCOPED(text_list) struct text_list environment = TEXT_LIST_EMPTY;
+    const char *server = text_equal_nocase(one_name(host), "docker.io") ? DOCKER_HUB_SERVER : host;
+
+    if (guest_environment(guest, dir, &environment) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    return helper_get(name, server, &environment, ret, err);
+}
+
+bool registry_credentials_are_empty(const struct registry_credentials *cred)
+{
+    return cred->username == NULL && cred->password == NULL && cred->identity_token == NULL &&
+           cred->registry_token == NULL;
+}
+
+/* ---- the look-up ----------------------------------------------------------------------------- */
+
+/* What a helper does not know may still be in the file: a login of before it was set up. */
+static int look_up(struct bytes json, const char *host, const struct guest *guest, const char *dir,
+                   struct registry_credentials *ret, struct err *err)
 {
     SCOPED(config_json)
     cJSON *tree = json.len == 0 ? NULL : cJSON_ParseWithLength((const char *)json.data, json.len);
+    const char *helper;
+    int rc = 0;
 
     if (!cJSON_IsObject(tree))
         return err_set(err, -EBADMSG, "no JSON object");
-    return use_entry(find_entry(cJSON_GetObjectItemCaseSensitive(tree, "auths"), host), ret, host,
-                     err);
+    helper = helper_for(tree, host);
+    if (helper != NULL)
+        rc = ask_helper(helper, host, guest, dir, ret, err);
+    if (rc == 0 && registry_credentials_are_empty(ret)) {
+        helper = NULL;
+        rc = use_entry(find_entry(cJSON_GetObjectItemCaseSensitive(tree, "auths"), host, is_object),
+                       host, ret, err);
+    }
+    if (rc == 0)
+        log_debug("credentials looked up", "host=%s found=%s", host,
+                  registry_credentials_are_empty(ret) ? "none"
+                  : helper != NULL                    ? "by helper"
+                                                      : "in file");
+    return rc;
+}
+
+/* A pipe in its place would hold up all look-ups. */
+static int read_config(const char *path, struct buf *ret, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(err, -EBADMSG, "no regular file");
+    return file_read(path, CONFIG_MAX_BYTES, ret, err);
+}
+
+static int find_in(const char *dir, const char *host, const struct guest *guest,
+                   struct registry_credentials *ret, struct err *err)
+{
+    SCOPED(mem) char *path = path_join(dir, "config.json");
+    SCOPED(buf_value) struct buf json = BUF_EMPTY;
+    int rc = path == NULL ? err_set(err, -ENOMEM, "out of memory") : read_config(path, &json, err);
+
+    if (rc == -ENOENT)
+        return 0;
+    if (rc == 0)
+        rc = look_up(buf_bytes(&json), host, guest, dir, ret, err);
+    if (json.len > 0)
+        explicit_bzero(json.data, json.len);
+    return rc < 0 ? err_prefix(err, rc, "credentials in %s", path == NULL ? dir : path) : 0;
 }
 
 static int find(void *self, const char *host, struct registry_credentials *ret, struct err *err)
 {
-    SCOPED(mem) char *path = config_path();
-    SCOPED(buf_value) struct buf json = BUF_EMPTY;
-    int rc = path == NULL ? -ENOENT : file_read(path, CONFIG_MAX_BYTES, &json, err);
+    SCOPED(guest) struct guest guest = {.uid = NULL};
+    SCOPED(mem) char *dir = NULL;
+    int rc;
 
     (void)self;
-    if (rc == -ENOENT)
-        return use_entry(NULL, ret, host, err);
-    if (rc == 0)
-        rc = look_up(buf_bytes(&json), host, ret, err);
-    if (json.len > 0)
-        explicit_bzero(json.data, json.len);
-    if (rc < 0) {
+    if (guest_read(&guest) < 0 || guest_config_dir(&guest, &dir) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (dir == NULL)
+        return 0;
+    rc = find_in(dir, host, &guest, ret, err);
+    if (rc < 0)
         registry_credentials_fini(ret);
-        return err_prefix(err, rc, "credentials in %s", path);
-    }
-    return 0;
+    return rc;
 }
 
 const struct registry_keychain registry_keychain_docker = {.find = find, .self = NULL};

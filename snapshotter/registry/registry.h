@@ -51,21 +51,29 @@ void registry_cancel_all(struct registry *registry);
 void registry_free(struct registry *registry);
 DEFINE_SCOPED_PTR(registry, struct registry, registry_free)
 
-/* Where user names and passwords come from, asked when a host wants some. Empty strings: anonymous.
- * find() may block: it is called on a thread for this alone, one at a time. `self` outlives the
- * repositories. What was found is kept until it is refused: Basic, and Bearer tokens with Basic at
- * the realm. */
+/* Where user names and passwords come from, asked when a host wants some. All NULL or empty:
+ * anonymous. find() gets `ret` zeroed. It may block, and runs on threads for this alone, several at
+ * once; when it fails, so do the requests that wait for it, and the next one asks again. `self`
+ * outlives the repositories. What was found is kept until it is refused: Basic, and Bearer tokens
+ * until they run out. Then find() is asked anew, but for some seconds not again when it has nothing
+ * better. */
 struct registry_credentials {
     char *username;
     char *password;
+    char *identity_token; /* of OAuth2, a "refresh token": the realm gives a token for it */
+    char *registry_token; /* the registry takes it as it is: Bearer */
 };
 void registry_credentials_fini(struct registry_credentials *cred);
 struct registry_keychain {
     int (*find)(void *self, const char *host, struct registry_credentials *ret, struct err *err);
     void *self;
 };
-/* The keychain of Docker's config.json: $DOCKER_CONFIG, else $HOME/.docker; read at every look-up;
- * `auths` with auth or username/password (credential helpers: later). No file: anonymous. */
+/* The keychain of Docker's config.json, read at every look-up; no such file: anonymous. A
+ * credential helper comes before `auths`. docs/credentials.md tells where it is looked for, and how
+ * helpers are run.
+ *
+ * -EBADMSG: the file, or what a helper says, makes no sense; -EAGAIN, -ETIMEDOUT: the helper fails
+ * for now; -EINVAL: its name is none. The text names helper and host, and holds no secret. */
 extern const struct registry_keychain registry_keychain_docker;
 
 /* ---- a repository ---------------------------------------------------------------------------- */

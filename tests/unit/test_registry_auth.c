@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credentials: asked for once, kept until refused, Basic and Bearer; and where they come from. */
+/* Credentials: asked for once, kept until refused, Basic and Bearer. */
 #include "registry_fixture.h"
 
 #include <stdio.h>
@@ -308,100 +308,6 @@ static void a_realm_that_is_no_place_to_ask_is_refused(void **state)
     assert_text_has(err_text(&err), "names no place to get a token");
 }
 
-/* ---- Docker's configuration ------------------------------------------------------------------ */
-
-static void write_config(const char *dir, const char *json)
-{
-    SCOPED(mem) char *path = path_join(dir, "config.json");
-    struct err err = ERR_NONE;
-
-    assert_ok(file_replace(path, bytes_of_str(json), 0600, &err));
-}
-
-static int look_up(const char *host, struct registry_credentials *ret, struct err *err)
-{
-    *ret = (struct registry_credentials){.username = NULL};
-    return registry_keychain_docker.find(registry_keychain_docker.self, host, ret, err);
-}
-
-static void expect_user(const char *host, const char *username, const char *password)
-{
-    struct registry_credentials cred;
-    struct err err = ERR_NONE;
-
-    if (look_up(host, &cred, &err) < 0)
-        fail_msg("%s", err_text(&err));
-    assert_string_equal(cred.username, username);
-    assert_string_equal(cred.password, password);
-    registry_credentials_fini(&cred);
-}
-
-static void docker_config_is_read_at_each_look_up(void **state)
-{
-    const char *dir = *state;
-
-    expect_user("a.example", "", "");
-    write_config(dir, "{\"auths\":{"
-                      "\"a.example\":{\"auth\":\"dXNlcjpwYXNzOndvcmQ=\"},"
-                      "\"https://b.example:5000/v1/\":{\"username\":\"b\",\"password\":\"pb\"},"
-                      "\"http://c.example\":{\"username\":\"c\",\"password\":\"pc\"},"
-                      "\"https://index.docker.io/v1/\":{\"username\":\"hub\",\"password\":\"ph\"},"
-                      "\"d.example\":{\"identitytoken\":\"t\"},"
-                      "\"x.example/v2/\":{\"username\":\"second\",\"password\":\"\"},"
-                      "\"x.example\":{\"username\":\"exact\",\"password\":\"\"},"
-                      "\"odd.example\":7}}");
-    expect_user("a.example", "user", "pass:word");
-    expect_user("b.example:5000", "b", "pb");
-    expect_user("c.example", "c", "pc");
-    expect_user("docker.io", "hub", "ph");
-    expect_user("d.example", "", "");
-    expect_user("x.example", "exact", "");
-    expect_user("odd.example", "", "");
-    expect_user("b.example", "", "");
-    expect_user("a.example.evil.example", "", "");
-    write_config(dir, "{}");
-    expect_user("a.example", "", "");
-}
-
-static void a_broken_docker_config_is_an_error_without_secrets(void **state)
-{
-    static const char *const bad[] = {"", "[]",
-                                      "{\"auths\":{\"a.example\":{\"auth\":\"c2VjcmV0\"}}}",
-                                      "{\"auths\":{\"a.example\":{\"auth\":\"c2VjcmV0!\"}}}",
-                                      "{\"auths\":{\"a.example\":{\"auth\":\"c2VjcmV0\"}"};
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        struct registry_credentials cred;
-        struct err err = ERR_NONE;
-        write_config(*state, bad[i]);
-        assert_int_equal(look_up("a.example", &cred, &err), -EBADMSG);
-        assert_text_has(err_text(&err), "/config.json: ");
-        assert_null(strstr(err_text(&err), "secret"));
-        assert_null(strstr(err_text(&err), "c2Vj"));
-        assert_null(cred.username);
-    }
-}
-
-static int make_config_dir(void **state)
-{
-    char *dir = strdup("/tmp/test-docker.XXXXXX");
-
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(setenv("DOCKER_CONFIG", dir, 1), 0);
-    *state = dir;
-    return 0;
-}
-
-static int remove_config_dir(void **state)
-{
-    struct err err = ERR_NONE;
-
-    assert_ok(dir_remove_all(*state, &err));
-    free(*state);
-    return unsetenv("DOCKER_CONFIG");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,10 +323,6 @@ int main(void)
         cmocka_unit_test(a_token_that_has_run_out_is_replaced_before_it_is_refused),
         cmocka_unit_test(a_realm_that_gives_no_token_is_an_error),
         cmocka_unit_test(a_realm_that_is_no_place_to_ask_is_refused),
-        cmocka_unit_test_setup_teardown(docker_config_is_read_at_each_look_up, make_config_dir,
-                                        remove_config_dir),
-        cmocka_unit_test_setup_teardown(a_broken_docker_config_is_an_error_without_secrets,
-                                        make_config_dir, remove_config_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
