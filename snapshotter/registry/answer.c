@@ -11,6 +11,7 @@ void answer_fini(struct answer *answer)
     free(answer->content_type);
     free(answer->content_range);
     free(answer->link);
+    free(answer->boundary);
     challenge_fini(&answer->challenge);
     memset(answer, 0, sizeof(*answer));
     answer->retry_after_ms = -1;
@@ -61,6 +62,13 @@ static int set_type(struct answer *answer, char *value)
     return set_text(&answer->content_type, value);
 }
 
+static void set_date(struct answer *answer, const char *value)
+{
+    time_t date = curl_getdate(value, NULL);
+
+    answer->date_s = date < 0 ? 0 : (int64_t)date;
+}
+
 static int add_header(struct answer *answer, const char *name, char *value)
 {
     if (text_equal_nocase(name, "Location"))
@@ -77,6 +85,8 @@ static int add_header(struct answer *answer, const char *name, char *value)
         return challenge_add(&answer->challenge, value);
     if (text_equal_nocase(name, "Retry-After"))
         answer->retry_after_ms = retry_after_parse(value);
+    else if (text_equal_nocase(name, "Date"))
+        set_date(answer, value);
     else if (text_equal_nocase(name, "Content-Encoding"))
         answer->is_encoded = !text_equal_nocase(value, "identity") && *value != '\0';
     else if (text_equal_nocase(name, "OCI-Subject"))

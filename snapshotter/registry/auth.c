@@ -5,7 +5,8 @@
  *   401 ─▶ the keychain is asked (on a thread of its own: it may run a program) ─▶ Basic: there is
  * a header └▶ Bearer: the realm is asked for a token (token.c) Meanwhile every request to the
  * registry for this repository waits, so that many at once cost one look-up. They belong to one
- * origin: an address elsewhere, where a redirect may lead, never gets them. */
+ * origin: a mirror, or an address elsewhere, where a redirect may lead, has its own or none
+ * (endpoints.c). */
 #include "registry/internal.h"
 
 #include "base/clock.h"
@@ -107,12 +108,13 @@ static bool has_expired(const struct auth *auth)
 
 int auth_before_attempt(struct request *req, const char **ret)
 {
-    struct registry_repo *repo = req->repo;
-    struct auth *auth = &repo->auth;
+    struct registry_repo *repo = req->authority;
+    struct auth *auth;
 
     *ret = NULL;
-    if (!url_same_origin(req->url_now, req->own_auth ? req->url : repo->base))
+    if (repo == NULL)
         return 0;
+    auth = &repo->auth;
     if (req->own_auth) {
         *ret = req->authorization;
         return 0;
@@ -130,7 +132,7 @@ int auth_before_attempt(struct request *req, const char **ret)
 
 static int take_challenge(struct request *req, struct err *err)
 {
-    struct auth *auth = &req->repo->auth;
+    struct auth *auth = &req->authority->auth;
     struct challenge *challenge = &req->answer.challenge;
 
     if (req->answer.status == 403) /* Amazon's way of saying 401 does without a challenge */
@@ -145,7 +147,7 @@ static int take_challenge(struct request *req, struct err *err)
 
 int auth_challenged(struct request *req, struct err *err)
 {
-    struct auth *auth = &req->repo->auth;
+    struct auth *auth = &req->authority->auth;
     int rc;
 
     /* Someone has, or is about to have, newer ones than this request was sent with. */
@@ -157,7 +159,7 @@ int auth_challenged(struct request *req, struct err *err)
         return -EACCES; /* the text is the registry's own */
     rc = take_challenge(req, err);
     if (rc == 0)
-        rc = start(req->repo, err);
+        rc = start(req->authority, err);
     if (rc == 0)
         req->state = REQUEST_AUTH;
     return rc;
@@ -174,13 +176,13 @@ static void settle(struct registry_repo *repo, int rc)
     registry_credentials_fini(&repo->auth.found);
     for (req = TAILQ_FIRST(&registry->live); req != NULL; req = next) {
         next = TAILQ_NEXT(req, link);
-        if (req->repo != repo || req->state != REQUEST_AUTH)
+        if (req->authority != repo || req->state != REQUEST_AUTH)
             continue;
         if (rc == 0) {
             request_attempt(req);
         } else {
             req->err = repo->auth.found_err;
-            request_finish(req, rc);
+            request_give_up(req, rc);
         }
     }
     registry_repo_unref(repo);

@@ -19,26 +19,39 @@ static void blob_path(const struct digest *digest, char out[BLOB_PATH_BYTES])
     (void)snprintf(out, BLOB_PATH_BYTES, "blobs/%s", text);
 }
 
-int registry_get_blob(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
-                      struct buf *ret, struct err *err)
+/* -EBADMSG: the bytes have another digest. */
+static int get_checked(struct registry_repo *repo, const struct call *call,
+                       const struct digest *digest, struct buf *ret, struct err *err)
 {
     SCOPED(reply) struct reply reply = {.url = NULL};
-    char path[BLOB_PATH_BYTES];
-    struct call call = {.method = "GET", .path = path, .max_bytes = max_bytes};
     struct digest got;
-    int rc;
+    int rc = call_run(repo, call, &reply, err);
 
-    blob_path(digest, path);
-    rc = call_run(repo, &call, &reply, err);
     if (rc < 0)
         return rc;
     if (digest_of(buf_bytes(&reply.body), &got) < 0)
-        return err_set(err, -ENOMEM, "%s: out of memory", path);
+        return err_set(err, -ENOMEM, "%s: out of memory", call->path);
     if (!digest_equal(&got, digest))
-        return err_set(err, -EBADMSG, "%s: the bytes have another digest", path);
+        return err_set(err, -EBADMSG, "%s: the bytes have another digest", call->path);
     if (buf_add(ret, reply.body.data, reply.body.len) < 0)
-        return err_set(err, -ENOMEM, "%s: out of memory", path);
+        return err_set(err, -ENOMEM, "%s: out of memory", call->path);
     return 0;
+}
+
+int registry_get_blob(struct registry_repo *repo, const struct digest *digest, size_t max_bytes,
+                      struct buf *ret, struct err *err)
+{
+    char path[BLOB_PATH_BYTES];
+    struct call call = {
+        .method = "GET", .path = path, .from_mirrors = true, .max_bytes = max_bytes};
+    int rc;
+
+    blob_path(digest, path);
+    rc = get_checked(repo, &call, digest, ret, err);
+    if (rc != -EBADMSG || repo->mirror_count == 0)
+        return rc;
+    call.from_mirrors = false; /* what came was wrong */
+    return get_checked(repo, &call, digest, ret, err);
 }
 
 /* Where a redirect was signed for GET alone, HEAD is refused. */
@@ -46,7 +59,8 @@ static int size_by_range(struct registry_repo *repo, const char *path, uint64_t 
                          struct err *err)
 {
     SCOPED(reply) struct reply reply = {.url = NULL};
-    struct call call = {.method = "GET", .path = path, .max_bytes = 1, .ranged = true};
+    struct call call = {
+        .method = "GET", .path = path, .from_mirrors = true, .max_bytes = 1, .ranged = true};
     struct content_range range;
     int rc = call_run(repo, &call, &reply, err);
 
@@ -64,7 +78,7 @@ int registry_blob_size(struct registry_repo *repo, const struct digest *digest, 
 {
     SCOPED(reply) struct reply reply = {.url = NULL};
     char path[BLOB_PATH_BYTES];
-    struct call call = {.method = "HEAD", .path = path};
+    struct call call = {.method = "HEAD", .path = path, .from_mirrors = true};
     int rc;
 
     blob_path(digest, path);

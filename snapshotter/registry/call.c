@@ -98,8 +98,7 @@ int call_run(struct registry_repo *repo, const struct call *call, struct reply *
              struct err *err)
 {
     SCOPED(mem)
-    char *url =
-        call->url != NULL ? strdup(call->url) : text_format("%s/%s", repo->base, call->path);
+    char *url = call->url != NULL ? strdup(call->url) : repo_address(repo, call->path);
     struct call_request asked = {
         .req =
             {
@@ -110,7 +109,9 @@ int call_run(struct registry_repo *repo, const struct call *call, struct reply *
                 .accept = call->accept,
                 .content_type = call->content_type,
                 .body = call->body,
-                .max_retries = call->no_retry ? 0 : repo->registry->options.max_retries,
+                .path = call->from_mirrors ? call->path : NULL,
+                .limits = &repo->registry->limits,
+                .no_retry = call->no_retry || repo->mirror != NULL, /* there are others */
                 .ranged = call->ranged,
                 .range_first = call->range_first,
                 .range_last = call->range_last,

@@ -72,6 +72,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     if (!req->has_begun) {
         req->has_begun = true;
         rc = req->kind->begin(req, &req->err);
+        if (rc == 0)
+            landing_learn(req);
     }
     if (rc == 0)
         rc = req->kind->add(req, body, &req->err);

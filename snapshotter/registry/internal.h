@@ -4,6 +4,8 @@
  *   manifest.c blob.c referrers.c    ask and wait (call.c)
  *   range.c                          asks and is told
  *     └▶ request.c                   one question until its answer: attempts, retries
+ *          ├▶ endpoints.c            which of the mirrors, or the registry itself (mirrors.c)
+ *          ├▶ landing.c                where redirects led before (presigned.c)
  *          ├▶ auth.c                 credentials (token.c)
  *          ├▶ transfer.c             one attempt with curl (callbacks.c, answer.c)
  *          └▶ outcome.c              what an attempt came to
@@ -72,8 +74,10 @@ struct answer {
     char *content_type; /* without parameters */
     char *content_range;
     char *link;
+    char *boundary; /* of a body in parts */
     struct challenge challenge;
     int64_t retry_after_ms; /* -1: not said */
+    int64_t date_s;         /* since 1970; 0: not said */
     uint64_t content_length;
     bool has_content_length;
     bool is_encoded;  /* Content-Encoding, though identity was asked for */
@@ -100,20 +104,49 @@ char *link_next(const char *link);
 /* What a registry says in the body of an error, printable and short; new. NULL: nothing. */
 char *refusal_text(struct bytes body);
 bool refusal_is_expired_token(struct bytes body);
+/* Of storage, in XML: what an address was signed with has run out. */
+bool refusal_is_expired_key(struct bytes body);
 
 /* ---- the network thread's objects ------------------------------------------------------------ */
 
 enum { REGISTRY_IDLE_MAX = 16 };
+
+/* How long and how often something is asked. */
+struct request_limits {
+    int64_t timeout_ms; /* of an attempt; 0: none */
+    unsigned max_retries;
+    int64_t min_wait_ms, max_wait_ms;
+};
+
+/* ---- mirrors.c ------------------------------------------------------------------------------- */
+
+struct mirror {
+    char *of;                           /* fixed: the host whose images it has */
+    char *base;                         /* fixed: http[s]://host[:port]/path */
+    char *host;                         /* fixed: of base, with its port */
+    int64_t timeout_ms;                 /* fixed: 0: as for others, negative: none */
+    atomic_int_least64_t shun_until_ms; /* monotonic: it was down a moment ago */
+};
+/* Copies what the options say. -EINVAL: a url is none; -ENOMEM. */
+MUST_CHECK int mirrors_init(struct registry *registry, const struct registry_options *options,
+                            struct err *err);
+void mirrors_fini(struct registry *registry);
+/* scheme://host[:port]/path, normalised; new. -EINVAL, -ENOMEM. */
+MUST_CHECK int mirror_base_parse(const struct registry_mirror *mirror, char **ret, struct err *err);
 
 struct request;
 TAILQ_HEAD(request_list, request);
 TAILQ_HEAD(repo_list, registry_repo);
 
 struct registry {
-    struct registry_options options; /* fixed, defaults filled in */
-    char *user_agent;                /* fixed */
-    CURLM *multi;                    /* network thread; curl_multi_wakeup() any */
-    pthread_t thread;                /* fixed */
+    struct registry_options options;   /* fixed, defaults filled in */
+    struct request_limits limits;      /* fixed */
+    struct request_limits blob_limits; /* fixed: for ranges */
+    struct mirror *mirrors;            /* fixed */
+    size_t mirror_count;               /* fixed */
+    char *user_agent;                  /* fixed */
+    CURLM *multi;                      /* network thread; curl_multi_wakeup() any */
+    pthread_t thread;                  /* fixed */
     pthread_mutex_t lock;
     pthread_cond_t settled;    /* a call was answered or a blob lost a fetch */
     struct request_list inbox; /* lock */
@@ -145,6 +178,8 @@ struct auth {
     struct err found_err;
 };
 
+/* Also of this kind: the repository at a mirror, and a host where redirects lead, if that wants
+ * credentials. */
 struct registry_repo {
     atomic_uint refs;
     struct registry *registry;         /* fixed */
@@ -153,9 +188,62 @@ struct registry_repo {
     struct registry_keychain keychain; /* fixed; find is NULL: anonymous */
     struct auth auth;
     TAILQ_ENTRY(registry_repo) answered_link; /* lock */
+
+    struct mirror *mirror;              /* fixed: whose it is; NULL: the registry itself */
+    struct registry_repo **mirrors;     /* fixed, counted: the repository at each mirror */
+    size_t mirror_count;                /* fixed */
+    atomic_int_least64_t shun_until_ms; /* monotonic: it refused us or was down a moment ago */
+    struct repo_list elsewhere;         /* network thread: hosts that asked for credentials */
+    size_t elsewhere_count;
+    TAILQ_ENTRY(registry_repo) elsewhere_link;
 };
 
 bool host_is_loopback(const char *host); /* host[:port] */
+/* May `host` be spoken to in plain HTTP, credentials and all? */
+bool host_is_plain(const struct registry *registry, const char *host);
+/* One more, of any kind; takes *base also on failure. */
+MUST_CHECK int repo_new(struct registry *registry, const char *host, char **base,
+                        const struct registry_keychain *keychain, struct registry_repo **ret,
+                        struct err *err);
+/* repo->mirrors. 0 or a negative errno. */
+MUST_CHECK int repo_add_mirrors(struct registry_repo *repo, const char *repository,
+                                struct err *err);
+
+/* `path` below the repository; new. NULL: out of memory. */
+char *repo_address(const struct registry_repo *repo, const char *path);
+
+/* ---- endpoints.c: the registry, its mirrors, and in which order -------------------------------
+ */
+
+enum { ENDPOINTS_MAX = 16 }; /* of a repository */
+/* Those to ask, best first: a mirror that failed a moment ago comes after all others. */
+size_t endpoints_in_order(struct registry_repo *repo, struct registry_repo *ret[ENDPOINTS_MAX]);
+
+/* ---- landing.c: where redirects led ------------------------------------------------------------
+ */
+
+/* Of one blob at one endpoint; the network thread's. Zeroed storage knows nothing. */
+struct landing {
+    char *url;                /* NULL: not known */
+    int64_t renew_ms;         /* monotonic: from then on one request asks anew, and from */
+    int64_t dead_ms;          /* then on the others wait for it */
+    bool leads_away;          /* there was a redirect the last time */
+    struct request *resolver; /* who asks just now; NULL: nobody */
+    int64_t missing_until_ms; /* monotonic: the endpoint has not got the blob */
+};
+void landing_fini(struct landing *landing);
+/* The address for a new start: *ret is borrowed. 1: another request is about to know it, and this
+ * one goes on then. */
+int landing_choose(struct request *req, const char **ret);
+void landing_learn(struct request *req);   /* there is a good answer */
+void landing_refused(struct request *req); /* the remembered address is no good for this request */
+void landing_leave(struct request *req);   /* it will not find out, at least not now */
+
+/* ---- presigned.c ----------------------------------------------------------------------------- */
+
+/* How long an address that was given out at `now_s` is good: seconds by what its query says; -1
+ * when it says nothing of use. */
+int64_t presigned_life_s(const char *url, int64_t now_s);
 
 /* ---- request.c ------------------------------------------------------------------------------- */
 
@@ -175,6 +263,7 @@ struct request_kind {
 enum request_state {
     REQUEST_RUNNING, /* an attempt is under way */
     REQUEST_WAITING, /* for due_ms */
+    REQUEST_LANDING, /* for another that asks where the blob is */
     REQUEST_AUTH,    /* for credentials */
 };
 
@@ -182,20 +271,22 @@ struct request {
     /* Set by who asks; unchanged (but for range_first) and alive until done(). */
     const struct request_kind *kind;
     struct registry_repo *repo; /* the request has a reference from request_submit() to done() */
+    const struct request_limits *limits;
     const char *method;
-    const char *url;
+    const char *url;           /* at `repo` */
+    const char *path;          /* the same below a repository: mirrors are asked too; or NULL */
     const char *accept;        /* NULL: none */
     const char *content_type;  /* of the body */
     bool own_auth;             /* the repository's credentials are not for this one */
     const char *authorization; /* with own_auth, for the origin of `url` alone; NULL: none */
     struct bytes body;
-    unsigned max_retries;
+    bool no_retry;
     int64_t end_ms; /* monotonic: it fails when it has no good answer by then; 0: never */
     bool ranged;
     uint64_t range_first,
         range_last; /* kind->add() moves range_first on: a retry asks for the rest */
-    char **
-        remembered; /* where the last redirects led, network thread's; NULL: not to be remembered */
+    struct landing
+        *landings; /* network thread's, for each endpoint one; NULL: not to be remembered */
 
     TAILQ_ENTRY(request) link; /* inbox: lock; live: network thread */
     bool cancelled;            /* lock */
@@ -203,9 +294,23 @@ struct request {
     /* the network thread's */
     enum request_state state;
     int64_t due_ms;
+    struct registry_repo *at;        /* who is asked: repo, or one of its mirrors; NULL: not yet */
+    size_t at_n;                     /* its number: mirror_count is `repo` */
+    struct registry_repo *authority; /* whose credentials are for url_now; NULL: nobody's */
+    const struct registry_repo *challenged_by; /* the last time: auth_rounds are of that */
+    char *mirror_url;                          /* `path` at the mirror */
+    unsigned tried;         /* bits: endpoints of this round that are done with */
+    bool may_heal;          /* some of them may be better in another round */
+    unsigned retries;       /* of all, after a wait */
+    unsigned failures_here; /* at `at`, in this round */
+    int origin_rc;          /* what the registry itself said; 0: nothing yet */
+    struct err origin_err;
     char *url_now;
-    bool use_remembered;   /* url_now is what was remembered */
-    bool never_remembered; /* the remembered address has failed this request */
+    struct landing *landing;   /* at `at`; NULL: nothing is remembered */
+    bool use_remembered;       /* url_now is what was remembered */
+    unsigned landing_refusals; /* how often that was of no use to this request */
+    int64_t redirected_ms;     /* monotonic: of the last redirect, */
+    int64_t redirected_s;      /* and what the clock of who sent it said; 0: not said */
     bool was_authorized;
     bool is_sent;
     bool has_begun;
@@ -235,14 +340,27 @@ void request_fini(struct request *req);
 /* The network thread's: start the next attempt, take note of the end of one, end the request. */
 void request_attempt(struct request *req);
 void request_attempt_ended(struct request *req, CURLcode code); /* outcome.c */
-/* Again from the first address: at once; or after `wait_ms` (-1: a while that grows), unless that
- * was the last retry: then `code` and the text that is set are the end. */
+/* Again from the first address, at once. */
 void request_start_over(struct request *req);
-void request_retry(struct request *req, int code, int64_t wait_ms);
-/* The remembered address is no good for this request. */
-void request_forget_remembered(struct request *req);
+/* The same after `wait_ms`. */
+void request_start_later(struct request *req, int64_t wait_ms);
+/* The first address at who is asked just now. */
+const char *request_first_url(const struct request *req);
 void request_trace(const struct request *req, int status); /* 0: no answer yet */
 void request_finish(struct request *req, int rc);
+
+/* endpoints.c: req->at and its address. 0 or -ENOMEM. */
+MUST_CHECK int endpoint_choose(struct request *req);
+/* What failed may heal: ask again in `wait_ms` (-1: a while that grows), or another, or that was
+ * the last retry: then `code` and the text that is set are the end. */
+void request_retry(struct request *req, int code, int64_t wait_ms);
+/* Nothing will come of it here: ask another, or end with `code` and the text that is set. */
+void request_give_up(struct request *req, int code);
+/* Whose credentials are for req->url_now; NULL: nobody's. */
+struct registry_repo *endpoint_authority(const struct request *req);
+/* The same, for a host elsewhere that has asked for some: made when it is new. NULL: it gets none.
+ */
+struct registry_repo *endpoint_new_authority(struct request *req);
 
 /* ---- transfer.c ------------------------------------------------------------------------------ */
 
@@ -282,14 +400,16 @@ char *auth_basic_header(const struct registry_credentials *cred);
 MUST_CHECK int net_start(struct registry *registry, struct err *err);
 void net_stop(struct registry *registry); /* cancels everything, joins */
 /* Exponential backoff with jitter for the n-th failure, 1 for the first. */
-int64_t net_backoff_ms(struct registry *registry, unsigned failures);
+int64_t net_backoff_ms(struct registry *registry, const struct request_limits *limits,
+                       unsigned failures);
 
 /* ---- call.c: ask and wait -------------------------------------------------------------------- */
 
 struct call {
     const char *method;
-    const char *path; /* below the repository's base; or */
-    const char *url;  /* the whole address */
+    const char *path;  /* below the repository's base; or */
+    const char *url;   /* the whole address */
+    bool from_mirrors; /* may come from there: path */
     const char *accept;
     const char *content_type;
     struct bytes body;

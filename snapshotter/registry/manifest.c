@@ -39,6 +39,27 @@ static int check_digest(struct bytes content, const struct digest *wanted, struc
     return digest_equal(&got, wanted) ? 0 : err_set(err, -EBADMSG, "the bytes have another digest");
 }
 
+/* `digest` NULL: by tag, nothing to compare with. */
+static int get_checked(struct registry_repo *repo, const struct call *call,
+                       const struct digest *digest, struct reply *reply, struct err *err)
+{
+    int rc = call_run(repo, call, reply, err);
+
+    return rc < 0 || digest == NULL ? rc : check_digest(buf_bytes(&reply->body), digest, err);
+}
+
+static int get(struct registry_repo *repo, struct call *call, const struct digest *digest,
+               struct reply *reply, struct err *err)
+{
+    int rc = get_checked(repo, call, digest, reply, err);
+
+    if (rc != -EBADMSG || repo->mirror_count == 0)
+        return rc;
+    reply_fini(reply);
+    call->from_mirrors = false; /* what came was wrong */
+    return get_checked(repo, call, digest, reply, err);
+}
+
 int registry_get_manifest(struct registry_repo *repo, const char *reference, struct buf *ret,
                           char **ret_media_type, struct err *err)
 {
@@ -49,17 +70,17 @@ int registry_get_manifest(struct registry_repo *repo, const char *reference, str
     int rc = manifest_path(reference, &path, &is_digest, &digest, err);
     struct call call = {.method = "GET",
                         .path = path,
+                        .from_mirrors = true,
                         .accept = ACCEPT_MANIFESTS,
                         .max_bytes = OCI_MANIFEST_MAX_BYTES};
 
-    if (rc == 0)
-        rc = call_run(repo, &call, &reply, err);
     if (rc < 0)
         return rc;
-    if (is_digest)
-        rc = check_digest(buf_bytes(&reply.body), &digest, err);
-    if (rc < 0)
+    rc = get(repo, &call, is_digest ? &digest : NULL, &reply, err);
+    if (rc == -EBADMSG)
         return err_prefix(err, rc, "manifest %s", reference);
+    if (rc < 0)
+        return rc;
     if (buf_add(ret, reply.body.data, reply.body.len) < 0)
         return err_set(err, -ENOMEM, "manifest %s: out of memory", reference);
     if (ret_media_type != NULL)

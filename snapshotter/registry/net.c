@@ -10,10 +10,11 @@ enum { KEPT_CONNECTIONS = 32 };
 enum { CONNECTIONS_PER_HOST = 32 };
 enum { POLL_MAX_MS = 1000 };
 
-int64_t net_backoff_ms(struct registry *registry, unsigned failures)
+int64_t net_backoff_ms(struct registry *registry, const struct request_limits *limits,
+                       unsigned failures)
 {
-    int64_t wait_ms = registry->options.min_wait_ms;
-    int64_t longest_ms = registry->options.max_wait_ms;
+    int64_t wait_ms = limits->min_wait_ms;
+    int64_t longest_ms = limits->max_wait_ms;
 
     for (unsigned i = 1; i < failures && wait_ms < longest_ms; i++)
         wait_ms *= 2;

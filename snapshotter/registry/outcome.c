@@ -2,6 +2,8 @@
 /* outcome.c – what the end of an attempt means: success, a redirect, a refusal, what may heal. */
 #include "registry/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 
 static void follow_redirect(struct request *req)
@@ -16,9 +18,11 @@ static void follow_redirect(struct request *req)
     else
         rc = url_resolve(req->url_now, req->answer.location, &next, &req->err);
     if (rc < 0) {
-        request_finish(req, rc);
+        request_give_up(req, rc);
         return;
     }
+    req->redirected_ms = clock_mono_ms();
+    req->redirected_s = req->answer.date_s;
     free(req->url_now);
     req->url_now = TAKE(next);
     request_attempt(req);
@@ -46,8 +50,12 @@ static bool may_heal(int status)
     return status == 408 || status == 429 || (status >= 500 && status != 501);
 }
 
-static int code_of_status(int status)
+static int code_of_status(const struct request *req)
 {
+    int status = req->answer.status;
+
+    if (status == 400 && refusal_is_expired_key(buf_bytes(&req->refusal)))
+        return -EACCES;
     switch (status) {
     case 401:
     case 403:
@@ -77,13 +85,13 @@ static int code_of_status(int status)
 /* An answer whose meaning is not good, and where it came from when that is not the registry. */
 static int describe_status(struct request *req)
 {
-    bool elsewhere = !url_same_origin(req->url_now, req->url);
+    bool elsewhere = !url_same_origin(req->url_now, req->url); /* also a mirror */
     SCOPED(mem) char *host = elsewhere ? url_host(req->url_now) : NULL;
     SCOPED(mem) char *said = elsewhere ? NULL : refusal_text(buf_bytes(&req->refusal));
 
-    return err_set(&req->err, code_of_status(req->answer.status), "status %d%s%s%s%s",
-                   req->answer.status, host == NULL ? "" : " from ", host == NULL ? "" : host,
-                   said == NULL ? "" : ": ", said == NULL ? "" : said);
+    return err_set(&req->err, code_of_status(req), "status %d%s%s%s%s", req->answer.status,
+                   host == NULL ? "" : " from ", host == NULL ? "" : host, said == NULL ? "" : ": ",
+                   said == NULL ? "" : said);
 }
 
 /* An address that was remembered wears out: it was signed for a while only. */
@@ -92,12 +100,33 @@ static bool may_have_expired(int status)
     return status == 400 || status == 401 || status == 403 || status == 404 || status == 410;
 }
 
+/* Storage that was given credentials for a while only says so in its own way. */
+static bool is_unauthorized(const struct request *req)
+{
+    struct bytes said = buf_bytes(&req->refusal);
+
+    return req->answer.status == 401 ||
+           (req->answer.status == 403 && refusal_is_expired_token(said));
+}
+
+/* Who refused us: the registry, a mirror, or a host elsewhere that has a challenge of its own. */
 static bool wants_credentials(struct request *req)
 {
-    if (req->own_auth || !url_same_origin(req->url_now, req->repo->base))
+    struct registry_repo *authority = req->authority;
+
+    if (req->own_auth || !is_unauthorized(req))
         return false;
-    return req->answer.status == 401 ||
-           (req->answer.status == 403 && refusal_is_expired_token(buf_bytes(&req->refusal)));
+    if (authority == NULL && req->answer.challenge.kind != CHALLENGE_NONE)
+        authority = endpoint_new_authority(req);
+    if (authority == NULL)
+        return false;
+    if (req->authority == NULL)
+        req->auth_generation = authority->auth.generation;
+    if (authority != req->challenged_by)
+        req->auth_rounds = 0;
+    req->authority = authority;
+    req->challenged_by = authority;
+    return true;
 }
 
 static void judge_refusal(struct request *req)
@@ -106,26 +135,17 @@ static void judge_refusal(struct request *req)
     int rc = describe_status(req);
 
     if (req->use_remembered && may_have_expired(status)) {
-        request_forget_remembered(req);
+        landing_refused(req);
         request_start_over(req);
     } else if (wants_credentials(req)) {
         rc = auth_challenged(req, &req->err);
         if (rc < 0)
-            request_finish(req, rc);
+            request_give_up(req, rc);
     } else if (may_heal(status)) {
         request_retry(req, rc, req->answer.retry_after_ms);
     } else {
-        request_finish(req, rc);
+        request_give_up(req, rc);
     }
-}
-
-/* Redirects are worth remembering once they led to bytes. */
-static void remember(struct request *req)
-{
-    if (req->remembered == NULL || req->redirects == 0)
-        return;
-    free(*req->remembered);
-    *req->remembered = strdup(req->url_now); /* out of memory: then it is not remembered */
 }
 
 static void judge_success(struct request *req)
@@ -135,12 +155,13 @@ static void judge_success(struct request *req)
     if (!req->has_begun) { /* there was no body */
         req->has_begun = true;
         rc = req->kind->begin(req, &req->err);
+        if (rc == 0)
+            landing_learn(req);
     }
     if (rc < 0) {
-        request_finish(req, rc);
+        request_give_up(req, rc);
         return;
     }
-    remember(req);
     if (req->is_enough || req->kind->is_complete(req)) {
         request_finish(req, 0);
         return;
@@ -193,7 +214,7 @@ static void judge_failure(struct request *req, CURLcode code)
                      usable ? req->curl_error : curl_easy_strerror(code));
 
     if (is_final(code))
-        request_finish(req, rc);
+        request_give_up(req, rc);
     else
         request_retry(req, rc, -1);
 }
@@ -207,7 +228,7 @@ void request_attempt_ended(struct request *req, CURLcode code)
     if (status != 0)
         request_trace(req, status);
     if (req->rc < 0)
-        request_finish(req, req->rc);
+        request_give_up(req, req->rc);
     else if (code != CURLE_OK && !cut_off_by_us)
         judge_failure(req, code);
     else if (status >= 200 && status <= 299)

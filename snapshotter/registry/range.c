@@ -15,8 +15,9 @@ TAILQ_HEAD(range_list, range_request);
 struct registry_blob {
     struct registry_repo *repo; /* fixed, counted */
     char *url;                  /* fixed */
+    char *path;                 /* fixed: the same below a repository */
     uint64_t size_bytes;        /* fixed; 0: not known */
-    char *remembered;           /* network thread: where redirects led; NULL: not known */
+    struct landing *landings;   /* network thread: at each endpoint */
     struct range_list ranges;   /* lock: until their done() has returned */
     bool closing;               /* lock */
 };
@@ -72,7 +73,7 @@ static int begin_whole(struct range_request *range, struct err *err)
                        (unsigned long long)range->blob->size_bytes);
     if (log_limit_pass(&limit, WHOLE_BODY_LOG_PERIOD_MS))
         log_warn("the registry ignores ranges, reading past what is not wanted", "host=%s",
-                 range->req.repo->host);
+                 range->req.at->host);
     range->skip = range->req.range_first;
     return 0;
 }
@@ -156,14 +157,20 @@ static const struct request_kind range_kind = {
 int registry_blob_open(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
                        struct registry_blob **ret, struct err *err)
 {
+    SCOPED(mem) char *path = NULL;
+    SCOPED(mem) char *url = NULL;
+    SCOPED(mem) struct landing *landings = calloc(repo->mirror_count + 1, sizeof(*landings));
     SCOPED(mem) struct registry_blob *blob = calloc(1, sizeof(*blob));
     char text[DIGEST_TEXT_BYTES];
 
     digest_format(digest, text);
-    if (blob != NULL)
-        blob->url = text_format("%s/blobs/%s", repo->base, text);
-    if (blob == NULL || blob->url == NULL)
+    path = text_format("blobs/%s", text);
+    url = text_format("%s/blobs/%s", repo->base, text);
+    if (path == NULL || url == NULL || landings == NULL || blob == NULL)
         return err_set(err, -ENOMEM, "blob %s: out of memory", text);
+    blob->path = TAKE(path);
+    blob->url = TAKE(url);
+    blob->landings = TAKE(landings);
     blob->repo = registry_repo_ref(repo);
     blob->size_bytes = size_bytes;
     TAILQ_INIT(&blob->ranges);
@@ -191,9 +198,12 @@ void registry_blob_close(struct registry_blob *blob)
     if (blob == NULL)
         return;
     cancel_all(blob);
+    for (size_t i = 0; i <= blob->repo->mirror_count; i++)
+        landing_fini(&blob->landings[i]);
     registry_repo_unref(blob->repo);
+    free(blob->landings);
+    free(blob->path);
     free(blob->url);
-    free(blob->remembered);
     free(blob);
 }
 
@@ -224,12 +234,13 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.repo = blob->repo;
     range->req.method = "GET";
     range->req.url = blob->url;
-    range->req.max_retries = blob->repo->registry->options.max_retries;
+    range->req.path = fetch->from_origin ? NULL : blob->path;
+    range->req.limits = &blob->repo->registry->blob_limits;
     range->req.end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
     range->req.ranged = true;
     range->req.range_first = fetch->off;
     range->req.range_last = fetch->off + fetch->len - 1;
-    range->req.remembered = &blob->remembered;
+    range->req.landings = blob->landings;
     if (enter_blob(blob, range) < 0)
         return err_set(err, -ECANCELED, "the blob is being closed");
     request_submit(&TAKE(range)->req);

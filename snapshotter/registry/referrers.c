@@ -42,11 +42,12 @@ static int add_parsed(struct oci_index *to, struct bytes json, const char *artif
 static char *api_url(const struct registry_repo *repo, const struct digest *subject,
                      const char *artifact_type)
 {
-    char text[DIGEST_TEXT_BYTES];
+    char text[DIGEST_TEXT_BYTES], path[sizeof("referrers/") + DIGEST_TEXT_BYTES];
     SCOPED(mem) char *url = NULL;
 
     digest_format(subject, text);
-    url = text_format("%s/referrers/%s", repo->base, text);
+    (void)snprintf(path, sizeof(path), "referrers/%s", text);
+    url = repo_address(repo, path);
     if (url == NULL || artifact_type == NULL)
         return TAKE(url);
     return url_with_parameter(url, "artifactType", artifact_type);
@@ -121,24 +122,53 @@ static int get_tag(struct registry_repo *repo, const struct digest *subject,
     return add_parsed(to, buf_bytes(&json), artifact_type, err);
 }
 
-int registry_get_referrers(struct registry_repo *repo, const struct digest *subject,
-                           const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
-                           struct err *err)
+/* ---- who is asked ---------------------------------------------------------------------------- */
+
+static int get_from(struct registry_repo *at, const struct digest *subject,
+                    const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
+                    struct err *err)
 {
     SCOPED(oci_index) struct oci_index *index = oci_index_new();
-    bool from_tag;
     int rc;
 
     if (index == NULL)
         return err_set(err, -ENOMEM, "referrers: out of memory");
-    rc = get_pages(repo, subject, artifact_type, index, err);
-    from_tag = rc == 1;
-    if (from_tag)
-        rc = get_tag(repo, subject, artifact_type, index, err);
-    if (rc < 0)
-        return rc;
-    if (ret_from_tag != NULL)
-        *ret_from_tag = from_tag;
-    *ret = TAKE(index);
-    return 0;
+    rc = get_pages(at, subject, artifact_type, index, err);
+    *ret_from_tag = rc == 1;
+    if (rc == 1)
+        rc = get_tag(at, subject, artifact_type, index, err);
+    if (rc == 0)
+        *ret = TAKE(index);
+    return rc;
+}
+
+/* Mirrors do not know of all that the registry knows: the first that has some counts; that there
+ * are none only the registry itself can say. */
+int registry_get_referrers(struct registry_repo *repo, const struct digest *subject,
+                           const char *artifact_type, struct oci_index **ret, bool *ret_from_tag,
+                           struct err *err)
+{
+    struct registry_repo *list[ENDPOINTS_MAX];
+    size_t count = endpoints_in_order(repo, list);
+    int rc = -EIO;
+
+    for (size_t i = 0; i < count; i++) {
+        SCOPED(oci_index) struct oci_index *index = NULL;
+        struct err other_err = ERR_NONE;
+        bool is_origin = list[i] == repo, from_tag = false;
+        int rc_here = get_from(list[i], subject, artifact_type, &index, &from_tag,
+                               is_origin ? err : &other_err);
+
+        if (rc_here == 0 && (is_origin || index->manifest_count > 0)) {
+            if (ret_from_tag != NULL)
+                *ret_from_tag = from_tag;
+            *ret = TAKE(index);
+            return 0;
+        }
+        if (rc_here == -ECANCELED || rc_here == -ENOMEM)
+            return err_set(err, rc_here, "referrers: %s", err_text(is_origin ? err : &other_err));
+        if (is_origin)
+            rc = rc_here;
+    }
+    return rc;
 }

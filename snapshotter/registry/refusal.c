@@ -52,3 +52,11 @@ bool refusal_is_expired_token(struct bytes body)
 
     return body.len > 0 && memmem(body.data, body.len, words, strlen(words)) != NULL;
 }
+
+/* S3 says 400 where others say 401 or 403: <Error><Code>ExpiredToken</Code>… */
+bool refusal_is_expired_key(struct bytes body)
+{
+    static const char words[] = "<Code>ExpiredToken</Code>";
+
+    return body.len > 0 && memmem(body.data, body.len, words, strlen(words)) != NULL;
+}

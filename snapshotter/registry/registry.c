@@ -20,22 +20,42 @@ static const struct registry_options defaults = {
 
 static int64_t or_default(int64_t value, int64_t default_value)
 {
+    return value == 0 ? default_value : value;
+}
+
+static int64_t positive_or(int64_t value, int64_t default_value)
+{
     return value > 0 ? value : default_value;
 }
 
-static void fill_in_defaults(struct registry_options *options)
+static unsigned retries_or(unsigned retries, unsigned default_retries)
 {
-    options->dial_timeout_ms = or_default(options->dial_timeout_ms, defaults.dial_timeout_ms);
+    if (retries == UINT_MAX)
+        return 0;
+    return retries == 0 ? default_retries : retries;
+}
+
+static void set_timeouts(struct registry_options *options)
+{
+    options->dial_timeout_ms = positive_or(options->dial_timeout_ms, defaults.dial_timeout_ms);
     options->response_timeout_ms =
-        or_default(options->response_timeout_ms, defaults.response_timeout_ms);
-    options->request_timeout_ms =
-        or_default(options->request_timeout_ms, defaults.request_timeout_ms);
-    options->min_wait_ms = or_default(options->min_wait_ms, defaults.min_wait_ms);
-    options->max_wait_ms = or_default(options->max_wait_ms, defaults.max_wait_ms);
-    if (options->max_retries == 0)
-        options->max_retries = defaults.max_retries;
-    else if (options->max_retries == UINT_MAX)
-        options->max_retries = 0;
+        positive_or(options->response_timeout_ms, defaults.response_timeout_ms);
+}
+
+static void set_limits(struct registry *registry, const struct registry_options *options)
+{
+    struct request_limits *limits = &registry->limits, *blob = &registry->blob_limits;
+    int64_t timeout_ms = or_default(options->request_timeout_ms, defaults.request_timeout_ms);
+    int64_t blob_timeout_ms = or_default(options->blob_request_timeout_ms, timeout_ms);
+
+    limits->timeout_ms = timeout_ms < 0 ? 0 : timeout_ms;
+    limits->max_retries = retries_or(options->max_retries, defaults.max_retries);
+    limits->min_wait_ms = positive_or(options->min_wait_ms, defaults.min_wait_ms);
+    limits->max_wait_ms = positive_or(options->max_wait_ms, defaults.max_wait_ms);
+    blob->timeout_ms = blob_timeout_ms < 0 ? 0 : blob_timeout_ms;
+    blob->max_retries = retries_or(options->blob_max_retries, limits->max_retries);
+    blob->min_wait_ms = positive_or(options->blob_min_wait_ms, limits->min_wait_ms);
+    blob->max_wait_ms = positive_or(options->blob_max_wait_ms, limits->max_wait_ms);
 }
 
 static void free_parts(struct registry *registry)
@@ -46,6 +66,7 @@ static void free_parts(struct registry *registry)
     (void)pthread_cond_destroy(&registry->settled);
     (void)pthread_mutex_destroy(&registry->lock);
     free(registry->user_agent);
+    mirrors_fini(registry);
     free(registry);
     curl_global_cleanup();
 }
@@ -66,7 +87,8 @@ int registry_new(const struct registry_options *options, struct registry **ret, 
         return err_set(err, -ENOMEM, "registry client: out of memory");
     }
     registry->options = *options;
-    fill_in_defaults(&registry->options);
+    set_timeouts(&registry->options);
+    set_limits(registry, options);
     registry->user_agent = strdup(user_agent);
     (void)pthread_mutex_init(&registry->lock, NULL);
     (void)pthread_cond_init(&registry->settled, NULL);
@@ -74,7 +96,9 @@ int registry_new(const struct registry_options *options, struct registry **ret, 
     TAILQ_INIT(&registry->answered);
     TAILQ_INIT(&registry->live);
     rc = registry->user_agent == NULL ? err_set(err, -ENOMEM, "registry client: out of memory")
-                                      : net_start(registry, err);
+                                      : mirrors_init(registry, options, err);
+    if (rc == 0)
+        rc = net_start(registry, err);
     if (rc < 0) {
         free_parts(registry);
         return rc;
@@ -133,17 +157,33 @@ static int check_names(const char *host, const char *repository, struct err *err
     return 0;
 }
 
-static int fill_repo(struct registry_repo *repo, const char *host, const char *repository)
+bool host_is_plain(const struct registry *registry, const char *host)
 {
-    const struct registry_options *options = &repo->registry->options;
-    const char *api = is_docker_hub(host) ? "registry-1.docker.io" : host;
-    bool plain =
-        options->plain_http || (options->http_loopback && host_is_loopback(host)) ||
-        (options->plain_http_hosts != NULL && text_list_has(options->plain_http_hosts, host));
+    const struct registry_options *options = &registry->options;
 
+    return options->plain_http || (options->http_loopback && host_is_loopback(host)) ||
+           (options->plain_http_hosts != NULL && text_list_has(options->plain_http_hosts, host));
+}
+
+int repo_new(struct registry *registry, const char *host, char **base,
+             const struct registry_keychain *keychain, struct registry_repo **ret, struct err *err)
+{
+    SCOPED(registry_repo) struct registry_repo *repo = calloc(1, sizeof(*repo));
+
+    if (repo == NULL)
+        return err_set(err, -ENOMEM, "repository: out of memory");
+    atomic_init(&repo->refs, 1);
+    atomic_init(&repo->shun_until_ms, INT64_MIN);
+    TAILQ_INIT(&repo->elsewhere);
+    repo->registry = registry;
+    repo->base = TAKE(*base);
+    if (keychain != NULL)
+        repo->keychain = *keychain;
     repo->host = strdup(host);
-    repo->base = text_format("%s://%s/v2/%s", plain ? "http" : "https", api, repository);
-    return repo->host == NULL || repo->base == NULL ? -ENOMEM : 0;
+    if (repo->host == NULL)
+        return err_set(err, -ENOMEM, "repository: out of memory");
+    *ret = TAKE(repo);
+    return 0;
 }
 
 int registry_repo_open(struct registry *registry, const char *host, const char *repository,
@@ -151,21 +191,22 @@ int registry_repo_open(struct registry *registry, const char *host, const char *
                        struct err *err)
 {
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(mem) char *base = NULL;
+    const char *api = is_docker_hub(host) ? "registry-1.docker.io" : host;
+    const char *scheme = host_is_plain(registry, host) ? "http" : "https";
     int rc = check_names(host, repository, err);
 
     if (rc < 0)
         return rc;
-    repo = calloc(1, sizeof(*repo));
-    if (repo == NULL)
+    base = text_format("%s://%s/v2/%s", scheme, api, repository);
+    if (base == NULL)
         return err_set(err, -ENOMEM, "repository: out of memory");
-    atomic_init(&repo->refs, 1);
-    repo->registry = registry;
-    if (keychain != NULL)
-        repo->keychain = *keychain;
-    if (fill_repo(repo, host, repository) < 0)
-        return err_set(err, -ENOMEM, "repository: out of memory");
-    *ret = TAKE(repo);
-    return 0;
+    rc = repo_new(registry, host, &base, keychain, &repo, err);
+    if (rc == 0)
+        rc = repo_add_mirrors(repo, repository, err);
+    if (rc == 0)
+        *ret = TAKE(repo);
+    return rc;
 }
 
 struct registry_repo *registry_repo_ref(struct registry_repo *repo)
@@ -174,10 +215,24 @@ struct registry_repo *registry_repo_ref(struct registry_repo *repo)
     return repo;
 }
 
+static void free_others(struct registry_repo *repo)
+{
+    struct registry_repo *other;
+
+    while ((other = TAILQ_FIRST(&repo->elsewhere)) != NULL) {
+        TAILQ_REMOVE(&repo->elsewhere, other, elsewhere_link);
+        registry_repo_unref(other);
+    }
+    for (size_t i = 0; i < repo->mirror_count; i++)
+        registry_repo_unref(repo->mirrors[i]);
+    free(repo->mirrors);
+}
+
 void registry_repo_unref(struct registry_repo *repo)
 {
     if (repo == NULL || atomic_fetch_sub_explicit(&repo->refs, 1, memory_order_acq_rel) > 1)
         return;
+    free_others(repo);
     auth_fini(&repo->auth);
     free(repo->host);
     free(repo->base);

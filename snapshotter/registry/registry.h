@@ -23,18 +23,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Where else the images of a host are to be had. Mirrors are asked before the host, in their order,
+ * for all that is read: manifests, referrers, blobs, ranges. One that does not answer, breaks down,
+ * has not got it or refuses is passed over at once, and for half a minute; what comes is compared
+ * with its digest. Credentials are those that the keychain has for the mirror's own host. */
+struct registry_mirror {
+    const char *host;           /* whose images, as in their references */
+    const char *url;            /* http[s]://host[:port][/path]; without a path: /v2 */
+    bool insecure;              /* http, whatever `url` says */
+    int64_t request_timeout_ms; /* one attempt as a whole; 0: as for others, negative: no limit */
+};
+
 struct registry_options {
     const char *user_agent;
     int64_t dial_timeout_ms;     /* 0: 3000 */
     int64_t response_timeout_ms; /* for which nothing comes, at the start or later; 0: 3000 */
-    int64_t request_timeout_ms;  /* one attempt as a whole; 0: 300000 */
+    int64_t request_timeout_ms;  /* one attempt as a whole; 0: 300000, negative: no limit */
     unsigned max_retries;        /* after the first attempt; 0: 8, UINT_MAX: none */
-    int64_t min_wait_ms;         /* 0: 30 */
+    int64_t min_wait_ms;         /* before a retry, doubled each time; 0: 30 */
     int64_t max_wait_ms;         /* 0: 300000 */
-    bool plain_http;             /* http for every host */
-    bool http_loopback;          /* http for localhost, 127.0.0.0/8 and ::1 */
+    /* The same for byte ranges of blobs; 0: as for the rest. */
+    int64_t blob_request_timeout_ms;
+    unsigned blob_max_retries;
+    int64_t blob_min_wait_ms;
+    int64_t blob_max_wait_ms;
+    bool plain_http;    /* http for every host */
+    bool http_loopback; /* http for localhost, 127.0.0.0/8 and ::1 */
     /* http for these, with their ports; NULL: none. Lives as long as the registry. */
     const struct text_list *plain_http_hosts;
+    const struct registry_mirror *mirrors; /* copied; -EINVAL when a url is none */
+    size_t mirror_count;
     /* NULL, or told of `http req …` and `http res …`, without secrets, in the network thread. */
     void (*trace)(void *self, const char *line);
     void *trace_self;
@@ -134,8 +152,9 @@ DEFINE_SCOPED_PTR(registry_blob, struct registry_blob, registry_blob_close)
 /* One ranged GET in the caller's storage, untouched by the caller until done(). */
 struct registry_fetch {
     uint64_t off;
-    size_t len;   /* > 0; off + len <= the blob's size */
-    uint8_t *buf; /* filled wholly on success */
+    size_t len;       /* > 0; off + len <= the blob's size */
+    uint8_t *buf;     /* filled wholly on success */
+    bool from_origin; /* not from mirrors: what came was wrong */
     /* For all attempts, the waits between them and credentials; then -ETIMEDOUT, or what the last
      * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
      * once more shortly before. 0: max_retries alone is the limit. */

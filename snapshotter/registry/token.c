@@ -195,7 +195,7 @@ int token_ask(struct registry_repo *repo, struct err *err)
     asked->req.url = asked->url;
     asked->req.own_auth = true;
     asked->req.authorization = asked->authorization;
-    asked->req.max_retries = repo->registry->options.max_retries;
+    asked->req.limits = &repo->registry->limits;
     request_submit(&TAKE(asked)->req);
     return 0;
 }

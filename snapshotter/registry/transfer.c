@@ -99,6 +99,16 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+/* 0: as long as it takes, while something moves. */
+static int64_t timeout_ms(const struct request *req)
+{
+    const struct mirror *mirror = req->at->mirror;
+
+    if (mirror == NULL || mirror->timeout_ms == 0)
+        return req->limits->timeout_ms;
+    return mirror->timeout_ms < 0 ? 0 : mirror->timeout_ms;
+}
+
 static bool set_limits(CURL *easy, const struct request *req)
 {
     const struct registry_options *options = &req->repo->registry->options;
@@ -106,7 +116,7 @@ static bool set_limits(CURL *easy, const struct request *req)
 
     ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->dial_timeout_ms) ==
           CURLE_OK;
-    ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->request_timeout_ms) == CURLE_OK;
+    ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms(req)) == CURLE_OK;
     ok &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     /* Do not wait for a name server when a look-up is given up. */
     ok &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;

@@ -342,6 +342,75 @@ static void a_registrys_reasons_become_one_printable_line(void **state)
     assert_null(refusal_text(bytes_of_str("")));
 }
 
+static void signed_addresses_say_until_when(void **state)
+{
+    static const struct {
+        const char *query;
+        int64_t life_s;
+    } cases[] = {
+        /* 1700000000 is 2023-11-14T22:13:20Z */
+        {"?X-Amz-Date=20231114T221320Z&X-Amz-Expires=600&X-Amz-Signature=a", 600},
+        {"?X-Amz-Signature=a&X-Amz-Expires=600&X-Amz-Date=20231114T221300Z", 580},
+        {"?X-Goog-Date=20231114T221320Z&X-Goog-Expires=30", 30},
+        {"?x=y&Expires=1700000100&Signature=a&Key-Pair-Id=b", 100},
+        {"?sv=2019-02-02&se=2023-11-14T22%3A23%3A20Z&sr=b&sig=a", 600},
+        {"?se=2023-11-14T22:13:21Z&sv=2019-02-02", 1},
+        /* someone's clock is wrong: as long as it was signed for */
+        {"?X-Amz-Date=20231114T211320Z&X-Amz-Expires=600", 600},
+        {"?X-Amz-Date=20231115T221320Z&X-Amz-Expires=600", 600},
+        /* nothing of use */
+        {"", -1},
+        {"?", -1},
+        {"?X-Amz-Date=20231114T221320Z", -1},
+        {"?X-Amz-Expires=600", -1},
+        {"?X-Amz-Date=20231314T221320Z&X-Amz-Expires=600", -1},
+        {"?X-Amz-Date=2023-11-14T22:13Z&X-Amz-Expires=600", -1},
+        {"?X-Amz-Date=20231114T221320Z&X-Amz-Expires=-600", -1},
+        {"?X-Amz-Date=20231114T221320Z&X-Amz-Expires=99999999999999999999", -1},
+        {"?X-Amz-Date=20231114T221320Z&X-Amz-Expires=9999999999", -1},
+        {"?NotX-Amz-Date=20231114T221320Z&X-Amz-Expires=600", -1},
+        {"?Expires=1699999999", -1},
+        {"?Expires=18446744073709551615", -1},
+        {"?se=2023-11-14T22:13:21Z", -1},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(mem) char *url = text_format("https://cdn.example/a/b%s", cases[i].query);
+        int64_t life_s = presigned_life_s(url, 1700000000);
+
+        if (life_s != cases[i].life_s)
+            fail_msg("%s: %lld", cases[i].query, (long long)life_s);
+    }
+}
+
+static void a_mirrors_path_is_v2_unless_it_is_said(void **state)
+{
+    static const struct {
+        const char *url;
+        bool insecure;
+        const char *base;
+    } cases[] = {
+        {"https://mirror.example", false, "https://mirror.example/v2"},
+        {"https://mirror.example/", false, "https://mirror.example/v2"},
+        {"http://10.0.0.1:5000", false, "http://10.0.0.1:5000/v2"},
+        {"https://mirror.example:443/v2/cache/", false, "https://mirror.example:443/v2/cache"},
+        {"https://mirror.example", true, "http://mirror.example/v2"},
+        {"HTTPS://mirror.example/a", true, "http://mirror.example/a"},
+        {"http://[::1]:5000", true, "http://[::1]:5000/v2"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct registry_mirror mirror = {
+            .host = "h", .url = cases[i].url, .insecure = cases[i].insecure};
+        SCOPED(mem) char *base = NULL;
+
+        assert_ok(mirror_base_parse(&mirror, &base, NULL));
+        assert_string_equal(base, cases[i].base);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +420,8 @@ int main(void)
         cmocka_unit_test(what_is_shown_has_no_query),
         cmocka_unit_test(parameters_are_escaped_and_appended),
         cmocka_unit_test(loopback_is_known_by_name_and_number),
+        cmocka_unit_test(signed_addresses_say_until_when),
+        cmocka_unit_test(a_mirrors_path_is_v2_unless_it_is_said),
         cmocka_unit_test(base64_goes_both_ways),
         cmocka_unit_test(what_is_no_base64_is_refused),
         cmocka_unit_test(challenges_are_read),

@@ -4,6 +4,7 @@
 #include "registry_fixture.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define SECRET "X-Signature=do-not-show-this"
 
@@ -244,16 +245,195 @@ static void demand_credentials(void *self, struct http_exchange *x)
     http_reply_text(x, 401, "WWW-Authenticate: Basic realm=\"phish\"\r\n", "");
 }
 
+/* Knows the registry alone, by its host in `self`. */
+static int find_registrys_user(void *self, const char *host, struct registry_credentials *ret,
+                               struct err *err)
+{
+    const struct fixture *f = *(struct fixture **)self;
+    bool known = f != NULL && strcmp(host, http_server_host(f->server)) == 0;
+
+    (void)err;
+    ret->username = text_copy(known ? "user" : "");
+    ret->password = text_copy(known ? "password" : "");
+    return 0;
+}
+
 static void another_host_that_asks_for_credentials_gets_none(void **state)
 {
+    struct fixture *known = NULL;
+    const struct registry_keychain keychain = {.find = find_registrys_user, .self = &known};
     SCOPED(fixture)
-    struct fixture *f = fixture_open(send_elsewhere, demand_credentials, &user_keychain);
+    struct fixture *f = fixture_open(want_user_then_send_elsewhere, demand_credentials, &keychain);
     struct err err = ERR_NONE;
     (void)state;
 
+    known = f;
     assert_int_equal(fetch_once(f, 0, 1000, &err), -EACCES);
     assert_int_equal(atomic_load(&f->seen), 0);
     assert_int_equal(http_server_count(f->elsewhere, ""), 1);
+    assert_text_has(err_text(&err), "none are known");
+}
+
+static void want_user(void *self, struct http_exchange *x)
+{
+    if (strcmp(x->authorization, "Basic dXNlcjpwYXNzd29yZA==") == 0)
+        http_reply_range(x, fixture_content(self));
+    else
+        http_reply_text(x, 401, "WWW-Authenticate: Basic realm=\"there\"\r\n", "");
+}
+
+static void another_host_gets_those_that_are_for_it(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(send_elsewhere, want_user, &user_keychain);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    for (int i = 0; i < 3; i++)
+        assert_ok(fetch_range(f, blob, 0, 1000, &err));
+    assert_int_equal(http_server_count(f->server, ""), 1);
+    assert_int_equal(http_server_count(f->elsewhere, ""), 4);
+}
+
+/* ---- addresses that are good for a while ----------------------------------------------------- */
+
+/* Good until two seconds later, in the way of S3; what was signed is in the path. */
+static void sign_for_two_seconds(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    time_t now = time(NULL);
+    struct tm tm;
+    char date[32];
+    SCOPED(mem) char *location = NULL;
+
+    (void)gmtime_r(&now, &tm);
+    (void)strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &tm);
+    location = text_format("http://%s/store/%lld?X-Amz-Date=%s&X-Amz-Expires=2&" SECRET,
+                           http_server_host(f->elsewhere), (long long)now, date);
+    redirect_to(x, 307, location);
+}
+
+static void be_good_for_two_seconds(void *self, struct http_exchange *x)
+{
+    long long signed_at = strtoll(x->target + strlen("/store/"), NULL, 10);
+
+    if (clock_wall_ms() > signed_at * 1000 + 3000) {
+        http_reply_text(x, 403, NULL, "expired");
+        atomic_fetch_add(&((struct fixture *)self)->seen, 1);
+    } else {
+        http_reply_range(x, fixture_content(self));
+    }
+}
+
+static void a_signed_address_is_renewed_before_it_runs_out(void **state)
+{
+    SCOPED(fixture)
+    struct fixture *f = fixture_open(sign_for_two_seconds, be_good_for_two_seconds, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    int64_t until_ms = clock_mono_ms() + 4500;
+    struct err err = ERR_NONE;
+    unsigned fetches = 0;
+    (void)state;
+
+    for (; clock_mono_ms() < until_ms; fetches++) {
+        assert_ok(fetch_range(f, blob, fetches % 1000, 1000, &err));
+        clock_sleep_ms(50);
+    }
+    assert_int_equal(atomic_load(&f->seen), 0); /* refusals */
+    assert_true(fetches > 10);
+    assert_in_range(http_server_count(f->server, ""), 2, 4);
+    assert_false(fixture_traced(f, "do-not-show-this"));
+}
+
+enum { MANY = 40 };
+
+/* The first address is good for one answer; the next ones are, and the registry is slow. */
+static void send_elsewhere_slowly(void *self, struct http_exchange *x)
+{
+    if (x->number > 0)
+        http_pause(x, 100);
+    send_elsewhere(self, x);
+}
+
+static void forget_the_first_address(void *self, struct http_exchange *x)
+{
+    if (x->number > 0 && http_target_has(x, "/store/0?"))
+        http_reply_text(x, 403, NULL, "expired");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void many_refusals_at_once_cost_the_registry_one_question(void **state)
+{
+    SCOPED(fixture)
+    struct fixture *f = fixture_open(send_elsewhere_slowly, forget_the_first_address, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    struct fetched *got[MANY];
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_range(f, blob, 0, 1000, &err));
+    for (size_t i = 0; i < MANY; i++) {
+        got[i] = malloc(sizeof(*got[i]));
+        assert_non_null(got[i]);
+        fetched_init(got[i], i * 100, 1000);
+        assert_ok(registry_blob_fetch(blob, &got[i]->fetch, &err));
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_ok(fetched_wait(got[i]));
+        assert_memory_equal(got[i]->buf, f->content + i * 100, 1000);
+        free(got[i]);
+    }
+    assert_int_equal(http_server_count(f->server, ""), 2);
+}
+
+static void fail_to_say(void *self, struct http_exchange *x)
+{
+    if (x->number == 0)
+        send_elsewhere(self, x);
+    else
+        http_reply_text(x, 404, NULL, "");
+}
+
+static void nobody_waits_for_ever_for_one_that_failed_to_ask(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(fail_to_say, forget_the_first_address, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    struct fetched *got[MANY];
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_range(f, blob, 0, 1000, &err));
+    for (size_t i = 0; i < MANY; i++) {
+        got[i] = malloc(sizeof(*got[i]));
+        assert_non_null(got[i]);
+        fetched_init(got[i], i * 100, 1000);
+        assert_ok(registry_blob_fetch(blob, &got[i]->fetch, &err));
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(fetched_wait(got[i]), -ENOENT);
+        free(got[i]);
+    }
+}
+
+static void have_expired_keys(void *self, struct http_exchange *x)
+{
+    if (x->number == 1)
+        http_reply_text(x, 400, NULL, "<Error><Code>ExpiredToken</Code></Error>");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void an_expired_key_is_an_expired_address(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(send_elsewhere, have_expired_keys, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_range(f, blob, 0, 1000, &err));
+    assert_ok(fetch_range(f, blob, 0, 1000, &err));
+    assert_int_equal(http_server_count(f->server, ""), 2);
 }
 
 int main(void)
@@ -269,6 +449,11 @@ int main(void)
         cmocka_unit_test(a_redirect_without_a_place_is_refused),
         cmocka_unit_test(credentials_stay_with_the_registry),
         cmocka_unit_test(another_host_that_asks_for_credentials_gets_none),
+        cmocka_unit_test(another_host_gets_those_that_are_for_it),
+        cmocka_unit_test(a_signed_address_is_renewed_before_it_runs_out),
+        cmocka_unit_test(many_refusals_at_once_cost_the_registry_one_question),
+        cmocka_unit_test(nobody_waits_for_ever_for_one_that_failed_to_ask),
+        cmocka_unit_test(an_expired_key_is_an_expired_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
