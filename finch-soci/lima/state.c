@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.c – the state of an instance: limactl's word, else what its files say. */
+#include "lima/lima.h"
+
+#include "base/files.h"
+#include "base/text.h"
+#include "platform/platform.h"
+
+#include <errno.h>
+
+enum { LIMA_FILE_MAX_BYTES = 64 * 1024 };
+
+/* ---- by its files ---------------------------------------------------------------------------- */
+
+/* Of a pid file: 1 its process lives, 0 there is none, -ESRCH the file is left over. */
+static int pid_state(const char *dir, const char *name)
+{
+    SCOPED(mem) char *path = path_join(dir, name);
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    uint64_t pid = 0;
+    char *digits;
+
+    if (path == NULL || file_read(path, LIMA_FILE_MAX_BYTES, &text, NULL) < 0)
+        return 0;
+    digits = buf_str(&text);
+    if (digits == NULL)
+        return 0;
+    digits[strspn(digits, "0123456789")] = '\0';
+    return text_parse_u64(digits, &pid) == 0 && pid <= INT64_MAX && platform_is_alive((int64_t)pid)
+               ? 1
+               : -ESRCH;
+}
+
+/* As limactl does it: host agent and driver both live, or neither has a file. */
+static enum lima_state state_by_pids(const char *dir)
+{
+    int agent = pid_state(dir, "ha.pid");
+    int driver = pid_state(dir, "vz.pid");
+
+    if (driver == 0)
+        driver = pid_state(dir, "qemu.pid");
+    if (agent == 1 && driver == 1)
+        return LIMA_RUNNING;
+    return agent == 0 && driver == 0 ? LIMA_STOPPED : LIMA_BROKEN;
+}
+
+static int look_at_files(const struct lima_places *places, struct lima_machine *ret,
+                         struct err *err)
+{
+    SCOPED(mem) char *config = path_join(places->instance_dir, "lima.yaml");
+
+    *ret = (struct lima_machine){.state = LIMA_NONE};
+    if (config == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (path_exists(config))
+        ret->state = state_by_pids(places->instance_dir);
+    return 0;
+}
+
+/* ---- by limactl ------------------------------------------------------------------------------ */
+
+/* The last line of what it says, which is what went wrong. */
+static const char *last_line(struct buf *text)
+{
+    char *line = buf_str(text);
+    size_t len = line == NULL ? 0 : strlen(line);
+    char *at;
+
+    if (len == 0)
+        return "nothing said";
+    while (len > 0 && line[len - 1] == '\n')
+        line[--len] = '\0';
+    at = strrchr(line, '\n');
+    return at == NULL ? line : at + 1;
+}
+
+static int ask_limactl(const struct lima_places *places, int64_t timeout_ms,
+                       struct platform_result *ret, struct err *err)
+{
+    const char *const argv[] = {places->limactl, "ls", "--json", NULL};
+    SCOPED(mem) char *home = text_format("LIMA_HOME=%s", places->lima_home);
+    const char *settings[] = {home, NULL};
+    const struct platform_run run = {.argv = argv, .settings = settings, .timeout_ms = timeout_ms};
+
+    return home == NULL ? err_set(err, -ENOMEM, "out of memory") : platform_run(&run, ret, err);
+}
+
+int lima_look(const struct lima_places *places, int64_t timeout_ms, struct lima_machine *ret,
+              struct err *err)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    struct err why = ERR_NONE;
+    bool found = false;
+    int rc = places->limactl == NULL ? -ENOENT : ask_limactl(places, timeout_ms, &result, &why);
+
+    if (rc == -ENOMEM)
+        return err_set(err, rc, "out of memory");
+    if (rc == 0 && result.exit_status == 0) {
+        rc = lima_parse_list(buf_bytes(&result.out), places->instance, ret, &found, err);
+        if (rc == 0 && !found)
+            *ret = (struct lima_machine){.state = LIMA_NONE};
+        return rc;
+    }
+    if (rc == 0)
+        (void)err_set(&why, -EIO, "%s: exit status %d: %s", places->limactl, result.exit_status,
+                      last_line(&result.err));
+    rc = look_at_files(places, ret, err);
+    if (rc == 0 && ret->state != LIMA_NONE && places->limactl != NULL)
+        ret->problem = text_copy(err_text(&why));
+    return rc;
+}
+
+int lima_read_ssh(const struct lima_places *places, struct lima_ssh *ret, struct err *err)
+{
+    SCOPED(mem) char *path = path_join(places->instance_dir, "ssh.config");
+    SCOPED(mem) char *host = text_format("lima-%s", places->instance);
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    int rc = path == NULL || host == NULL
+                 ? err_set(err, -ENOMEM, "out of memory")
+                 : platform_file_read(path, LIMA_FILE_MAX_BYTES, &text, err);
+
+    if (rc < 0)
+        return rc;
+    rc = lima_parse_ssh_config(buf_bytes(&text), host, ret, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", path) : 0;
+}

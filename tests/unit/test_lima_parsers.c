@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_lima_parsers.c – what limactl and Lima's ssh.config say, and what they must not be believed.
+ */
+#include "test.h"
+
+#include "base/text.h"
+#include "lima/lima.h"
+
+#include <errno.h>
+
+#define LINE_OTHER "{\"name\":\"other\",\"status\":\"Running\",\"sshLocalPort\":60001}\n"
+#define LINE_FINCH                                                                                 \
+    "{\"name\":\"finch\",\"hostname\":\"lima-finch\",\"status\":\"Running\",\"dir\":\"/x\","       \
+    "\"vmType\":\"vz\",\"arch\":\"aarch64\",\"cpus\":4,\"sshLocalPort\":60022,"                    \
+    "\"limaVersion\":\"2.1.2\",\"errors\":null}\n"
+
+/* ---- limactl --------------------------------------------------------------------------------- */
+
+static void list(const char *json, struct lima_machine *ret, bool *found)
+{
+    struct err err = ERR_NONE;
+
+    assert_ok(lima_parse_list(bytes_of_str(json), "finch", ret, found, &err));
+}
+
+static void an_instance_is_found_among_others(void **state)
+{
+    SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+    bool found = false;
+
+    (void)state;
+    list(LINE_OTHER "\nwarning: something\n" LINE_FINCH, &machine, &found);
+    assert_true(found);
+    assert_int_equal(machine.state, LIMA_RUNNING);
+    assert_int_equal(machine.ssh_port, 60022);
+    assert_string_equal(machine.vm_type, "vz");
+    assert_string_equal(machine.arch, "aarch64");
+    assert_string_equal(machine.lima_version, "2.1.2");
+    assert_null(machine.problem);
+}
+
+static void no_line_of_that_name_is_no_instance(void **state)
+{
+    static const char *const outputs[] = {"",  "\n\n", LINE_OTHER, "[1, 2]\n", "{\"name\":7}\n",
+                                          "{", "null"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(outputs); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        bool found = true;
+
+        list(outputs[i], &machine, &found);
+        assert_false(found);
+    }
+}
+
+static void every_status_has_a_state(void **state)
+{
+    static const struct {
+        const char *status;
+        enum lima_state state;
+    } cases[] = {{"Running", LIMA_RUNNING}, {"Stopped", LIMA_STOPPED},
+                 {"Broken", LIMA_BROKEN},   {"Uninitialized", LIMA_NONE},
+                 {"", LIMA_NONE},           {"Dreaming", LIMA_BROKEN}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        SCOPED(mem)
+        char *json = text_format("{\"name\":\"finch\",\"status\":\"%s\"}", cases[i].status);
+        bool found = false;
+
+        list(json, &machine, &found);
+        assert_int_equal(machine.state, cases[i].state);
+    }
+}
+
+static void a_broken_instance_says_why(void **state)
+{
+    SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+    bool found = false;
+
+    (void)state;
+    list("{\"name\":\"finch\",\"status\":\"Broken\",\"errors\":[\"no host agent\",\"two\"]}",
+         &machine, &found);
+    assert_int_equal(machine.state, LIMA_BROKEN);
+    assert_string_equal(machine.problem, "no host agent");
+}
+
+static void values_of_other_types_are_not_there(void **state)
+{
+    SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+    bool found = false;
+
+    (void)state;
+    list("{\"name\":\"finch\",\"status\":5,\"sshLocalPort\":\"22\",\"vmType\":[],\"errors\":{}}",
+         &machine, &found);
+    assert_true(found);
+    assert_int_equal(machine.state, LIMA_BROKEN);
+    assert_int_equal(machine.ssh_port, 0);
+    assert_null(machine.vm_type);
+}
+
+static void a_port_that_is_none_is_zero(void **state)
+{
+    static const char *const ports[] = {"-1", "0", "65536", "1e99"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ports); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        SCOPED(mem)
+        char *json = text_format("{\"name\":\"finch\",\"status\":\"Running\",\"sshLocalPort\":%s}",
+                                 ports[i]);
+        bool found = false;
+
+        list(json, &machine, &found);
+        assert_int_equal(machine.ssh_port, 0);
+    }
+}
+
+/* ---- ssh.config ------------------------------------------------------------------------------ */
+
+/* As Lima writes it. */
+static const char lima_text[] = "# This SSH config file can be passed to 'ssh -F'.\n"
+                                "Host lima-finch\n"
+                                "  IdentityFile \"/Users/a b/lima/data/_config/user\"\n"
+                                "  StrictHostKeyChecking no\n"
+                                "  UserKnownHostsFile /dev/null\n"
+                                "  NoHostAuthenticationForLocalhost yes\n"
+                                "  Ciphers \"^aes128-gcm@openssh.com,aes256-gcm@openssh.com\"\n"
+                                "  User me\n"
+                                "  ControlPath \"/Users/a b/ssh.sock\"\n"
+                                "  Hostname 127.0.0.1\n"
+                                "  Port 60022\n";
+
+static int parse(const char *text, struct lima_ssh *ret, struct err *err)
+{
+    return lima_parse_ssh_config(bytes_of_str(text), "lima-finch", ret, err);
+}
+
+static void what_lima_writes_is_read(void **state)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse(lima_text, &ssh, &err));
+    assert_string_equal(ssh.host, "127.0.0.1");
+    assert_int_equal(ssh.port, 60022);
+    assert_string_equal(ssh.user, "me");
+    assert_string_equal(ssh.identity, "/Users/a b/lima/data/_config/user");
+    assert_null(ssh.known_hosts);
+}
+
+static void sections_of_other_hosts_say_nothing(void **state)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse("Host other !lima-finch lima-*\n User wrong\nHost \"lima-fin*\"\n "
+                    "Hostname=h\r\n User right\n"
+                    " IdentityFile k\n StrictHostKeyChecking off\nMatch all\n Port 9\n",
+                    &ssh, &err));
+    assert_string_equal(ssh.user, "right");
+    assert_string_equal(ssh.host, "h");
+    assert_int_equal(ssh.port, 22);
+}
+
+static void the_first_value_wins(void **state)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse(
+        "Hostname h\nUser a\nUser b\nPort 1\nPort 2\nIdentityFile k\nStrictHostKeyChecking no\n",
+        &ssh, &err));
+    assert_string_equal(ssh.user, "a");
+    assert_int_equal(ssh.port, 1);
+}
+
+static void keys_are_checked_unless_lima_says_no(void **state)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    SCOPED(lima_ssh) struct lima_ssh none = {.port = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse("Hostname h\nUser a\nIdentityFile k\nUserKnownHostsFile /k/h\n", &ssh, &err));
+    assert_string_equal(ssh.known_hosts, "/k/h");
+    assert_int_equal(parse("Hostname h\nUser a\nIdentityFile k\n", &none, &err), -EBADMSG);
+}
+
+static void what_is_missing_or_senseless_is_named(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"", "UserKnownHostsFile"},
+        {"StrictHostKeyChecking no\n", "no Hostname"},
+        {"StrictHostKeyChecking no\nHostname h\n", "no User"},
+        {"StrictHostKeyChecking no\nHostname h\nUser u\n", "no IdentityFile"},
+        {"Port 0\n", "line 1: Port 0"},
+        {"\nPort x\n", "line 2: Port x"},
+        {"Port 65536\n", "Port 65536"},
+        {"StrictHostKeyChecking no\nHostname h\nUser \"u\nIdentityFile k\n", "no User"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+        struct err err = ERR_NONE;
+
+        assert_int_equal(parse(cases[i].text, &ssh, &err), -EBADMSG);
+        assert_non_null(strstr(err_text(&err), cases[i].says));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_instance_is_found_among_others),
+        cmocka_unit_test(no_line_of_that_name_is_no_instance),
+        cmocka_unit_test(every_status_has_a_state),
+        cmocka_unit_test(a_broken_instance_says_why),
+        cmocka_unit_test(values_of_other_types_are_not_there),
+        cmocka_unit_test(a_port_that_is_none_is_zero),
+        cmocka_unit_test(what_lima_writes_is_read),
+        cmocka_unit_test(sections_of_other_hosts_say_nothing),
+        cmocka_unit_test(the_first_value_wins),
+        cmocka_unit_test(keys_are_checked_unless_lima_says_no),
+        cmocka_unit_test(what_is_missing_or_senseless_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_platform_run.c – programs that are run: input, output, environment, and those that
+ * misbehave. */
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static int sh(const char *script, const struct platform_run *how, struct platform_result *ret,
+              struct err *err)
+{
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    struct platform_run run = *how;
+
+    run.argv = argv;
+    return platform_run(&run, ret, err);
+}
+
+static void input_goes_in_and_both_outputs_come_back(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const struct platform_run run = {.input = bytes_of_str("one\ntwo\n")};
+
+    (void)state;
+    assert_ok(sh("tr a-z A-Z; echo aside >&2; exit 3", &run, &result, NULL));
+    assert_string_equal(buf_str(&result.out), "ONE\nTWO\n");
+    assert_string_equal(buf_str(&result.err), "aside\n");
+    assert_int_equal(result.exit_status, 3);
+}
+
+static void more_than_a_pipe_holds_goes_both_ways(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(buf_value) struct buf big = BUF_EMPTY;
+    struct platform_run run = {.max_output_bytes = 4 * 1024 * 1024};
+
+    (void)state;
+    assert_ok(buf_add_zeros(&big, 3 * 1024 * 1024));
+    run.input = buf_bytes(&big);
+    assert_ok(sh("tee /dev/stderr", &run, &result, NULL));
+    assert_true(bytes_equal(buf_bytes(&result.out), buf_bytes(&big)));
+    assert_int_equal(result.err.len, big.len);
+}
+
+static void settings_replace_and_add(void **state)
+{
+    static const char *const settings[] = {"HOME=/elsewhere", "NEW_ONE=x=y", NULL};
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const struct platform_run run = {.settings = settings};
+
+    (void)state;
+    assert_ok(sh("echo $HOME $NEW_ONE; env | grep -c '^HOME='", &run, &result, NULL));
+    assert_string_equal(buf_str(&result.out), "/elsewhere x=y\n1\n");
+}
+
+static void a_program_that_does_not_read_is_no_error(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(buf_value) struct buf big = BUF_EMPTY;
+    struct platform_run run = {.timeout_ms = 0};
+
+    (void)state;
+    assert_ok(buf_add_zeros(&big, 1024 * 1024));
+    run.input = buf_bytes(&big);
+    (void)signal(SIGPIPE, SIG_IGN);
+    assert_ok(sh("exec <&-; echo done", &run, &result, NULL));
+    assert_string_equal(buf_str(&result.out), "done\n");
+}
+
+static void a_signal_is_128_and_its_number(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const struct platform_run run = {.timeout_ms = 0};
+
+    (void)state;
+    assert_ok(sh("kill -9 $$", &run, &result, NULL));
+    assert_int_equal(result.exit_status, 128 + SIGKILL);
+}
+
+static void a_program_that_is_not_there_is_said_so(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const char *const argv[] = {"/no/such/program", NULL};
+    const struct platform_run run = {.argv = argv};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(platform_run(&run, &result, &err), -ENOENT);
+    assert_non_null(strstr(err_text(&err), "/no/such/program"));
+}
+
+static void endless_output_is_refused(void **state)
+{
+    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const struct platform_run run = {.max_output_bytes = 10000};
+
+    (void)state;
+    assert_int_equal(sh("yes", &run, &result, NULL), -EFBIG);
+}
+
+/* Also what it started, though that has let go of the pipes. */
+static void a_program_that_hangs_is_killed_with_its_children(void **state)
+{
+    static const char *const scripts[] = {"sleep 1000 & wait", "exec >&- 2>&- <&-; sleep 1000"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        SCOPED(platform_result)
+        struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+        const struct platform_run run = {.timeout_ms = 200};
+        int64_t from = clock_mono_ms();
+
+        assert_int_equal(sh(scripts[i], &run, &result, NULL), -ETIMEDOUT);
+        assert_true(clock_mono_ms() - from < 60000);
+    }
+}
+
+static void programs_are_found_in_path_alone(void **state)
+{
+    SCOPED(mem) char *path = NULL;
+    SCOPED(mem) char *none = NULL;
+
+    (void)state;
+    assert_ok(platform_find_program("env", &path, NULL));
+    assert_int_equal(path[0], '/');
+    assert_int_equal(platform_find_program("no-such-program-anywhere", &none, NULL), -ENOENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(input_goes_in_and_both_outputs_come_back),
+        cmocka_unit_test(more_than_a_pipe_holds_goes_both_ways),
+        cmocka_unit_test(settings_replace_and_add),
+        cmocka_unit_test(a_program_that_does_not_read_is_no_error),
+        cmocka_unit_test(a_signal_is_128_and_its_number),
+        cmocka_unit_test(a_program_that_is_not_there_is_said_so),
+        cmocka_unit_test(endless_output_is_refused),
+        cmocka_unit_test(a_program_that_hangs_is_killed_with_its_children),
+        cmocka_unit_test(programs_are_found_in_path_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
