@@ -54,6 +54,8 @@ static const struct config_key keys[] = {
     INTEGER_KEY("http", "MaxRetries", max_retries, 8, -1, 1000),
     INTEGER_KEY("http", "MinWaitMsec", min_wait_ms, 30, 0, MS_MAX),
     INTEGER_KEY("http", "MaxWaitMsec", max_wait_ms, 300000, 0, MS_MAX),
+    /* So long a read in a container waits for its bytes, whatever the network does: then EIO. */
+    INTEGER_KEY("blob", "fetching_timeout_sec", fetching_timeout_s, 300, 0, 86400),
     /* Fetching what nobody has read yet. */
     BOOL_KEY("background_fetch", "disable", background_disabled, false),
     /* Indexes that refer to an image; on here, so that what `push` makes is used without further

@@ -20,6 +20,7 @@ struct config {
     int64_t mount_timeout_s;
     int64_t min_layer_bytes;
     int64_t dial_timeout_ms, response_timeout_ms, request_timeout_ms;
+    int64_t fetching_timeout_s;
     int64_t max_retries; /* negative: none */
     int64_t min_wait_ms, max_wait_ms;
     struct text_list plain_http_hosts; /* registries that a mirror entry calls insecure */

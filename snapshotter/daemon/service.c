@@ -69,7 +69,10 @@ static int start_discover(struct service *s, const struct config *config, struct
 
 static int start_layers(struct service *s, const struct config *config, struct err *err)
 {
-    const struct span_engine_options options = {.disable_background = config->background_disabled};
+    const struct span_engine_options options = {
+        .disable_background = config->background_disabled,
+        .read_budget_ms = config->fetching_timeout_s * 1000,
+    };
     int rc = span_engine_new(&options, &s->engine, err);
 
     return rc < 0 ? rc : layer_set_new(s->store, s->engine, &s->layers, err);
@@ -87,7 +90,7 @@ static int start_local(struct service *s, struct err *err)
 
 static int start_lazy(struct service *s, const struct config *config, struct err *err)
 {
-    const struct fs_options fs_options = {.threads = 0};
+    const struct fs_options fs_options = {.read_deadline_ms = config->fetching_timeout_s * 1000};
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,

@@ -8,6 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A hiccup is worth a moment. After that the engine decides when to come back: a reader that needs
+ * the span then must not find it waiting for a registry that may be well again. */
+enum { BACKGROUND_WAIT_MS = 1000 };
+
 struct lazy_source {
     struct lazy_repos *repos;  /* fixed at creation: a reference */
     struct lazy_target target; /* fixed at creation; a copy of what is needed here */
@@ -77,6 +81,9 @@ static int source_start(void *self, struct span_fetch *span_fetch, struct err *e
     bridge->fetch.off = span_fetch->comp_off;
     bridge->fetch.len = span_fetch->len;
     bridge->fetch.buf = span_fetch->buf;
+    bridge->fetch.from_origin = span_fetch->again;
+    bridge->fetch.budget_ms = span_fetch->budget_ms;
+    bridge->fetch.longest_wait_ms = span_fetch->urgent ? 0 : BACKGROUND_WAIT_MS;
     bridge->fetch.done = bridge_done;
     bridge->span_fetch = span_fetch;
     bridge->blob = blob;

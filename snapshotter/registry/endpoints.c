@@ -163,6 +163,8 @@ static int64_t fit_wait(const struct request *req, int64_t wait_ms)
 
     if (wait_ms < 0)
         wait_ms = net_backoff_ms(req->repo->registry, req->limits, req->retries + 1);
+    if (req->longest_wait_ms != 0 && wait_ms > req->longest_wait_ms)
+        return -1;
     if (wait_ms > req->limits->max_wait_ms)
         wait_ms = req->limits->max_wait_ms;
     if (req->end_ms == 0 || wait_ms < left_ms)

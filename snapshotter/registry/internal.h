@@ -281,7 +281,8 @@ struct request {
     const char *authorization; /* with own_auth, for the origin of `url` alone; NULL: none */
     struct bytes body;
     bool no_retry;
-    int64_t end_ms; /* monotonic: it fails when it has no good answer by then; 0: never */
+    int64_t longest_wait_ms; /* between attempts, else it fails; 0: that of `limits` */
+    int64_t end_ms;          /* monotonic: it fails when it has no good answer by then; 0: never */
     bool ranged;
     uint64_t range_first,
         range_last; /* kind->add() moves range_first on: a retry asks for the rest */

@@ -236,6 +236,7 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.url = blob->url;
     range->req.path = fetch->from_origin ? NULL : blob->path;
     range->req.limits = &blob->repo->registry->blob_limits;
+    range->req.longest_wait_ms = fetch->longest_wait_ms;
     range->req.end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
     range->req.ranged = true;
     range->req.range_first = fetch->off;

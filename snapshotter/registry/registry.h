@@ -159,6 +159,8 @@ struct registry_fetch {
      * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
      * once more shortly before. 0: max_retries alone is the limit. */
     int64_t budget_ms;
+    /* It fails rather than wait longer than this for the next attempt. 0: it waits. */
+    int64_t longest_wait_ms;
     /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a
      * negative errno. It must not block; it may start other fetches and may free this one. */
     void (*done)(struct registry_fetch *fetch, int rc, const struct err *err);

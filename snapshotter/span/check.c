@@ -85,7 +85,7 @@ static void settle(struct span_set *set, size_t n, int rc, struct span_want **re
     if (rc != -ENOMEM && !set->closing && span_is_wanted_locked(set, n))
         rc = span_fetch_again_locked(set, n, 0);
     if (rc < 0)
-        span_collect_failed_locked(set, n, rc, ready);
+        span_collect_failed_locked(set, n, UINT64_MAX, rc, ready);
 }
 
 static void run_check(struct pool_job *job)

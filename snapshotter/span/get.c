@@ -122,6 +122,7 @@ static void get_free(struct span_get *get)
         LOCKED(&engine->lock);
         if (get->source != NULL) {
             engine->memory_bytes -= get->fetch.len;
+            set->memory_bytes -= get->fetch.len;
             span_source_unref_locked(get->source);
         }
         unlink_from_set_locked(get);

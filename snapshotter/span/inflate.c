@@ -132,7 +132,7 @@ static void settle_failed(struct span_task *task, int rc, const struct err *err)
         if (!set->closing)
             set->last_error = *err;
         span_set_state_locked(set, task->n, SPAN_MISSING);
-        span_collect_failed_locked(set, task->n, rc, &ready);
+        span_collect_failed_locked(set, task->n, UINT64_MAX, rc, &ready);
     }
     if (rc != -ECANCELED && log_limit_pass(&set->engine->refused_log, REFUSED_LOG_MS))
         log_error(rc == -EBADMSG ? "span refused" : "span cannot be kept",

@@ -60,6 +60,7 @@ struct span_get {
     size_t first, count;
     unsigned tries;                 /* GETs of these spans before whose bytes did not match */
     struct span_source_ref *source; /* set once, when it leaves the queue */
+    uint64_t number;                /* set with it: the how manieth GET this is */
     enum span_get_phase phase;      /* engine->lock, as all below */
     bool urgent;                    /* a reader waits */
     bool started;                   /* start() succeeded, release() is due */
@@ -102,6 +103,7 @@ struct span_engine {
     size_t background_under_way;
     uint64_t background_bytes; /* of those under way */
     uint64_t memory_bytes;     /* of all GETs from start to gone */
+    uint64_t started;          /* GETs so far */
     struct span_pace pace;
     struct span_source_ref *retired; /* without users, to be closed by the keeper */
     size_t users;                    /* threads that still schedule after their GET is gone */
@@ -122,6 +124,7 @@ struct span_set {
     struct span_source_ref *source; /* the one in use */
     struct span_want *wants;        /* that wait */
     struct span_get *gets;          /* queued, under way or being inflated */
+    uint64_t memory_bytes;          /* of its GETs from start to gone */
     size_t busy;                    /* GETs, checks, the keeper's work, retired sources */
     bool closing;
     size_t missing;         /* spans that are neither recorded nor present */
@@ -155,7 +158,9 @@ bool span_is_wanted_locked(const struct span_set *set, size_t n);
 void span_collect_present_locked(struct span_set *set, size_t n, struct span_want **ready);
 void span_collect_up_to_locked(struct span_set *set, size_t n, uint64_t uncomp_end,
                                struct span_want **ready);
-void span_collect_failed_locked(struct span_set *set, size_t n, int rc, struct span_want **ready);
+/* Those that came before GET `number` was started; UINT64_MAX: all. */
+void span_collect_failed_locked(struct span_set *set, size_t n, uint64_t number, int rc,
+                                struct span_want **ready);
 void span_collect_all_locked(struct span_set *set, int rc, struct span_want **ready);
 void span_deliver(struct span_want *ready,
                   const struct err *err); /* err is for those that failed */

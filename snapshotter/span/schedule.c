@@ -2,7 +2,8 @@
 /* schedule.c – which GET is started next.
  *
  * 1. What readers wait for starts at once, first come first, however many GETs that makes; only
- * memory holds it back, and then nothing else starts.
+ * memory holds it back, and then nothing else starts but one GET of each set that has none: a
+ * registry that hangs keeps all it was asked for in memory, and must not hold up other layers.
  * 2. While a reader waits, at most one background GET, of one span, is under way beside it: it uses
  * the round trip in which the reader's own GET leaves the link idle. What was under way before is
  * left to end: its bytes are paid for, and pace.c bounds how many they are.
@@ -57,19 +58,34 @@ struct span_get *span_unqueue_locked(struct span_engine *engine, const struct sp
     return NULL;
 }
 
+static bool fits_wanted_locked(const struct span_engine *engine, const struct span_get *get)
+{
+    uint64_t max_bytes = engine->options.max_memory_bytes;
+
+    /* One span may go over the limit, or a limit below a span's size would stop everything. */
+    return engine->memory_bytes + get->fetch.len <= max_bytes || engine->memory_bytes == 0 ||
+           (get->count == 1 && engine->memory_bytes < max_bytes);
+}
+
+/* The first of a set for which nothing is under way. */
+static struct span_get **find_of_idle_set_locked(struct span_engine *engine)
+{
+    struct span_get **link;
+
+    for (link = &engine->queue; *link != NULL; link = &(*link)->next) {
+        if ((*link)->set->memory_bytes == 0)
+            break;
+    }
+    return link;
+}
+
 static struct span_get *next_wanted_locked(struct span_engine *engine)
 {
-    struct span_get *get = engine->queue;
-    bool fits;
+    struct span_get **link = &engine->queue;
 
-    if (get == NULL)
-        return NULL;
-    /* One span may go over the limit, or a limit below a span's size would stop everything. */
-    fits = engine->memory_bytes + get->fetch.len <= engine->options.max_memory_bytes;
-    if (!fits && engine->memory_bytes > 0 &&
-        (get->count > 1 || engine->memory_bytes >= engine->options.max_memory_bytes))
-        return NULL;
-    return unlink_get_locked(engine, &engine->queue);
+    if (*link != NULL && !fits_wanted_locked(engine, *link))
+        link = find_of_idle_set_locked(engine);
+    return *link == NULL ? NULL : unlink_get_locked(engine, link);
 }
 
 /* ---- the background -------------------------------------------------------------------------- */
@@ -203,8 +219,11 @@ void span_account_start_locked(struct span_get *get)
     get->phase = GET_STARTING;
     get->source = get->set->source;
     get->source->users++;
+    get->number = ++engine->started;
+    get->fetch.urgent = get->urgent;
     get->holds++; /* the starter's */
     engine->memory_bytes += get->fetch.len;
+    get->set->memory_bytes += get->fetch.len;
     span_pace_started(&engine->pace, clock_mono_ms());
     if (get->urgent) {
         engine->wanted_under_way++;

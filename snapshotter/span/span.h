@@ -15,6 +15,11 @@
  *
  * A reader is told before its span is whole when the bytes it asked for are in the file.
  *
+ * How long a reader waits: a GET has read_budget_ms for all that its source does about it. A reader
+ * that comes when it is under way already, be it for another reader or for the background, gets one
+ * of its own when that fails. So a reader is told after two budgets at most, and never because of
+ * something that began to fail before it came.
+ *
  * Locks: span_engine->lock alone. No call out of the folder with it held, but to a layout's count,
  * at and find. */
 #ifndef SPAN_SPAN_H
@@ -35,6 +40,12 @@ struct span_fetch {
     uint64_t comp_off;
     size_t len;
     uint8_t *buf;
+    /* It must end within this, with all its attempts. Urgent: a reader waits. Otherwise waiting
+     * between attempts is the engine's business: a source that would have to wait long fails. */
+    int64_t budget_ms;
+    bool urgent;
+    bool
+        again; /* what came before was wrong: not from where that came from, if there is a choice */
     /* Exactly once per successful start(), from a thread of the source's and never from inside
      * start(). It does not block, but calls start() for what comes next, of this source or another:
      * hold no lock meanwhile. */
@@ -85,6 +96,7 @@ struct span_engine_options {
     /* Compressed bytes held by fetches; demand may exceed it by one span. 0: 64 MiB. */
     size_t max_memory_bytes;
     bool disable_background;
+    int64_t read_budget_ms; /* see above; 0: 300 000 */
     /* One background GET covers adjacent spans up to so many compressed bytes. 0: 4 MiB. */
     size_t background_bytes;
 };
@@ -122,6 +134,7 @@ struct span_want {
     /* the engine's */
     struct span_want *next;
     size_t first, last;
+    uint64_t came; /* when so many GETs had been started */
     int rc;
 };
 /* 0: every byte is in the file now, done() will not be called. 1: done() will be. <0: neither,

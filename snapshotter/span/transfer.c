@@ -50,20 +50,22 @@ static void fetch_done(struct span_fetch *fetch, int rc, const struct err *err)
     span_get_put_and_schedule(get);
 }
 
-/* One span of a GET that failed. When the source was replaced meanwhile, a reader gets a try with
- * the new one. */
+/* One span of a GET that failed. Readers that came when it was under way get another try, and when
+ * the source was replaced meanwhile all do. */
 static void fail_span_locked(struct span_get *get, size_t n, struct span_want **ready)
 {
     struct span_set *set = get->set;
+    bool is_replaced = get->source != set->source;
     int rc = get->rc;
 
-    if (!set->closing && get->source != set->source && span_is_wanted_locked(set, n)) {
+    span_set_state_locked(set, n, SPAN_MISSING);
+    span_collect_failed_locked(set, n, is_replaced ? 0 : get->number, rc, ready);
+    if (!set->closing && span_is_wanted_locked(set, n)) {
         rc = span_fetch_again_locked(set, n, get->tries);
         if (rc == 0)
             return;
     }
-    span_set_state_locked(set, n, SPAN_MISSING);
-    span_collect_failed_locked(set, n, rc, ready);
+    span_collect_failed_locked(set, n, UINT64_MAX, rc, ready);
 }
 
 void span_run_failed(struct pool_job *job)
@@ -131,6 +133,8 @@ void span_get_start(struct span_get *get)
     int rc = map_buffer(get, &err);
 
     get->fetch.done = fetch_done;
+    get->fetch.again = get->tries > 0;
+    get->fetch.budget_ms = get->set->engine->options.read_budget_ms;
     get->started = true; /* before start(): done() may come first */
     if (rc == 0)
         rc = source->start(source->self, &get->fetch, &err);

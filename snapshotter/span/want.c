@@ -81,12 +81,13 @@ void span_collect_up_to_locked(struct span_set *set, size_t n, uint64_t uncomp_e
     }
 }
 
-void span_collect_failed_locked(struct span_set *set, size_t n, int rc, struct span_want **ready)
+void span_collect_failed_locked(struct span_set *set, size_t n, uint64_t number, int rc,
+                                struct span_want **ready)
 {
     struct span_want **link = &set->wants;
 
     while (*link != NULL) {
-        if (covers(*link, n))
+        if (covers(*link, n) && (*link)->came < number)
             move_to_ready(link, rc, ready);
         else
             link = &(*link)->next;
@@ -199,6 +200,7 @@ static int want_locked(struct span_set *set, struct span_want *want)
             return rc; /* what was asked for comes all the same, and is kept */
     }
     follow_reader_locked(set, want->last);
+    want->came = set->engine->started;
     want->next = set->wants;
     set->wants = want;
     return 1;

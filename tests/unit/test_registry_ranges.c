@@ -293,6 +293,22 @@ static void a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget(void
     assert_true(clock_mono_ms() - start_ms >= 900); /* 1000 are left for the last */
 }
 
+static void a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(come_back_in_an_hour, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_non_null(got);
+    fetched_init(got, 0, sizeof(got->buf));
+    got->fetch.longest_wait_ms = 1000;
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+    assert_int_equal(fetched_wait(got), -EAGAIN);
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
 static void a_budget_ends_what_never_quite_stops(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(one_byte_now_and_then, NULL, NULL);
@@ -504,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_busy_registry_is_asked_again),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
+        cmocka_unit_test(a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long),
         cmocka_unit_test(a_budget_ends_what_never_quite_stops),
         cmocka_unit_test(a_budget_does_not_end_what_arrives_in_time),
         cmocka_unit_test(refusals_are_not_repeated),

@@ -199,6 +199,132 @@ static void closing_while_spans_arrive_is_clean(void **state)
     }
 }
 
+/* ---- who comes later, who hangs -------------------------------------------------------------- */
+
+static void a_reader_that_comes_later_gets_a_get_of_its_own_when_that_one_fails(void **state)
+{
+    struct plan plan = {RIG_HOLD_AND_FAIL, 1};
+    struct told first = {.want = {.len = 1, .done = tell}, .rc = 1}, later = first;
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    start(&rig, &plan);
+    assert_int_equal(span_set_want(rig.set, &first.want, &err), 1);
+    assert_int_equal(span_set_want(rig.set, &later.want, &err), 1);
+    assert_int_equal(rig_calls(&rig.source), 1);
+    rig_let_go(&rig.source);
+    rig_wait_calls(&rig.source, 2);
+    assert_ok(rig_read(&rig, 0, 1, &err));
+    rig_close_set(&rig);
+    assert_int_equal(first.rc, -ETIMEDOUT);
+    assert_int_equal(later.rc, 0);
+    rig_stop(&rig);
+}
+
+static void a_reader_is_not_told_of_a_background_get_that_fails(void **state)
+{
+    struct plan plan = {RIG_HOLD_AND_FAIL, 1};
+    struct told reader = {.want = {.len = 1, .done = tell}, .rc = 1};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, &(struct rig_options){.kind = RIG_GZIP,
+                                          .count = 4,
+                                          .span_bytes = 100000,
+                                          .engine = {.max_fetches = 1},
+                                          .answer = first_calls,
+                                          .arg = &plan});
+    span_set_start_background(rig.set);
+    assert_int_equal(rig_calls_over(&rig.source, rig.layer.spans[0].comp_off), 1);
+    assert_int_equal(span_set_want(rig.set, &reader.want, &err), 1);
+    rig_let_go(&rig.source);
+    assert_ok(rig_read(&rig, 0, 1, &err));
+    rig_close_set(&rig);
+    assert_int_equal(reader.rc, 0);
+    rig_stop(&rig);
+}
+
+static void a_get_that_keeps_failing_is_not_tried_for_ever(void **state)
+{
+    struct plan plan = {RIG_FAIL, SIZE_MAX};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    start(&rig, &plan);
+    span_set_start_background(rig.set);
+    assert_int_equal(rig_read_span(&rig, 0, &err), -ETIMEDOUT);
+    rig_stop(&rig);
+}
+
+static enum rig_answer note_question(void *arg, size_t call, const struct span_fetch *fetch)
+{
+    ((struct span_fetch *)arg)[call] = *fetch;
+    return RIG_GIVE;
+}
+
+static void a_source_is_told_of_the_budget_and_whether_a_reader_waits(void **state)
+{
+    struct span_fetch asked[64] = {{.len = 0}};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, &(struct rig_options){.kind = RIG_PLAIN,
+                                          .count = 4,
+                                          .span_bytes = 1000,
+                                          .engine = {.read_budget_ms = 1234},
+                                          .answer = note_question,
+                                          .arg = asked});
+    assert_ok(rig_read_span(&rig, 2, &err));
+    span_set_start_background(rig.set);
+    rig_wait_complete(&rig);
+    assert_true(asked[0].urgent);
+    assert_int_equal(asked[0].budget_ms, 1234);
+    assert_false(asked[1].urgent);
+    assert_int_equal(asked[1].budget_ms, 1234);
+    rig_stop(&rig);
+}
+
+/* All the memory there is waits for a source that hangs. */
+static void a_layer_that_hangs_does_not_hold_up_another(void **state)
+{
+    struct span_set_options options = {.name = "sha256:healthy"};
+    struct span_file_options file_options = {.span_count = 8, .uncomp_bytes = 8000};
+    struct told told[8];
+    struct err err = ERR_NONE;
+    struct rig_source healthy;
+    struct span_set *set = NULL;
+    struct rig rig;
+    size_t i;
+
+    (void)state;
+    rig_start(&rig, &(struct rig_options){.kind = RIG_PLAIN,
+                                          .count = 8,
+                                          .span_bytes = 1000,
+                                          .engine = {.max_memory_bytes = 2000},
+                                          .answer = rig_hold_all});
+    for (i = 0; i < 8; i++) {
+        told[i] = (struct told){.want = {.uncomp_off = 1000 * i, .len = 1, .done = tell}, .rc = 1};
+        assert_int_equal(span_set_want(rig.set, &told[i].want, &err), 1);
+    }
+    assert_int_equal(rig_calls(&rig.source), 2);
+    rig_source_init(&healthy, &rig.layer, NULL, NULL);
+    options.layout = rig_layout(&rig.layer);
+    options.source = rig_span_source(&healthy);
+    file_options.ztoc.sha256[0] = 1;
+    assert_ok(span_file_open(rig.store, &file_options, &options.file, &err));
+    assert_ok(span_set_open(rig.engine, &options, &set, &err));
+    for (i = 0; i < 8; i++)
+        assert_ok(span_set_wait(set, 1000 * i, 1000, clock_mono_ms() + RIG_DEADLINE_MS, &err));
+    assert_int_equal(rig_calls(&rig.source), 2);
+    span_set_close(set);
+    rig_source_fini(&healthy);
+    rig_stop(&rig);
+}
+
 /* ---- another source -------------------------------------------------------------------------- */
 
 static void a_replaced_source_is_closed_when_its_fetches_are_done(void **state)
@@ -341,6 +467,11 @@ int main(void)
         cmocka_unit_test(a_read_gives_up_at_its_deadline_and_the_span_comes_all_the_same),
         cmocka_unit_test(closing_tells_who_waits_and_cancels_what_never_answers),
         cmocka_unit_test(closing_while_spans_arrive_is_clean),
+        cmocka_unit_test(a_reader_that_comes_later_gets_a_get_of_its_own_when_that_one_fails),
+        cmocka_unit_test(a_reader_is_not_told_of_a_background_get_that_fails),
+        cmocka_unit_test(a_get_that_keeps_failing_is_not_tried_for_ever),
+        cmocka_unit_test(a_source_is_told_of_the_budget_and_whether_a_reader_waits),
+        cmocka_unit_test(a_layer_that_hangs_does_not_hold_up_another),
         cmocka_unit_test(a_replaced_source_is_closed_when_its_fetches_are_done),
         cmocka_unit_test(a_reader_whose_source_fails_after_it_was_replaced_gets_the_new_one),
         cmocka_unit_test(a_full_disk_is_told_and_heals_when_there_is_room),
