@@ -14,6 +14,7 @@ logs=$E2E_DIR/logs                # shown and kept when the script fails
 namespace=${E2E_DIR##*/}          # containerd's
 registry=127.0.0.1:5000           # the registry itself
 far_registry=127.0.0.1:5001       # the same through slow-link, once link_start was called
+faulty_registry=127.0.0.1:5003    # the same through fault-proxy, once faults_start was called
 PATH=$E2E_BIN:$E2E_GO_TOOLS:/usr/sbin:/usr/bin:/sbin:/bin # the programs under test before any others
 export CONTAINERD_NAMESPACE=$namespace
 
@@ -23,3 +24,4 @@ export CONTAINERD_NAMESPACE=$namespace
 . "$(dirname "${BASH_SOURCE[0]}")/lib/indexes.sh"      # SOCI indexes, changed
 . "$(dirname "${BASH_SOURCE[0]}")/lib/registry_log.sh" # what was fetched, and how
 . "$(dirname "${BASH_SOURCE[0]}")/lib/snapshots.sh"    # file trees outside of containers
+. "$(dirname "${BASH_SOURCE[0]}")/lib/faults.sh"       # the registry, answering wrongly

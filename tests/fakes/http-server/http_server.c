@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { CONNECTIONS_MAX = 512 };
+enum { CONNECTIONS_MAX = 4096 };
 enum { HEAD_MAX_BYTES = 16384 };
 
 struct connection {
@@ -192,9 +192,16 @@ static void *accept_all(void *arg)
 
 struct http_server *http_server_start(http_handler *handle, void *self)
 {
+    return http_server_start_at(0, handle, self);
+}
+
+struct http_server *http_server_start_at(uint16_t port, http_handler *handle, void *self)
+{
     struct http_server *server = calloc(1, sizeof(*server));
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
+    const int on = 1;
 
     if (server == NULL)
         die("http_server");
@@ -203,6 +210,7 @@ struct http_server *http_server_start(http_handler *handle, void *self)
     (void)pthread_mutex_init(&server->lock, NULL);
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (clock_cond_init(&server->stopping) < 0 || server->listener < 0 ||
+        setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         bind(server->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(server->listener, 128) < 0 ||
         getsockname(server->listener, (struct sockaddr *)&address, &len) < 0)

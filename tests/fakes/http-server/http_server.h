@@ -36,6 +36,7 @@ typedef void http_handler(void *self, struct http_exchange *x);
 
 /* Fails the program when it cannot. */
 struct http_server *http_server_start(http_handler *handle, void *self);
+struct http_server *http_server_start_at(uint16_t port, http_handler *handle, void *self);
 void http_server_stop(struct http_server *server); /* cuts what is open, joins its threads */
 DEFINE_SCOPED_PTR(http_server, struct http_server, http_server_stop)
 const char *http_server_host(const struct http_server *server); /* "127.0.0.1:PORT" */
