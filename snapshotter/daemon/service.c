@@ -90,7 +90,9 @@ static int start_local(struct service *s, struct err *err)
 
 static int start_lazy(struct service *s, const struct config *config, struct err *err)
 {
-    const struct fs_options fs_options = {.read_deadline_ms = config->fetching_timeout_s * 1000};
+    /* The engine comes first, with what it was that failed. */
+    const struct fs_options fs_options = {.read_deadline_ms =
+                                              config->fetching_timeout_s * 1000 + 1000};
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,

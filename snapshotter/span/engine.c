@@ -10,6 +10,7 @@
 enum {
     DEFAULT_MAX_FETCHES = 6,
     DEFAULT_READ_BUDGET_MS = 300 * 1000,
+    DEFAULT_ECHO_MS = 100,
     DEFAULT_BACKGROUND_BYTES = 4 * 1024 * 1024,
     DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024,
 };
@@ -25,6 +26,8 @@ static void fill_defaults(struct span_engine_options *options)
         options->max_fetches = DEFAULT_MAX_FETCHES;
     if (options->read_budget_ms == 0)
         options->read_budget_ms = DEFAULT_READ_BUDGET_MS;
+    if (options->echo_ms == 0)
+        options->echo_ms = DEFAULT_ECHO_MS;
     if (options->background_bytes == 0)
         options->background_bytes = DEFAULT_BACKGROUND_BYTES;
     if (options->max_memory_bytes == 0)

@@ -61,6 +61,7 @@ struct span_get {
     unsigned tries;                 /* GETs of these spans before whose bytes did not match */
     struct span_source_ref *source; /* set once, when it leaves the queue */
     uint64_t number;                /* set with it: the how manieth GET this is */
+    int64_t started_ms;             /* set with it */
     enum span_get_phase phase;      /* engine->lock, as all below */
     bool urgent;                    /* a reader waits */
     bool started;                   /* start() succeeded, release() is due */
@@ -120,7 +121,8 @@ struct span_set {
     uint64_t uncomp_bytes;
     uint8_t *state; /* [span_count] enum span_state; engine->lock to write, atomic to read */
 
-    bool *refused; /* engine->lock, as all below. [span_count]: its bytes were no good */
+    int64_t *echo_until_ms; /* engine->lock. [span_count]: it failed a moment ago */
+    bool *refused;          /* engine->lock, as all below. [span_count]: its bytes were no good */
     struct span_source_ref *source; /* the one in use */
     struct span_want *wants;        /* that wait */
     struct span_get *gets;          /* queued, under way or being inflated */

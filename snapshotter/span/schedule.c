@@ -217,6 +217,7 @@ void span_account_start_locked(struct span_get *get)
     struct span_engine *engine = get->set->engine;
 
     get->phase = GET_STARTING;
+    get->started_ms = clock_mono_ms();
     get->source = get->set->source;
     get->source->users++;
     get->number = ++engine->started;
@@ -224,7 +225,7 @@ void span_account_start_locked(struct span_get *get)
     get->holds++; /* the starter's */
     engine->memory_bytes += get->fetch.len;
     get->set->memory_bytes += get->fetch.len;
-    span_pace_started(&engine->pace, clock_mono_ms());
+    span_pace_started(&engine->pace, get->started_ms);
     if (get->urgent) {
         engine->wanted_under_way++;
     } else {

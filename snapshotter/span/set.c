@@ -112,6 +112,7 @@ static void init_states(struct span_set *set)
 static void set_free(struct span_set *set)
 {
     free(set->source);
+    free(set->echo_until_ms);
     free(set->refused);
     free(set->state);
     free(set->name);
@@ -147,7 +148,9 @@ static int alloc_set(struct span_engine *engine, const struct span_set_options *
     set->name = text_copy(options->name);
     set->state = calloc(set->span_count, sizeof(*set->state));
     set->refused = calloc(set->span_count, sizeof(*set->refused));
-    if (set->name == NULL || set->state == NULL || set->refused == NULL)
+    set->echo_until_ms = calloc(set->span_count, sizeof(*set->echo_until_ms));
+    if (set->name == NULL || set->state == NULL || set->refused == NULL ||
+        set->echo_until_ms == NULL)
         return -ENOMEM;
     return source_ref_new(set, &options->source, &set->source);
 }

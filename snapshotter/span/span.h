@@ -18,7 +18,9 @@
  * How long a reader waits: a GET has read_budget_ms for all that its source does about it. A reader
  * that comes when it is under way already, be it for another reader or for the background, gets one
  * of its own when that fails. So a reader is told after two budgets at most, and never because of
- * something that began to fail before it came.
+ * something that began to fail before it came, with one exception: when a page could not be read
+ * ahead the kernel asks again at once for it alone. Who asks within echo_ms for what failed after
+ * more than a second is told the same, so that a reader does not wait for its budget twice.
  *
  * Locks: span_engine->lock alone. No call out of the folder with it held, but to a layout's count,
  * at and find. */
@@ -97,6 +99,7 @@ struct span_engine_options {
     size_t max_memory_bytes;
     bool disable_background;
     int64_t read_budget_ms; /* see above; 0: 300 000 */
+    int64_t echo_ms;        /* see above; 0: 100 */
     /* One background GET covers adjacent spans up to so many compressed bytes. 0: 4 MiB. */
     size_t background_bytes;
 };
@@ -138,7 +141,8 @@ struct span_want {
     int rc;
 };
 /* 0: every byte is in the file now, done() will not be called. 1: done() will be. <0: neither,
- * -EINVAL outside the tar, -ECANCELED the set is closing, -ENOMEM. Never blocks on the network or
+ * -EINVAL outside the tar, -ECANCELED the set is closing, -ETIMEDOUT it has failed just
+ * now, -ENOMEM. Never blocks on the network or
  * on inflating. */
 MUST_CHECK int span_set_want(struct span_set *set, struct span_want *want, struct err *err);
 /* As above, but waits: 0 or a negative errno. For tools and tests; not from a thread of the

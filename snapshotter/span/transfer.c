@@ -2,8 +2,12 @@
 /* transfer.c – a GET and its source: started, cancelled, arrived, failed. */
 #include "span/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <sys/mman.h>
+
+enum { SLOW_FAILURE_MS = 1000 };
 
 /* ---- arrival --------------------------------------------------------------------------------- */
 
@@ -50,6 +54,15 @@ static void fetch_done(struct span_fetch *fetch, int rc, const struct err *err)
     span_get_put_and_schedule(get);
 }
 
+/* What failed quickly can be asked for again as quickly. */
+static void note_slow_failure_locked(const struct span_get *get, size_t n)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (get->urgent && now_ms - get->started_ms >= SLOW_FAILURE_MS)
+        get->set->echo_until_ms[n] = now_ms + get->set->engine->options.echo_ms;
+}
+
 /* One span of a GET that failed. Readers that came when it was under way get another try, and when
  * the source was replaced meanwhile all do. */
 static void fail_span_locked(struct span_get *get, size_t n, struct span_want **ready)
@@ -65,6 +78,7 @@ static void fail_span_locked(struct span_get *get, size_t n, struct span_want **
         if (rc == 0)
             return;
     }
+    note_slow_failure_locked(get, n);
     span_collect_failed_locked(set, n, UINT64_MAX, rc, ready);
 }
 

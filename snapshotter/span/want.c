@@ -2,6 +2,8 @@
 /* want.c – a reader comes with a range of the tar, waits for its spans, and is told. */
 #include "span/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 
 /* One GET for what a reader wants in one piece; longer wants become several. */
@@ -185,6 +187,19 @@ static bool is_there_locked(const struct span_set *set, const struct span_want *
                            get->tasks[want->last - get->first].uncomp_done_end);
 }
 
+/* Some of it failed a moment ago, after a long wait, and nobody has asked for it since. */
+static bool has_just_failed_locked(const struct span_set *set, const struct span_want *want)
+{
+    size_t n;
+
+    for (n = want->first; n <= want->last; n++) {
+        if (set->echo_until_ms[n] != 0 && span_state_of(set, n) == SPAN_MISSING &&
+            clock_mono_ms() < set->echo_until_ms[n])
+            return true;
+    }
+    return false;
+}
+
 static int want_locked(struct span_set *set, struct span_want *want)
 {
     size_t n, next;
@@ -193,6 +208,8 @@ static int want_locked(struct span_set *set, struct span_want *want)
         return -ECANCELED;
     if (is_there_locked(set, want))
         return 0;
+    if (has_just_failed_locked(set, want))
+        return -ETIMEDOUT;
     for (n = want->first; n <= want->last; n = next) {
         int rc = ask_for_locked(set, want, n, &next);
 
@@ -227,5 +244,7 @@ int span_set_want(struct span_set *set, struct span_want *want, struct err *err)
     (void)pthread_mutex_unlock(&engine->lock);
     span_schedule_and_leave(
         engine); /* when rc is 1 done() may have been called, and the set may be gone */
+    if (rc == -ETIMEDOUT)
+        return err_set(err, rc, "%s: it has failed just now", set->name);
     return rc < 0 ? err_sys(err, rc, "%s", set->name) : rc;
 }

@@ -142,8 +142,10 @@ struct told {
 
 static void tell(struct span_want *want, int rc, const struct err *err)
 {
+    struct told *told = (struct told *)((char *)want - offsetof(struct told, want));
+
     (void)err;
-    ((struct told *)((char *)want - offsetof(struct told, want)))->rc = rc;
+    __atomic_store_n(&told->rc, rc, __ATOMIC_RELEASE);
 }
 
 static void closing_tells_who_waits_and_cancels_what_never_answers(void **state)
@@ -243,6 +245,53 @@ static void a_reader_is_not_told_of_a_background_get_that_fails(void **state)
     assert_ok(rig_read(&rig, 0, 1, &err));
     rig_close_set(&rig);
     assert_int_equal(reader.rc, 0);
+    rig_stop(&rig);
+}
+
+static void fail_slowly(struct rig *rig, struct plan *plan, int64_t echo_ms)
+{
+    struct told told = {.want = {.len = 1, .done = tell}, .rc = 1};
+    struct err err = ERR_NONE;
+
+    rig_start(rig, &(struct rig_options){.kind = RIG_PLAIN,
+                                         .count = 2,
+                                         .span_bytes = 1000,
+                                         .engine = {.echo_ms = echo_ms},
+                                         .answer = first_calls,
+                                         .arg = plan});
+    assert_int_equal(span_set_want(rig->set, &told.want, &err), 1);
+    clock_sleep_ms(1001);
+    rig_let_go(&rig->source);
+    while (__atomic_load_n(&told.rc, __ATOMIC_ACQUIRE) == 1)
+        clock_sleep_ms(1);
+    assert_int_equal(told.rc, -ETIMEDOUT);
+}
+
+static void a_read_right_after_a_slow_failure_is_told_the_same(void **state)
+{
+    struct plan plan = {RIG_HOLD_AND_FAIL, 1};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    fail_slowly(&rig, &plan, RIG_DEADLINE_MS);
+    assert_int_equal(rig_read_span(&rig, 0, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err_text(&err), "just now"));
+    assert_ok(rig_read_span(&rig, 1, &err)); /* another span has not failed */
+    assert_int_equal(rig_calls(&rig.source), 2);
+    rig_stop(&rig);
+}
+
+static void a_moment_after_a_slow_failure_it_is_tried_again(void **state)
+{
+    struct plan plan = {RIG_HOLD_AND_FAIL, 1};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    fail_slowly(&rig, &plan, 1);
+    clock_sleep_ms(2);
+    assert_ok(rig_read_span(&rig, 0, &err));
     rig_stop(&rig);
 }
 
@@ -469,6 +518,8 @@ int main(void)
         cmocka_unit_test(closing_while_spans_arrive_is_clean),
         cmocka_unit_test(a_reader_that_comes_later_gets_a_get_of_its_own_when_that_one_fails),
         cmocka_unit_test(a_reader_is_not_told_of_a_background_get_that_fails),
+        cmocka_unit_test(a_read_right_after_a_slow_failure_is_told_the_same),
+        cmocka_unit_test(a_moment_after_a_slow_failure_it_is_tried_again),
         cmocka_unit_test(a_get_that_keeps_failing_is_not_tried_for_ever),
         cmocka_unit_test(a_source_is_told_of_the_budget_and_whether_a_reader_waits),
         cmocka_unit_test(a_layer_that_hangs_does_not_hold_up_another),
