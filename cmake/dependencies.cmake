@@ -15,6 +15,7 @@ endfunction()
 
 soci_need(ZLIB zlib zlib1g-dev)
 soci_need(CRYPTO libcrypto libssl-dev)
+soci_need(SSL libssl libssl-dev)
 soci_need(CJSON libcjson libcjson-dev)
 soci_need(CURL libcurl libcurl4-openssl-dev)
 soci_need(NGHTTP2 libnghttp2 libnghttp2-dev)

@@ -107,6 +107,26 @@ bool refusal_is_expired_token(struct bytes body);
 /* Of storage, in XML: what an address was signed with has run out. */
 bool refusal_is_expired_key(struct bytes body);
 
+/* ---- roots.c: whom TLS trusts ---------------------------------------------------------------- */
+
+struct roots {
+    struct x509_store_st *store; /* NULL: not looked for yet, or none found */
+    uint64_t stamp;              /* of the files it came from, and of those that were not there */
+};
+struct roots_places {
+    const char *prefix;    /* of every path; "" but in tests */
+    const char *cert_file; /* SSL_CERT_FILE; NULL: the system's */
+    const char *cert_dir;  /* SSL_CERT_DIR; NULL: the system's */
+};
+/* Replaces what is in *ret. -ENODATA: none were found; the text says what to do. */
+MUST_CHECK int roots_load(const struct roots_places *places, struct roots *ret, struct err *err);
+uint64_t roots_stamp(const struct roots_places *places);
+void roots_fini(struct roots *roots);
+/* The network thread's: for a transfer by https. */
+MUST_CHECK int roots_use(struct registry *registry, CURL *easy, struct err *err);
+/* After a certificate was refused: there are others now, it is worth another try. */
+bool roots_renew(struct registry *registry);
+
 /* ---- the network thread's objects ------------------------------------------------------------ */
 
 enum { REGISTRY_IDLE_MAX = 16 };
@@ -159,6 +179,7 @@ struct registry {
     struct request_list live;
     CURL *idle[REGISTRY_IDLE_MAX]; /* easy handles to use again */
     size_t idle_count;
+    struct roots roots;
     struct pool *lookups; /* asks keychains, which may block; NULL until the first */
     uint64_t jitter;
 };
@@ -316,7 +337,8 @@ struct request {
     bool is_sent;
     bool has_begun;
     bool is_enough;
-    bool has_stalled; /* some connection is no good: the next attempt gets one of its own */
+    bool has_new_roots; /* it was begun again with them */
+    bool has_stalled;   /* some connection is no good: the next attempt gets one of its own */
     unsigned failures, redirects, auth_rounds, auth_generation;
     CURL *easy;
     struct curl_slist *headers;

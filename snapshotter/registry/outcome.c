@@ -213,6 +213,12 @@ static void judge_failure(struct request *req, CURLcode code)
     int rc = err_set(&req->err, code_of_curl(code), "%s",
                      usable ? req->curl_error : curl_easy_strerror(code));
 
+    if (code == CURLE_PEER_FAILED_VERIFICATION && !req->has_new_roots &&
+        roots_renew(req->repo->registry)) {
+        req->has_new_roots = true;
+        request_attempt(req);
+        return;
+    }
     if (is_final(code))
         request_give_up(req, rc);
     else

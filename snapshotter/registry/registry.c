@@ -67,6 +67,7 @@ static void free_parts(struct registry *registry)
     (void)pthread_mutex_destroy(&registry->lock);
     free(registry->user_agent);
     mirrors_fini(registry);
+    roots_fini(&registry->roots);
     free(registry);
     curl_global_cleanup();
 }

@@ -118,7 +118,7 @@ void request_attempt(struct request *req)
     if (rc == 0)
         rc = start_attempt(req);
     if (rc < 0)
-        request_finish(req, rc);
+        request_give_up(req, rc);
     else if (rc == 0)
         request_trace(req, 0);
 }

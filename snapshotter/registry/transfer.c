@@ -160,6 +160,11 @@ int transfer_start(struct request *req, const char *authorization, struct err *e
         return err_set(err, -ENOMEM, "out of memory");
     if (!set_all(req))
         return err_set(err, -EINVAL, "libcurl does not take the request");
+    if (text_has_prefix(req->url_now, "https://")) {
+        int rc = roots_use(registry, req->easy, err);
+        if (rc < 0)
+            return rc;
+    }
     if (curl_multi_add_handle(registry->multi, req->easy) != CURLM_OK)
         return err_set(err, -ENOMEM, "libcurl does not start");
     return 0;
