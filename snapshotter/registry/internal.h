@@ -193,6 +193,12 @@ struct auth {
     char *header;        /* "Basic …" or "Bearer …"; NULL: none needed so far */
     int64_t expires_ms;  /* monotonic; 0: not before it is refused */
     struct challenge challenge;
+    /* What the realm was last given: tokens run out, and a helper may be gone when they do. */
+    struct registry_credentials kept;
+    bool has_kept, is_kept_fresh;      /* fresh: just found, there are no newer ones */
+    int64_t kept_until_ms;             /* monotonic; then the keychain is asked for newer ones */
+    int64_t refused_until_ms;          /* monotonic; before, nothing better will be found */
+    struct err refused_err;            /* set with it */
     struct pool_job job;               /* the keychain's look-up, on registry->lookups */
     struct registry_credentials found; /* the job's until it has reported */
     int found_rc;                      /* of the keychain, then of the realm */
@@ -409,14 +415,20 @@ void auth_fini(struct auth *auth);
 /* free() of a string that nobody is to find in memory later; NULL is fine. */
 void registry_forget(char *secret);
 
-/* token.c: asks the realm of auth->challenge. Later found_rc, found_err, header and expires_ms are
- * set, and auth_answered() is called. */
+/* token.c: asks the realm of auth->challenge, with the credentials that are kept. Later found_rc,
+ * found_err, header and expires_ms are set, and auth_answered() is called. */
 MUST_CHECK int token_ask(struct registry_repo *repo, struct err *err);
 /* The realm's answer: *ret_token is new; *ret_expires_s 0 when not said. 0, -EPROTO, -ENOMEM. */
 MUST_CHECK int token_parse(struct bytes json, char **ret_token, int64_t *ret_expires_s,
                            struct err *err);
+/* May it be put into a header? */
+bool token_is_proper(const char *token);
 /* "Basic …", new; NULL: out of memory. */
 char *auth_basic_header(const struct registry_credentials *cred);
+/* Is there a password or an identity token? */
+bool credentials_have_secret(const struct registry_credentials *cred);
+/* What the realm gives tokens for without a user name; NULL: none. */
+const char *credentials_refresh_token(const struct registry_credentials *cred);
 
 /* ---- net.c ----------------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@ static const struct registry_options defaults = {
     .max_retries = 8,
     .min_wait_ms = 30,
     .max_wait_ms = 300 * 1000,
+    .credentials_ttl_ms = 3600 * 1000,
 };
 
 static int64_t or_default(int64_t value, int64_t default_value)
@@ -40,6 +41,8 @@ static void set_timeouts(struct registry_options *options)
     options->dial_timeout_ms = positive_or(options->dial_timeout_ms, defaults.dial_timeout_ms);
     options->response_timeout_ms =
         positive_or(options->response_timeout_ms, defaults.response_timeout_ms);
+    options->credentials_ttl_ms =
+        positive_or(options->credentials_ttl_ms, defaults.credentials_ttl_ms);
 }
 
 static void set_limits(struct registry *registry, const struct registry_options *options)
