@@ -43,8 +43,8 @@ void layer_set_free(struct layer_set *set)
 /* ---- the list ---------------------------------------------------------------------------------
  */
 
-/* By the ztoc's digest too: it names the files on disk. The same ztoc for two layers (blobs that
- * differ in their gzip header alone) is refused by the lock on those files. */
+/* By both digests: there can be two ztocs of a layer, with spans of different sizes, and two layers
+ * of a ztoc, that differ in their gzip header alone. */
 static struct layer *find_locked(const struct layer_set *set, const struct layer_options *options)
 {
     struct layer *layer;

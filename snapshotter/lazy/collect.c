@@ -60,14 +60,16 @@ static void collecting_end(struct lazy *lazy)
 
 /* ---- one thing ------------------------------------------------------------------------------- */
 
-static bool is_needed(struct lazy *lazy, const struct digest *ztoc)
+/* `layer` NULL: whichever has this ztoc. */
+static bool is_needed(struct lazy *lazy, const struct digest *layer, const struct digest *ztoc)
 {
     const struct lazy_entry *entry;
     LOCKED(&lazy->lock);
 
     TAILQ_FOREACH(entry, &lazy->entries, link)
     {
-        if (entry->target.image_ref != NULL && digest_equal(&entry->target.ztoc, ztoc))
+        if (entry->target.image_ref != NULL && digest_equal(&entry->target.ztoc, ztoc) &&
+            (layer == NULL || digest_equal(&entry->target.layer, layer)))
             return true;
     }
     return false;
@@ -87,13 +89,13 @@ static void note(struct collection *c, int rc, const struct err *err)
         log_warn("what no snapshot needs cannot be removed", "err=%s", err_text(err));
 }
 
-static int remove_spans(void *arg, const struct digest *ztoc)
+static int remove_spans(void *arg, const struct digest *layer, const struct digest *ztoc)
 {
     struct collection *c = arg;
     struct err err = ERR_NONE;
 
-    if (!is_needed(c->lazy, ztoc))
-        note(c, span_file_remove(c->lazy->options.store, ztoc, &err), &err);
+    if (!is_needed(c->lazy, layer, ztoc))
+        note(c, span_file_remove(c->lazy->options.store, layer, ztoc, &err), &err);
     return 0;
 }
 
@@ -102,7 +104,7 @@ static int remove_blob(void *arg, const struct digest *digest)
     struct collection *c = arg;
     struct err err = ERR_NONE;
 
-    if (!is_needed(c->lazy, digest))
+    if (!is_needed(c->lazy, NULL, digest))
         note(c, store_blob_remove(c->lazy->options.store, digest, &err), &err);
     return 0;
 }

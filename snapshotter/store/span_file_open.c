@@ -28,12 +28,14 @@ static uint64_t records_read(uint64_t span_count)
 
 /* ---- the directory --------------------------------------------------------------------------- */
 
-static char *layer_path(const struct store *store, const struct digest *ztoc)
+static char *layer_path(const struct store *store, const struct digest *layer,
+                        const struct digest *ztoc)
 {
-    char hex[2 * DIGEST_BYTES + 1];
+    char layer_hex[2 * DIGEST_BYTES + 1], ztoc_hex[2 * DIGEST_BYTES + 1];
 
-    digest_hex(ztoc, hex);
-    return path_join(store->layers_dir, hex);
+    digest_hex(layer, layer_hex);
+    digest_hex(ztoc, ztoc_hex);
+    return text_format("%s/%s-%s", store->layers_dir, layer_hex, ztoc_hex);
 }
 
 /* The directory itself is locked, not a file in it: files are replaced. */
@@ -271,7 +273,7 @@ static int alloc_file(struct store *store, const struct span_file_options *optio
                                             .data_bytes = options->uncomp_bytes};
     (void)pthread_mutex_init(&file->lock, NULL);
     (void)pthread_mutex_init(&file->sync_lock, NULL);
-    file->path = layer_path(store, &options->ztoc);
+    file->path = layer_path(store, &options->layer, &options->ztoc);
     file->known = calloc(options->span_count, sizeof(*file->known));
     file->crc = calloc(options->span_count, sizeof(*file->crc));
     return file->path == NULL || file->known == NULL || file->crc == NULL ? -ENOMEM : 0;
@@ -299,9 +301,10 @@ int span_file_open(struct store *store, const struct span_file_options *options,
     return 0;
 }
 
-int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err)
+int span_file_remove(struct store *store, const struct digest *layer, const struct digest *ztoc,
+                     struct err *err)
 {
-    SCOPED(mem) char *path = layer_path(store, ztoc);
+    SCOPED(mem) char *path = layer_path(store, layer, ztoc);
     SCOPED(fd) int dir_fd = -1;
     int rc;
 

@@ -3,7 +3,8 @@
  * leaves garbage to collect and never a wrong answer:
  *
  *   <root>/content/blobs/sha256/<hex>       ztocs, SOCI indexes, manifests; checked by digest
- *   <root>/layers/<hex of ztoc>/{data,map}  the layer's tar, sparse, and which spans are present
+ *   <root>/layers/<hex of layer>-<hex of ztoc>/{data,map}
+ *                                           the layer's tar, sparse, and which spans are present
  *   <root>/snapshotter/metadata.sqlite      snapshots (SQLite, WAL)
  *   <root>/snapshotter/set-aside-<time>/    a broken one, with the snapshots' directories
  *
@@ -56,9 +57,10 @@ MUST_CHECK int store_blob_walk(struct store *store, int64_t min_age_ms,
 /* ---- a layer's spans ------------------------------------------------------------------------- */
 
 /* The tar of a layer, sparse, with a log of which spans are present (docs/span-file.md). Keyed by
- * the ztoc's digest, since span bounds are the ztoc's. A record in the log carries a CRC of the
- * span's bytes, and is written only after those bytes were synced: "present" survives power loss,
- * and a damaged data file is noticed. */
+ * the layer, whose bytes they are, and by the ztoc, which cuts it into spans: blobs that differ in
+ * their gzip header alone share a ztoc. A record in the log carries a CRC of the span's bytes, and
+ * is written only after those bytes were synced: "present" survives power loss, and a damaged data
+ * file is noticed. */
 struct span_file;
 struct span_file_options {
     struct digest layer; /* checked against what the map says: another layer, another file */
@@ -95,11 +97,13 @@ MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *er
 /* For pread(2) and splice(2) of present spans; lives as long as the file. */
 int span_file_fd(const struct span_file *file);
 /* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
-MUST_CHECK int span_file_remove(struct store *store, const struct digest *ztoc, struct err *err);
-/* The ztoc of each layer that has files; each() as above. */
+MUST_CHECK int span_file_remove(struct store *store, const struct digest *layer,
+                                const struct digest *ztoc, struct err *err);
+/* Each layer that has files, as store_blob_walk(). */
 MUST_CHECK int span_file_walk(struct store *store,
-                              int (*each)(void *arg, const struct digest *ztoc), void *arg,
-                              struct err *err);
+                              int (*each)(void *arg, const struct digest *layer,
+                                          const struct digest *ztoc),
+                              void *arg, struct err *err);
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 

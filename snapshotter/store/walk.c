@@ -20,35 +20,52 @@ static bool is_older(int dir_fd, const char *name, int64_t min_age_ms)
            clock_wall_ms() - (int64_t)st.st_mtim.tv_sec * 1000 >= min_age_ms;
 }
 
-/* Both directories name what they hold by the hex of a digest; any other name is no business of the
- * caller's. */
-static int walk(const char *path, int64_t min_age_ms,
-                int (*each)(void *arg, const struct digest *digest), void *arg, struct err *err)
+static bool is_digest(const char *hex, size_t len, struct digest *ret)
 {
-    SCOPED(dir) DIR *dir = opendir(path);
+    return len == 2 * DIGEST_BYTES && text_unhex(hex, ret->sha256, sizeof(ret->sha256)) == 0;
+}
+
+/* Names that are no digests are no business of the caller's. */
+int store_blob_walk(struct store *store, int64_t min_age_ms,
+                    int (*each)(void *arg, const struct digest *digest), void *arg, struct err *err)
+{
+    SCOPED(dir) DIR *dir = opendir(store->blobs_dir);
     const struct dirent *entry;
     struct digest digest;
     int rc = 0;
 
     if (dir == NULL)
-        return err_sys(err, -errno, "%s", path);
+        return err_sys(err, -errno, "%s", store->blobs_dir);
     while (rc == 0 && (entry = readdir(dir)) != NULL) {
-        if (strlen(entry->d_name) == sizeof(digest.sha256) * 2 &&
-            text_unhex(entry->d_name, digest.sha256, sizeof(digest.sha256)) == 0 &&
+        if (is_digest(entry->d_name, strlen(entry->d_name), &digest) &&
             is_older(dirfd(dir), entry->d_name, min_age_ms))
             rc = each(arg, &digest);
     }
     return rc;
 }
 
-int store_blob_walk(struct store *store, int64_t min_age_ms,
-                    int (*each)(void *arg, const struct digest *digest), void *arg, struct err *err)
+static bool is_pair(const char *name, struct digest *ret_layer, struct digest *ret_ztoc)
 {
-    return walk(store->blobs_dir, min_age_ms, each, arg, err);
+    const char *dash = strchr(name, '-');
+
+    return dash != NULL && is_digest(name, (size_t)(dash - name), ret_layer) &&
+           is_digest(dash + 1, strlen(dash + 1), ret_ztoc);
 }
 
-int span_file_walk(struct store *store, int (*each)(void *arg, const struct digest *ztoc),
+int span_file_walk(struct store *store,
+                   int (*each)(void *arg, const struct digest *layer, const struct digest *ztoc),
                    void *arg, struct err *err)
 {
-    return walk(store->layers_dir, 0, each, arg, err);
+    SCOPED(dir) DIR *dir = opendir(store->layers_dir);
+    const struct dirent *entry;
+    struct digest layer, ztoc;
+    int rc = 0;
+
+    if (dir == NULL)
+        return err_sys(err, -errno, "%s", store->layers_dir);
+    while (rc == 0 && (entry = readdir(dir)) != NULL) {
+        if (is_pair(entry->d_name, &layer, &ztoc))
+            rc = each(arg, &layer, &ztoc);
+    }
+    return rc;
 }

@@ -273,6 +273,23 @@ static void files_of_real_layers_are_as_the_ztoc_tells(void **state)
     }
 }
 
+/* A blob that was compressed again at another time: other bytes in front, the same ztoc. */
+static void two_layers_that_share_a_ztoc_are_open_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct layer *first = open_layer(f), *second;
+
+    f->blob->data[4] ^= 1; /* in the time of the gzip header */
+    f->layer.sha256[0] ^= 1;
+    second = open_layer(f);
+    assert_ptr_not_equal(first, second);
+    compare_files(f, first);
+    compare_files(f, second);
+    layer_unref(first);
+    compare_files(f, second);
+    layer_unref(second);
+}
+
 static void the_background_completes_a_layer_and_the_status_says_so(void **state)
 {
     struct fixture *f = *state;
@@ -492,6 +509,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(files_of_real_layers_are_as_the_ztoc_tells),
+        TEST(two_layers_that_share_a_ztoc_are_open_at_once),
         TEST(the_background_completes_a_layer_and_the_status_says_so),
         TEST(a_layer_that_was_complete_needs_no_network_after_it_is_opened_again),
         TEST(a_layer_says_what_it_is),

@@ -82,7 +82,7 @@ static void any_allocation_that_fails_is_an_answer_like_any_other(void **state)
         struct digest none = {{0}};
         int rc;
 
-        assert_ok(span_file_remove(rig.store, &none, &err));
+        assert_ok(span_file_remove(rig.store, &none, &none, &err));
         __atomic_store_n(&fails_in, n, __ATOMIC_RELAXED);
         rc = use(&rig);
         fired = __atomic_exchange_n(&fails_in, -1, __ATOMIC_RELAXED) < 0;

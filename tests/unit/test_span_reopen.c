@@ -56,7 +56,7 @@ static void damage(const struct rig *rig, size_t n)
     char path[256];
     SCOPED(fd) int fd = -1;
 
-    (void)snprintf(path, sizeof(path), "%s/layers/%064d/data", rig->root, 0);
+    (void)snprintf(path, sizeof(path), "%s/layers/%064d-%064d/data", rig->root, 0, 0);
     fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, "\xff", 1, (off_t)rig->layer.spans[n].uncomp_end - 1), 1);
@@ -168,7 +168,7 @@ static void read_wait_and_die(struct rig *rig)
 
     if (rig_read_span(rig, 1, &err) < 0)
         _exit(3);
-    (void)snprintf(path, sizeof(path), "%s/layers/%064d/map", rig->root, 0);
+    (void)snprintf(path, sizeof(path), "%s/layers/%064d-%064d/map", rig->root, 0, 0);
     while (clock_mono_ms() < deadline_ms) {
         SCOPED(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 

@@ -36,7 +36,7 @@ static void reopen(struct fixture *f)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    char hex[2 * DIGEST_BYTES + 1];
+    char layer_hex[2 * DIGEST_BYTES + 1], ztoc_hex[2 * DIGEST_BYTES + 1];
     struct err err = ERR_NONE;
 
     (void)strcpy(f->root, "/tmp/test-spanfile.XXXXXX");
@@ -46,8 +46,9 @@ static int setup(void **state)
     memset(f->options.ztoc.sha256, 0x22, DIGEST_BYTES);
     f->options.span_count = SPANS;
     f->options.uncomp_bytes = DATA_BYTES;
-    digest_hex(&f->options.ztoc, hex);
-    (void)snprintf(f->dir, sizeof(f->dir), "%s/layers/%s", f->root, hex);
+    digest_hex(&f->options.layer, layer_hex);
+    digest_hex(&f->options.ztoc, ztoc_hex);
+    (void)snprintf(f->dir, sizeof(f->dir), "%s/layers/%s-%s", f->root, layer_hex, ztoc_hex);
     reopen(f);
     *state = f;
     return 0;
@@ -276,7 +277,7 @@ static void records_of_another_map_do_not_fit(void **state)
     }
     span_file_close(f->file);
     f->file = NULL;
-    assert_ok(span_file_remove(f->store, &f->options.ztoc, &err));
+    assert_ok(span_file_remove(f->store, &f->options.layer, &f->options.ztoc, &err));
     reopen(f); /* the same layer, a new map */
     {
         SCOPED(fd) int fd = open_map(f, O_RDWR);
@@ -286,22 +287,17 @@ static void records_of_another_map_do_not_fit(void **state)
     assert_false(recorded(f, 1));
 }
 
-static void another_layer_size_or_span_count_starts_anew(void **state)
+static void another_size_or_span_count_starts_anew(void **state)
 {
     struct fixture *f = *state;
     uint8_t byte = 1;
 
     add(f, 1);
-    f->options.layer.sha256[5] ^= 1;
+    f->options.span_count++;
     reopen(f);
     assert_false(recorded(f, 1));
     assert_int_equal(pread(span_file_fd(f->file), &byte, 1, SPAN_BYTES), 1);
     assert_int_equal(byte, 0);
-
-    add(f, 1);
-    f->options.span_count++;
-    reopen(f);
-    assert_false(recorded(f, 1));
 
     add(f, 1);
     f->options.uncomp_bytes++;
@@ -330,6 +326,68 @@ static void a_data_file_that_is_gone_or_was_cut_starts_anew(void **state)
     assert_false(recorded(f, 1));
 }
 
+/* Nobody renames these, but what is in a map counts. */
+static void files_of_another_layer_start_anew(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(mem) char *elsewhere = text_copy(f->dir);
+
+    assert_non_null(elsewhere);
+    elsewhere[strlen(f->root) + strlen("/layers/") + 1] = '0'; /* 1011…-2222… */
+    f->options.layer.sha256[0] = 0x10;
+    add(f, 1);
+    span_file_close(f->file);
+    f->file = NULL;
+    assert_int_equal(rename(f->dir, elsewhere), 0);
+    reopen(f);
+    assert_false(recorded(f, 1));
+}
+
+static void two_layers_with_one_ztoc_have_files_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct span_file_options options = f->options;
+    struct span_file *second = NULL;
+    struct err err = ERR_NONE;
+    uint32_t crc;
+
+    options.layer.sha256[5] ^= 1;
+    add(f, 1);
+    assert_ok(span_file_open(f->store, &options, &second, &err));
+    assert_false(span_file_recorded(second, 1, &crc));
+    span_file_close(second);
+    assert_ok(span_file_remove(f->store, &options.layer, &options.ztoc, &err));
+    reopen(f);
+    assert_true(recorded(f, 1));
+}
+
+static int note_pair(void *arg, const struct digest *layer, const struct digest *ztoc)
+{
+    struct span_file_options *seen = arg;
+
+    seen->layer = *layer;
+    seen->ztoc = *ztoc;
+    seen->span_count++;
+    return 0;
+}
+
+static void a_walk_tells_layer_and_ztoc_and_passes_over_other_names(void **state)
+{
+    struct fixture *f = *state;
+    struct span_file_options seen = {.span_count = 0};
+    struct err err = ERR_NONE;
+    char path[512];
+
+    (void)snprintf(path, sizeof(path), "%s/layers/%064d", f->root, 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s-", f->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_ok(span_file_walk(f->store, note_pair, &seen, &err));
+    assert_int_equal(seen.span_count, 1);
+    assert_true(digest_equal(&seen.layer, &f->options.layer));
+    assert_true(digest_equal(&seen.ztoc, &f->options.ztoc));
+}
+
 /* ---- what is refused ------------------------------------------------------------------------- */
 
 static void a_layer_that_is_open_is_not_opened_or_removed(void **state)
@@ -340,12 +398,12 @@ static void a_layer_that_is_open_is_not_opened_or_removed(void **state)
 
     assert_int_equal(span_file_open(f->store, &f->options, &second, &err), -EBUSY);
     assert_null(second);
-    assert_int_equal(span_file_remove(f->store, &f->options.ztoc, &err), -EBUSY);
+    assert_int_equal(span_file_remove(f->store, &f->options.layer, &f->options.ztoc, &err), -EBUSY);
     span_file_close(f->file);
     f->file = NULL;
-    assert_ok(span_file_remove(f->store, &f->options.ztoc, &err));
+    assert_ok(span_file_remove(f->store, &f->options.layer, &f->options.ztoc, &err));
     assert_false(path_exists(f->dir));
-    assert_ok(span_file_remove(f->store, &f->options.ztoc, &err));
+    assert_ok(span_file_remove(f->store, &f->options.layer, &f->options.ztoc, &err));
 }
 
 static void bytes_and_spans_past_the_end_are_refused(void **state)
@@ -421,7 +479,10 @@ int main(void)
         TEST(a_torn_record_ends_the_log_and_is_written_over),
         TEST(a_flipped_bit_in_any_place_never_makes_a_span_present),
         TEST(records_of_another_map_do_not_fit),
-        TEST(another_layer_size_or_span_count_starts_anew),
+        TEST(another_size_or_span_count_starts_anew),
+        TEST(files_of_another_layer_start_anew),
+        TEST(two_layers_with_one_ztoc_have_files_of_their_own),
+        TEST(a_walk_tells_layer_and_ztoc_and_passes_over_other_names),
         TEST(a_data_file_that_is_gone_or_was_cut_starts_anew),
         TEST(a_layer_that_is_open_is_not_opened_or_removed),
         TEST(bytes_and_spans_past_the_end_are_refused),
