@@ -120,6 +120,22 @@ int address_listen(const char *address, struct passed *passed, struct address_so
     return listen_at(path != NULL ? path : OPTIONS_DEFAULT_ADDRESS, ret, err);
 }
 
+int address_names(const struct address_sockets *sockets, struct text_list *ret, struct err *err)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+        socklen_t len = sizeof(address) - 1;
+
+        if (getsockname(sockets->fds[i], (struct sockaddr *)&address, &len) < 0)
+            continue;
+        if (address.sun_path[0] == '\0')
+            address.sun_path[0] = '@';
+        if (text_list_add(ret, address.sun_path) < 0)
+            return err_set(err, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
 void address_sockets_fini(struct address_sockets *sockets)
 {
     for (size_t i = 0; i < sockets->count; i++) {

@@ -6,6 +6,7 @@
 #include "base/attr.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "daemon/passed.h"
 
 /* The path that `address` names: itself, or what follows unix://. NULL: fd://, the sockets that the
@@ -30,6 +31,9 @@ struct address_sockets {
  * served. */
 MUST_CHECK int address_listen(const char *address, struct passed *passed,
                               struct address_sockets *ret, struct err *err);
+/* Add where each of them is bound to *ret; an abstract name begins with '@'. 0 or -ENOMEM. */
+MUST_CHECK int address_names(const struct address_sockets *sockets, struct text_list *ret,
+                             struct err *err);
 /* Closes what was not moved out. The file of a socket stays. */
 void address_sockets_fini(struct address_sockets *sockets);
 DEFINE_SCOPED_VALUE(address_sockets, struct address_sockets, address_sockets_fini)

@@ -8,6 +8,7 @@
 #include "daemon/passed.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
+#include "daemon/status.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -169,6 +170,9 @@ int main(int argc, char **argv)
         return print_config(&options, false);
     case OPTIONS_CONFIG_DUMP:
         return print_config(&options, true);
+    case OPTIONS_STATUS:
+        return status_main(&(struct status_options){
+            .address = options.address, .image = options.image, .json = options.json});
     case OPTIONS_RUN:
         break;
     }

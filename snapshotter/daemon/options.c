@@ -76,6 +76,10 @@ static int parse_flag(int argc, char *const *argv, int *at, const char *name, st
         ret->action = OPTIONS_VERSION;
         return 0;
     }
+    if (ret->action == OPTIONS_STATUS && strcmp(name, "json") == 0) {
+        ret->json = true;
+        return 0;
+    }
     if (flag == NULL)
         return err_set(err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, name);
     if (equals == NULL && *at + 1 >= argc)
@@ -86,9 +90,13 @@ static int parse_flag(int argc, char *const *argv, int *at, const char *name, st
     return 0;
 }
 
-/* The words in order: `help`, `config default`, `config dump`. */
+/* The words in order: `help`, `config default`, `config dump`, `status`, `status IMAGE`. */
 static void parse_word(const char *word, unsigned *words, bool *in_config, struct options *ret)
 {
+    if (*words == 0 && strcmp(word, "status") == 0)
+        ret->action = OPTIONS_STATUS;
+    if (*words == 1 && ret->action == OPTIONS_STATUS)
+        ret->image = word;
     if (*words == 0 && is_one_of(word, "help", "h"))
         ret->action = OPTIONS_HELP;
     if (*words == 0 && strcmp(word, "config") == 0) {
@@ -130,7 +138,8 @@ int options_help(struct buf *ret)
     int rc = buf_add_str(
         ret, "soci-snapshotter-grpc - containerd snapshotter that loads images lazily\n\n"
              "usage: soci-snapshotter-grpc [flags]\n"
-             "       soci-snapshotter-grpc config default | config dump\n\nflags:\n");
+             "       soci-snapshotter-grpc config default | config dump\n"
+             "       soci-snapshotter-grpc status [--json] [IMAGE]\n\nflags:\n");
 
     for (size_t i = 0; i < ARRAY_LEN(flags) && rc == 0; i++)
         rc = buf_addf(ret, "  --%-10s %s\n%15s(default %s, environment %s)\n", flags[i].name,

@@ -18,6 +18,7 @@ enum options_action {
     OPTIONS_VERSION,
     OPTIONS_CONFIG_DEFAULT,
     OPTIONS_CONFIG_DUMP,
+    OPTIONS_STATUS,
 };
 
 /* Strings are borrowed from argv, the environment or the program. */
@@ -28,6 +29,8 @@ struct options {
     bool config_is_default; /* nobody named it, so it may be missing */
     const char *log_level;
     const char *root;
+    const char *image; /* of `status`; NULL: none named */
+    bool json;         /* of `status` */
 };
 
 /* `env` is getenv() or a test's. A flag wins over the environment. -EINVAL: the command line makes

@@ -2,6 +2,7 @@
 /* service.c – which part gets which: from the disk upwards, and down again in reverse. */
 #include "daemon/service.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/address.h"
 #include "discover/discover.h"
@@ -34,7 +35,9 @@ struct service {
     struct lazy *lazy;
     struct snapshotter *snapshotter;
     struct rpc_version version;
-    struct grpc_service services[3];
+    struct text_list addresses; /* of the sockets that are served */
+    struct rpc_status status;
+    struct grpc_service services[4];
     struct grpc_server *server;
     char *socket; /* the one that we made; NULL: none, or it was passed to us */
 };
@@ -143,6 +146,24 @@ static int start_snapshotter(struct service *s, struct err *err)
     return 0;
 }
 
+static void describe(struct service *s, const struct options *options)
+{
+    s->version = (struct rpc_version){.version = SOCI_VERSION, .revision = SOCI_REVISION};
+    s->status = (struct rpc_status){
+        .version = SOCI_VERSION,
+        .revision = SOCI_REVISION,
+        .config = options->config,
+        .addresses = &s->addresses,
+        .started_wall_ms = clock_wall_ms(),
+        .started_mono_ms = clock_mono_ms(),
+        .store = s->store,
+        .engine = s->engine,
+        .local = s->local,
+        .lazy = s->lazy,
+        .snapshotter = s->snapshotter,
+    };
+}
+
 static int start_server(struct service *s, const char *address, struct passed *passed,
                         struct err *err)
 {
@@ -153,14 +174,16 @@ static int start_server(struct service *s, const char *address, struct passed *p
     };
     int rc;
 
-    s->version = (struct rpc_version){.version = SOCI_VERSION, .revision = SOCI_REVISION};
     s->services[0] = rpc_snapshots_service(s->snapshotter);
     s->services[1] = rpc_health_service();
     s->services[2] = rpc_version_service(&s->version);
+    s->services[3] = rpc_status_service(&s->status);
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
         rc = address_listen(address, passed, &sockets, err);
     s->socket = TAKE(sockets.made);
+    if (rc == 0)
+        rc = address_names(&sockets, &s->addresses, err);
     for (size_t i = 0; i < sockets.count && rc == 0; i++)
         rc = grpc_server_add_listener(s->server, &sockets.fds[i], err);
     return rc < 0 ? err_prefix(err, rc, "failed to serve snapshotter") : 0;
@@ -177,6 +200,7 @@ int service_start(const struct options *options, const struct config *config, st
     rc = start_filesystem(s, options, config, err);
     if (rc == 0)
         rc = start_snapshotter(s, err);
+    describe(s, options);
     if (rc == 0)
         rc = start_server(s, options->address, passed, err);
     if (rc < 0) {
@@ -231,6 +255,7 @@ void service_free(struct service *s, bool unmount)
     discover_free(s->discover);
     registry_free(s->registry);
     store_close(s->store);
+    text_list_fini(&s->addresses);
     free(s->socket);
     free(s);
 }

@@ -123,4 +123,5 @@ void layer_get_status(struct layer *layer, struct layer_status *ret)
     ret->size_bytes = size_bytes;
     ret->fetched_bytes = fetched_bytes;
     span_set_last_error(layer->spans, &ret->last_error);
+    ret->last_error_ms = span_set_last_error_ms(layer->spans);
 }

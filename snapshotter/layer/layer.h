@@ -55,6 +55,7 @@ struct layer_status {
     uint64_t size_bytes;    /* compressed */
     uint64_t fetched_bytes; /* compressed, of present spans */
     struct err last_error;  /* code 0: none */
+    int64_t last_error_ms;  /* when, on clock_wall_ms() */
 };
 void layer_get_status(struct layer *layer, struct layer_status *ret);
 

@@ -36,6 +36,10 @@ MUST_CHECK int lazy_target_copy(struct lazy_target *to, const struct lazy_target
  * sense. */
 MUST_CHECK int lazy_target_from_prepare(const struct text_map *labels, struct lazy_target *ret,
                                         struct err *err);
+/* The image and layer that labels name, for texts: NULL when they do not. Borrowed. */
+const char *lazy_label_image(const struct text_map *labels);
+const char *lazy_label_layer(const struct text_map *labels);
+const char *lazy_label_namespace(const struct text_map *labels); /* of a row */
 /* From the labels that lazy_target_add_labels() once left in the row. */
 MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_target *ret,
                                     struct err *err);
@@ -51,7 +55,9 @@ struct lazy_entry {
     char *dir;                 /* fixed at creation */
     struct fs_mount *mount;    /* lock; NULL: not mounted, see `err` */
     struct lazy_target target; /* fixed at creation; image_ref NULL: the row does not say enough */
+    char *namespace_;          /* fixed at creation; NULL: not known */
     struct err err;            /* lock; why it is not mounted */
+    int64_t err_ms;            /* lock; since when that is known, on clock_wall_ms() */
     int64_t next_try_ms;       /* lock */
     bool busy;                 /* lock; someone mounts it again just now */
     bool dropped;              /* lock; the snapshot went away meanwhile */
@@ -60,15 +66,28 @@ struct lazy_entry {
 
 struct lazy_repos;
 
+struct lazy_events {
+    pthread_mutex_t lock;                     /* a leaf */
+    size_t count;                             /* lock */
+    struct lazy_event items[LAZY_EVENTS_MAX]; /* lock; newest first */
+};
+
 struct lazy {
+    struct lazy_events events;
     struct lazy_options options;      /* fixed at creation */
-    pthread_mutex_t lock;             /* a leaf */
+    pthread_mutex_t lock;             /* a leaf, but for layer_ref() */
     pthread_cond_t collected;         /* `collecting` is false again */
     size_t opening;                   /* lock; layers that are being mounted */
     bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
     struct lazy_repos *repos;         /* fixed at creation: a reference */
 };
+
+/* ---- events.c -------------------------------------------------------------------------------- */
+
+/* `image` and `layer` as text; NULL: not known. */
+void lazy_note(struct lazy *lazy, enum lazy_event_kind kind, const char *image, const char *layer,
+               const struct err *why);
 
 /* ---- repos.c --------------------------------------------------------------------------------- */
 

@@ -20,6 +20,21 @@
 #define LABEL_ZTOC_BYTES "containerd.io/snapshot/remote/soci.ztoc.size"
 #define LABEL_NO_XATTRS "containerd.io/snapshot/remote/soci.disable-xattrs"
 
+const char *lazy_label_image(const struct text_map *labels)
+{
+    return text_map_get(labels, LABEL_IMAGE_REF);
+}
+
+const char *lazy_label_layer(const struct text_map *labels)
+{
+    return text_map_get(labels, LABEL_LAYER);
+}
+
+const char *lazy_label_namespace(const struct text_map *labels)
+{
+    return text_map_get(labels, LABEL_NAMESPACE);
+}
+
 void lazy_target_fini(struct lazy_target *target)
 {
     free(target->image_ref);

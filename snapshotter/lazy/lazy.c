@@ -14,8 +14,11 @@
  * the network. */
 #define LAZY_RETRY_MS 5000
 
-static const struct lazy_fs real_fs = {
-    .mount = fs_mount, .unmount = fs_unmount, .abandon = fs_abandon, .clear = fs_clear_mounts};
+static const struct lazy_fs real_fs = {.mount = fs_mount,
+                                       .unmount = fs_unmount,
+                                       .abandon = fs_abandon,
+                                       .clear = fs_clear_mounts,
+                                       .layer = fs_mount_layer};
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
@@ -23,6 +26,7 @@ static void entry_free(struct lazy_entry *entry)
 {
     lazy_target_fini(&entry->target);
     free(entry->dir);
+    free(entry->namespace_);
     free(entry);
 }
 DEFINE_SCOPED_PTR(lazy_entry, struct lazy_entry, entry_free)
@@ -115,19 +119,28 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
 
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
+    entry->namespace_ = text_copy(namespace_); /* NULL: it is only shown */
     lazy_opening_begin(lazy);
     rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
     lazy_opening_end(lazy);
+    if (rc != 0)
+        lazy_note(lazy, rc < 0 ? LAZY_EVENT_DEFERRED : LAZY_EVENT_UNPACKED,
+                  lazy_label_image(labels), lazy_label_layer(labels), err);
     return rc;
 }
 
 static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_map *ret_labels,
                      struct err *err)
 {
+    int rc = lazy_unpack(self, how, err);
+
     (void)ret_labels; /* those of the Prepare say it all */
-    return lazy_unpack(self, how, err);
+    if (rc < 0)
+        lazy_note(self, LAZY_EVENT_DEFERRED, lazy_label_image(how->labels),
+                  lazy_label_layer(how->labels), err);
+    return rc;
 }
 
 static void op_unmount(void *self, uint64_t id, const char *dir)
@@ -178,6 +191,12 @@ static int op_remount(void *self, uint64_t id, const char *dir, const struct tex
     rc = lazy_target_from_row(labels, &entry->target, &entry->err);
     if (rc == 0)
         rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
+    entry->namespace_ = text_copy(lazy_label_namespace(labels));
+    if (rc < 0) {
+        entry->err_ms = clock_wall_ms();
+        lazy_note(lazy, LAZY_EVENT_FAILED, lazy_label_image(labels), lazy_label_layer(labels),
+                  &entry->err);
+    }
     if (rc < 0 && err != NULL)
         *err = entry->err;
     entry_add(lazy, TAKE(entry)); /* also when it failed: check() tries again */
@@ -215,8 +234,10 @@ static int release(struct lazy *lazy, struct lazy_entry *entry, struct fs_mount 
     entry->busy = false;
     entry->next_try_ms = clock_mono_ms() + LAZY_RETRY_MS;
     dropped = entry->dropped;
-    if (rc < 0 && err != NULL)
+    if (rc < 0 && err != NULL) {
         entry->err = *err;
+        entry->err_ms = clock_wall_ms();
+    }
     if (!dropped)
         entry->mount = TAKE(*mount);
     (void)pthread_mutex_unlock(&lazy->lock);
@@ -280,6 +301,7 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     if (lazy->options.mount_timeout_ms == 0)
         lazy->options.mount_timeout_ms = LAZY_MOUNT_TIMEOUT_MS;
     (void)pthread_mutex_init(&lazy->lock, NULL);
+    (void)pthread_mutex_init(&lazy->events.lock, NULL);
     (void)pthread_cond_init(&lazy->collected, NULL);
     TAILQ_INIT(&lazy->entries);
     *ret = lazy;
@@ -300,6 +322,7 @@ void lazy_free(struct lazy *lazy)
     }
     lazy_repos_unref(lazy->repos);
     (void)pthread_cond_destroy(&lazy->collected);
+    (void)pthread_mutex_destroy(&lazy->events.lock);
     (void)pthread_mutex_destroy(&lazy->lock);
     free(lazy);
 }

@@ -30,6 +30,7 @@ struct lazy_fs {
     int (*unmount)(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
     void (*abandon)(struct fs *fs, struct fs_mount **mount);
     int (*clear)(const char *dir, struct err *err);
+    struct layer *(*layer)(const struct fs_mount *mount); /* borrowed. NULL: not known */
 };
 
 struct lazy_options {
@@ -57,5 +58,61 @@ void lazy_free(struct lazy *lazy);
  * unmounted, or when containerd collects its garbage. Blocks on the disk. */
 void lazy_collect(struct lazy *lazy);
 struct snapshot_lazy lazy_ops(struct lazy *lazy);
+
+/* ---- how it is ------------------------------------------------------------------------------- */
+
+enum lazy_layer_state {
+    LAZY_LAYER_MOUNTED,
+    LAZY_LAYER_COMPLETE,    /* mounted, and every byte is on the disk */
+    LAZY_LAYER_NOT_MOUNTED, /* last_error says why; tried again when it is asked for */
+    LAZY_LAYER_UNPACKED,    /* not a mount but files */
+};
+/* Strings are never NULL, and owned. */
+struct lazy_layer {
+    uint64_t id; /* of the snapshot */
+    char *dir;   /* where it is, or should be, mounted; "" for an unpacked one */
+    char *image; /* reference, as the client wrote it; "": its row does not say */
+    char *namespace_;
+    char *index; /* digest of the index that the client named; "": none */
+    bool has_digests;
+    struct digest manifest, layer;
+    enum lazy_layer_state state;
+    uint64_t size_bytes;    /* compressed; 0: not known */
+    uint64_t present_bytes; /* of those */
+    struct err last_error;  /* code 0: none */
+    int64_t last_error_ms;  /* when, on clock_wall_ms(); 0: not known */
+};
+struct lazy_layers {
+    struct lazy_layer *items;
+    size_t count;
+};
+void lazy_layer_fini(struct lazy_layer *layer);
+DEFINE_SCOPED_VALUE(lazy_layer, struct lazy_layer, lazy_layer_fini)
+void lazy_layers_fini(struct lazy_layers *layers);
+DEFINE_SCOPED_VALUE(lazy_layers, struct lazy_layers, lazy_layers_fini)
+/* Every layer that is, or should be, mounted. In memory: a thousand take a millisecond or two, and
+ * a Prepare waits for a part of that at most. */
+MUST_CHECK int lazy_list(struct lazy *lazy, struct lazy_layers *ret, struct err *err);
+/* An unpacked layer's, from its row. */
+MUST_CHECK int lazy_layer_of_row(const struct snapdb_row *row, struct lazy_layer *ret,
+                                 struct err *err);
+
+enum lazy_event_kind {
+    LAZY_EVENT_DEFERRED, /* left to containerd */
+    LAZY_EVENT_UNPACKED, /* of an image with an index, and yet not mounted but unpacked */
+    LAZY_EVENT_FAILED,   /* a layer that should be mounted is not */
+};
+struct lazy_event {
+    enum lazy_event_kind kind;
+    int64_t time_ms; /* of the last one, on clock_wall_ms() */
+    uint64_t count;  /* how often the same was said of the same image */
+    char image[320]; /* reference; "": the client did not say. Cut if longer */
+    char layer[80];  /* digest of the last one; "": not known */
+    char text[ERR_TEXT_BYTES];
+};
+enum { LAZY_EVENTS_MAX = 64 };
+/* The last reasons, newest first; the caller frees. */
+MUST_CHECK int lazy_get_events(struct lazy *lazy, struct lazy_event **ret, size_t *ret_count,
+                               struct err *err);
 
 #endif

@@ -67,6 +67,21 @@ struct local_image {
 void local_begin(struct local *local, const struct local_image *image, const struct digest *layers,
                  size_t count);
 
+/* Layers that are queued, being made, or made and not taken yet. */
+struct local_work {
+    char *name; /* of the image, as local_image's */
+    struct digest manifest, layer;
+    uint64_t layer_bytes; /* compressed; 0: not known yet */
+    bool is_ready;
+};
+struct local_works {
+    struct local_work *items;
+    size_t count;
+};
+MUST_CHECK int local_list(struct local *local, struct local_works *ret, struct err *err);
+void local_works_fini(struct local_works *works);
+DEFINE_SCOPED_VALUE(local_works, struct local_works, local_works_fini)
+
 /* Does whoever waits want no more? Asked a few times a second. */
 struct local_cancel {
     bool (*is_cancelled)(void *self); /* NULL: never */

@@ -14,6 +14,8 @@
 
 #include "grpc/grpc.h"
 #include "snapshot/snapshot.h"
+#include "span/span.h"
+#include "store/store.h"
 
 #include <stddef.h>
 
@@ -30,5 +32,22 @@ struct rpc_version {
     const char *revision;
 };
 struct grpc_service rpc_version_service(struct rpc_version *version);
+
+/* soci.status.v1.Status, our own: proto/status.proto. */
+#define RPC_STATUS_GET "/soci.status.v1.Status/Get"
+struct lazy;
+struct local;
+struct rpc_status {
+    const char *version, *revision;
+    const char *config;                /* the file's path */
+    const struct text_list *addresses; /* of the sockets that are served */
+    int64_t started_wall_ms, started_mono_ms;
+    struct store *store;
+    struct span_engine *engine;
+    struct local *local; /* NULL: nothing is unpacked */
+    struct lazy *lazy;
+    struct snapshotter *snapshotter;
+};
+struct grpc_service rpc_status_service(struct rpc_status *status);
 
 #endif

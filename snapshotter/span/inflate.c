@@ -109,8 +109,7 @@ static void settle_present(struct span_task *task)
         set->refused[task->n] = false;
         set->backoff_ms = 0;
         set->background_at_ms = 0;
-        set->last_error.code = 0;
-        set->last_error.text[0] = '\0';
+        span_set_error_locked(set, NULL);
         span_note_unsynced_locked(set);
         span_collect_present_locked(set, task->n, &ready);
     }
@@ -130,7 +129,7 @@ static void settle_failed(struct span_task *task, int rc, const struct err *err)
         else if (!set->closing)
             span_back_off_locked(set); /* a full disk, say */
         if (!set->closing)
-            set->last_error = *err;
+            span_set_error_locked(set, err);
         span_set_state_locked(set, task->n, SPAN_MISSING);
         span_collect_failed_locked(set, task->n, UINT64_MAX, rc, &ready);
     }

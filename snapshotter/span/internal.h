@@ -132,6 +132,7 @@ struct span_set {
     size_t missing;         /* spans that are neither recorded nor present */
     uint64_t present_bytes; /* compressed bytes of the others */
     struct err last_error;
+    int64_t last_error_ms; /* on clock_wall_ms() */
 
     bool background;          /* started */
     bool exhausted;           /* a whole turn found nothing for the background */
@@ -149,6 +150,7 @@ struct span_set {
 enum span_state span_state_of(const struct span_set *set, size_t n); /* with or without the lock */
 /* Keeps the sums right. */
 void span_set_state_locked(struct span_set *set, size_t n, enum span_state state);
+void span_set_error_locked(struct span_set *set, const struct err *err); /* NULL: all is well */
 void span_set_unbusy_locked(
     struct span_set *set); /* the set may be gone once the lock is released */
 

@@ -3,6 +3,8 @@
  * more. */
 #include "span/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -183,6 +185,14 @@ int span_set_open(struct span_engine *engine, const struct span_set_options *opt
     return 0;
 }
 
+void span_set_error_locked(struct span_set *set, const struct err *err)
+{
+    const struct err none = ERR_NONE;
+
+    set->last_error = err == NULL ? none : *err;
+    set->last_error_ms = err == NULL ? 0 : clock_wall_ms();
+}
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 static void stop(struct span_set *set, struct span_want **ready)
@@ -277,4 +287,10 @@ void span_set_last_error(struct span_set *set, struct err *ret)
 {
     LOCKED(&set->engine->lock);
     *ret = set->last_error;
+}
+
+int64_t span_set_last_error_ms(struct span_set *set)
+{
+    LOCKED(&set->engine->lock);
+    return set->last_error.code == 0 ? 0 : set->last_error_ms;
 }

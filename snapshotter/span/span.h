@@ -166,5 +166,21 @@ uint64_t span_set_present_bytes(struct span_set *set);
 bool span_set_is_complete(struct span_set *set); /* all of them */
 /* Of the last fetch that failed; code 0 when none did since the last one that went well. */
 void span_set_last_error(struct span_set *set, struct err *ret);
+int64_t span_set_last_error_ms(struct span_set *set); /* when, on clock_wall_ms(); 0: none */
+
+/* All sets together. A moment's view, in no time: the lock is held for a walk over what is open. */
+struct span_engine_status {
+    size_t layers; /* sets that are open */
+    size_t waiting_readers;
+    size_t queued_spans; /* wanted, and waiting for memory */
+    size_t fetching_spans;
+    uint64_t fetching_bytes;          /* compressed bytes of those */
+    size_t background_fetching_spans; /* of the fetching ones, those that no reader waits for */
+    size_t inflating_spans;           /* of fetches that arrived and are not whole in the file */
+    size_t background_missing_spans;  /* that the background has yet to fetch, or is fetching */
+    uint64_t memory_bytes;            /* held by fetches */
+    uint64_t bytes_per_s;             /* as measured lately; 0: not known yet */
+};
+void span_engine_get_status(struct span_engine *engine, struct span_engine_status *ret);
 
 #endif

@@ -94,7 +94,7 @@ void span_run_failed(struct pool_job *job)
     for (n = get->first; n < get->first + get->count; n++)
         fail_span_locked(get, n, &ready);
     if (!set->closing && get->source == set->source)
-        set->last_error = get->err;
+        span_set_error_locked(set, &get->err);
     retry_ms = set->closing || get->urgent ? 0 : set->backoff_ms;
     (void)pthread_mutex_unlock(&set->engine->lock);
     if (retry_ms > 0)

@@ -105,6 +105,17 @@ MUST_CHECK int span_file_walk(struct store *store,
                                           const struct digest *ztoc),
                               void *arg, struct err *err);
 
+/* ---- how much it is -------------------------------------------------------------------------- */
+
+/* On disk, not in length: files are sparse. */
+struct store_usage {
+    uint64_t layer_bytes;    /* what was fetched of layers */
+    uint64_t blob_bytes;     /* ztocs and indexes */
+    uint64_t database_bytes; /* with its log and reserve */
+};
+/* Looks at every file of every layer: some microseconds each. */
+MUST_CHECK int store_get_usage(struct store *store, struct store_usage *ret, struct err *err);
+
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
 enum snapdb_kind {

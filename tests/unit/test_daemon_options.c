@@ -132,6 +132,14 @@ static void commands_are_recognised(void **state)
     assert_ok(PARSE(&o, &err, no_env, "--config", "/c", "config", "dump"));
     assert_int_equal(o.action, OPTIONS_CONFIG_DUMP);
     assert_string_equal(o.config, "/c");
+    assert_ok(PARSE(&o, &err, no_env, "--address", "/a", "status", "--json", "alpine"));
+    assert_int_equal(o.action, OPTIONS_STATUS);
+    assert_true(o.json);
+    assert_string_equal(o.image, "alpine");
+    assert_ok(PARSE(&o, &err, no_env, "status"));
+    assert_false(o.json);
+    assert_null(o.image);
+    assert_int_equal(PARSE(&o, &err, no_env, "--json"), -EINVAL);
     assert_ok(PARSE(&o, &err, no_env, "other", "config"));
     assert_int_equal(o.action, OPTIONS_RUN);
 }

@@ -77,8 +77,16 @@ static int fake_clear(const char *dir, struct err *err)
     return 0;
 }
 
-static const struct lazy_fs fake_fs = {
-    .mount = fake_mount, .unmount = fake_unmount, .abandon = fake_abandon, .clear = fake_clear};
+static struct layer *fake_layer(const struct fs_mount *mount)
+{
+    return mount->layer;
+}
+
+static const struct lazy_fs fake_fs = {.mount = fake_mount,
+                                       .unmount = fake_unmount,
+                                       .abandon = fake_abandon,
+                                       .clear = fake_clear,
+                                       .layer = fake_layer};
 
 /* ---- a registry of one index and one ztoc ---------------------------------------------------- */
 
@@ -591,6 +599,128 @@ static void labels_of_another_program_cannot_be_mounted_again(void **state)
     world_free(w);
 }
 
+/* ---- how it is ------------------------------------------------------------------------------- */
+
+static void mounted_layers_are_listed_with_what_they_are(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    SCOPED(lazy_layers) struct lazy_layers layers = {.items = NULL, .count = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    assert_ok(lazy_list(w->lazy, &layers, &err));
+    assert_int_equal(layers.count, 1);
+    assert_int_equal(layers.items[0].id, 7);
+    assert_int_equal(layers.items[0].state, LAZY_LAYER_MOUNTED);
+    assert_int_equal(layers.items[0].size_bytes, 116208);
+    assert_int_equal(layers.items[0].present_bytes, 0);
+    assert_string_equal(layers.items[0].dir, "/mnt");
+    assert_string_equal(layers.items[0].image, "registry.invalid/app:1");
+    assert_string_equal(layers.items[0].namespace_, "ns");
+    assert_true(digest_equal(&layers.items[0].layer, &w->layer));
+    assert_int_equal(layers.items[0].last_error.code, 0);
+    world_free(w);
+}
+
+static void a_layer_that_is_not_mounted_again_is_listed_with_the_reason(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    SCOPED(lazy_layers) struct lazy_layers layers = {.items = NULL, .count = 0};
+    SCOPED(mem) struct lazy_event *events = NULL;
+    size_t count = 0;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(remount(w, &row, &err), -ENOENT);
+    assert_ok(lazy_list(w->lazy, &layers, &err));
+    assert_int_equal(layers.count, 1);
+    assert_int_equal(layers.items[0].state, LAZY_LAYER_NOT_MOUNTED);
+    assert_string_equal(layers.items[0].image, "");
+    assert_false(layers.items[0].has_digests);
+    assert_string_equal(layers.items[0].last_error.text, err.text);
+    assert_true(layers.items[0].last_error_ms > 0);
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(events[0].kind, LAZY_EVENT_FAILED);
+    world_free(w);
+}
+
+static void an_unpacked_layer_is_what_its_row_says(void **state)
+{
+    SCOPED(lazy_layer) struct lazy_layer layer = {.dir = NULL}, nothing = {.dir = NULL};
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 9}, empty = {.id = 10};
+    struct digest manifest = {.sha256 = {1}}, digest = {.sha256 = {2}};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(text_map_set(&row.labels, "containerd.io/snapshot/cri.image-ref", "r/a:1"));
+    add_digest(&row.labels, "containerd.io/snapshot/cri.manifest-digest", &manifest);
+    add_digest(&row.labels, "containerd.io/snapshot/cri.layer-digest", &digest);
+    assert_ok(text_map_set(&row.labels, "containerd.io/snapshot/remote/soci.size", "55"));
+    assert_ok(lazy_layer_of_row(&row, &layer, &err));
+    assert_int_equal(layer.id, 9);
+    assert_int_equal(layer.state, LAZY_LAYER_UNPACKED);
+    assert_string_equal(layer.image, "r/a:1");
+    assert_int_equal(layer.size_bytes, 55);
+    assert_int_equal(layer.present_bytes, 55);
+    assert_ok(lazy_layer_of_row(&empty, &nothing, &err));
+    assert_string_equal(nothing.image, "");
+    assert_false(nothing.has_digests);
+}
+
+static void equal_reasons_of_an_image_are_one_event(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(mem) struct lazy_event *events = NULL;
+    size_t count = 0;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    w->offline = true;
+    for (int i = 0; i < 3; i++) {
+        SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+
+        assert_true(mount_it(w, &row, &err) < 0);
+    }
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(events[0].kind, LAZY_EVENT_DEFERRED);
+    assert_int_equal(events[0].count, 3);
+    assert_string_equal(events[0].image, "registry.invalid/app:1");
+    assert_string_equal(events[0].text, err.text);
+    world_free(w);
+}
+
+static void only_the_newest_events_are_kept(void **state)
+{
+    struct world *w = world_new();
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+    SCOPED(mem) struct lazy_event *events = NULL;
+    struct err err = ERR_NONE;
+    char image[32];
+    size_t count = 0;
+
+    (void)state;
+    for (int i = 0; i < 3 * LAZY_EVENTS_MAX; i++) {
+        SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY, row = TEXT_MAP_EMPTY;
+
+        (void)snprintf(image, sizeof(image), "r/a:%d", i);
+        assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", image));
+        assert_int_equal(ops.mount(ops.self, 7, "/mnt", "ns", &labels, &row, &err), -ENOENT);
+    }
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, LAZY_EVENTS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(image, sizeof(image), "r/a:%zu", 3 * LAZY_EVENTS_MAX - 1 - i);
+        assert_string_equal(events[i].image, image);
+        assert_int_equal(events[i].count, 1);
+    }
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -608,6 +738,11 @@ int main(void)
         cmocka_unit_test(a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for),
         cmocka_unit_test(a_layer_that_cannot_heal_is_refused_and_not_tried_each_time),
         cmocka_unit_test(labels_of_another_program_cannot_be_mounted_again),
+        cmocka_unit_test(mounted_layers_are_listed_with_what_they_are),
+        cmocka_unit_test(a_layer_that_is_not_mounted_again_is_listed_with_the_reason),
+        cmocka_unit_test(an_unpacked_layer_is_what_its_row_says),
+        cmocka_unit_test(equal_reasons_of_an_image_are_one_event),
+        cmocka_unit_test(only_the_newest_events_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
