@@ -31,11 +31,9 @@ class walker
 
     int table(const toml::table &table)
     {
-        if (table.empty())
-            return leaf(table, TOML_OTHER);
         for (const auto &[key, node] : table) {
             int rc = child(std::string(key.str()), node);
-            if (rc != 0)
+            if (rc < 0)
                 return rc;
         }
         return 0;
@@ -60,10 +58,14 @@ class walker
 
     int any(const toml::node &node)
     {
-        if (const auto *t = node.as_table())
-            return table(*t);
-        if (const auto *a = node.as_array())
-            return array(*a);
+        if (const auto *t = node.as_table()) {
+            int rc = leaf(node, TOML_TABLE);
+            return rc != 0 ? rc : table(*t);
+        }
+        if (const auto *a = node.as_array()) {
+            int rc = leaf(node, TOML_ARRAY);
+            return rc != 0 ? rc : array(*a);
+        }
         if (node.is_boolean())
             return leaf(node, TOML_BOOL);
         if (node.is_integer())
@@ -77,11 +79,9 @@ class walker
     {
         size_t i = 0;
 
-        if (array.empty())
-            return leaf(array, TOML_OTHER);
         for (const auto &node : array) {
             int rc = child(std::to_string(i++), node);
-            if (rc != 0)
+            if (rc < 0)
                 return rc;
         }
         return 0;

@@ -19,7 +19,9 @@ enum toml_kind {
     TOML_BOOL,
     TOML_INTEGER,
     TOML_STRING,
-    TOML_OTHER, /* a float, a date, an array or table that is empty */
+    TOML_ARRAY, /* what is inside follows, each value with its place from "0" as its name */
+    TOML_TABLE, /* the same, with the keys as names */
+    TOML_OTHER, /* a float, a date */
 };
 
 struct toml_value {
@@ -30,9 +32,10 @@ struct toml_value {
     unsigned line;      /* from 1 */
 };
 
-/* What is done with each value. `path` has the names of the tables that lead to it and its own; the
- * place in an array is a number from "0". All borrowed. Returns 0 to go on; anything else ends the
- * walk with that. */
+/* What is done with each value, in the order of their names; a table or an array comes before what
+ * is inside. `path` has the names that lead to it and its own. All borrowed. Returns 0 to go on,
+ * TOML_SKIP to go on behind what is inside; less than 0 ends the walk with that. */
+enum { TOML_SKIP = 1 };
 struct toml_visitor {
     int (*value)(void *self, const char *const *path, size_t depth, const struct toml_value *value,
                  struct err *err);

@@ -75,7 +75,8 @@ static int print_config(const struct options *options, bool from_file)
 
     if (from_file && config_load(options->config, options->config_is_default, &config, &err) < 0) {
         log_setup(LOG_LEVEL_INFO, LOG_STYLE_TEXT);
-        return fatal(err_text(&err), &err);
+        log_fatal(err_text(&err), NULL);
+        return 1;
     }
     return config_print(&config, &text) < 0 ? 1 : print(&text);
 }
@@ -124,6 +125,7 @@ static int run(const struct options *options)
     log_info("starting " PROGRAM, "version=%s revision=%s", SOCI_VERSION, SOCI_REVISION);
     if (config_load(options->config, options->config_is_default, &config, &err) < 0)
         return fatal("failed to load configuration", &err);
+    config_warn(&config);
     if (passed_take(&passed, &err) < 0 ||
         service_start(options, &config, &passed, &service, &err) < 0)
         return fatal("failed to start", &err);

@@ -42,16 +42,24 @@ struct service {
     char *socket; /* the one that we made; NULL: none, or it was passed to us */
 };
 
+static unsigned retries(int64_t configured)
+{
+    return configured < 0 ? UINT_MAX : (unsigned)configured;
+}
+
 static int start_registry(struct service *s, const struct config *config, struct err *err)
 {
     const struct registry_options options = {
         .user_agent = "soci-snapshotter/" SOCI_VERSION,
-        .dial_timeout_ms = config->dial_timeout_ms,
-        .response_timeout_ms = config->response_timeout_ms,
-        .request_timeout_ms = config->request_timeout_ms,
-        .max_retries = config->max_retries < 0 ? UINT_MAX : (unsigned)config->max_retries,
-        .min_wait_ms = config->min_wait_ms,
-        .max_wait_ms = config->max_wait_ms,
+        .dial_timeout_ms = config->http.dial_timeout_ms,
+        .response_timeout_ms = config->http.response_timeout_ms,
+        .request_timeout_ms = config->http.request_timeout_ms,
+        .max_retries = retries(config->http.max_retries),
+        .min_wait_ms = config->http.min_wait_ms,
+        .max_wait_ms = config->http.max_wait_ms,
+        .blob_max_retries = retries(config->blob.max_retries),
+        .blob_min_wait_ms = config->blob.min_wait_ms,
+        .blob_max_wait_ms = config->blob.max_wait_ms,
         .http_loopback = true,
         .plain_http_hosts = &config->plain_http_hosts,
     };
@@ -73,8 +81,8 @@ static int start_discover(struct service *s, const struct config *config, struct
 static int start_layers(struct service *s, const struct config *config, struct err *err)
 {
     const struct span_engine_options options = {
-        .disable_background = config->background_disabled,
-        .read_budget_ms = config->fetching_timeout_s * 1000,
+        .disable_background = config->background.disable,
+        .read_budget_ms = config->blob.fetching_timeout_s * 1000,
     };
     int rc = span_engine_new(&options, &s->engine, err);
 
@@ -95,7 +103,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
 {
     /* The engine comes first, with what it was that failed. */
     const struct fs_options fs_options = {.read_deadline_ms =
-                                              config->fetching_timeout_s * 1000 + 1000};
+                                              config->blob.fetching_timeout_s * 1000 + 1000};
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,
@@ -104,7 +112,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .layers = s->layers,
         .mount_timeout_ms = config->mount_timeout_s * 1000,
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
-        .disable_background = config->background_disabled,
+        .disable_background = config->background.disable,
     };
     int rc = fs_new(&fs_options, &s->fs, err);
 
