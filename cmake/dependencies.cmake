@@ -24,6 +24,7 @@ soci_need(FUSE3 "fuse3>=3.10" libfuse3-dev)
 soci_need(SQLITE3 sqlite3 libsqlite3-dev)
 soci_need(TOMLPP tomlplusplus libtomlplusplus-dev)
 soci_need(YAML yaml-0.1 libyaml-dev)
+soci_need(SSH2 libssh2 libssh2-1-dev)
 
 # zstd layers, which never have a ztoc, are unpacked by us with it and left to containerd without.
 pkg_check_modules(ZSTD QUIET IMPORTED_TARGET libzstd)

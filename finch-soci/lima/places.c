@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "base/process.h"
 #include "platform/platform.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ static int find_finch(const struct lima_options *options, struct lima_places *re
             ret->finch = TAKE(program);
         return 0;
     }
-    rc = platform_find_program("finch", &ret->finch, err);
+    rc = process_find_program("finch", &ret->finch, err);
     if (rc == 0)
         ret->finch_root = two_above(ret->finch);
     else if (rc == -ENOENT && platform_finch_root != NULL && path_exists(platform_finch_root))
@@ -82,7 +83,7 @@ static int find_limactl(struct lima_places *ret, struct err *err)
         ret->limactl = TAKE(own);
         return 0;
     }
-    rc = platform_find_program("limactl", &ret->limactl, err);
+    rc = process_find_program("limactl", &ret->limactl, err);
     return rc == -ENOENT ? 0 : rc;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/text.h"
+#include "base/process.h"
 #include "platform/platform.h"
 
 #include <errno.h>
@@ -26,7 +27,7 @@ static int pid_state(const char *dir, const char *name)
     if (digits == NULL)
         return 0;
     digits[strspn(digits, "0123456789")] = '\0';
-    return text_parse_u64(digits, &pid) == 0 && pid <= INT64_MAX && platform_is_alive((int64_t)pid)
+    return text_parse_u64(digits, &pid) == 0 && pid <= INT64_MAX && process_is_alive((int64_t)pid)
                ? 1
                : -ESRCH;
 }
@@ -75,20 +76,20 @@ static const char *last_line(struct buf *text)
 }
 
 static int ask_limactl(const struct lima_places *places, int64_t timeout_ms,
-                       struct platform_result *ret, struct err *err)
+                       struct process_end *ret, struct err *err)
 {
     const char *const argv[] = {places->limactl, "ls", "--json", NULL};
     SCOPED(mem) char *home = text_format("LIMA_HOME=%s", places->lima_home);
     const char *settings[] = {home, NULL};
-    const struct platform_run run = {.argv = argv, .settings = settings, .timeout_ms = timeout_ms};
+    const struct process_run run = {.argv = argv, .settings = settings, .timeout_ms = timeout_ms};
 
-    return home == NULL ? err_set(err, -ENOMEM, "out of memory") : platform_run(&run, ret, err);
+    return home == NULL ? err_set(err, -ENOMEM, "out of memory") : process_run(&run, ret, err);
 }
 
 int lima_look(const struct lima_places *places, int64_t timeout_ms, struct lima_machine *ret,
               struct err *err)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
     struct err why = ERR_NONE;
     bool found = false;
     int rc = places->limactl == NULL ? -ENOENT : ask_limactl(places, timeout_ms, &result, &why);

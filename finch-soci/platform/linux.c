@@ -2,5 +2,22 @@
 /* linux.c – what is particular to Linux: Finch has no virtual machine there. */
 #include "platform/platform.h"
 
+#include "base/text.h"
+
+#include <pwd.h>
+#include <unistd.h>
+#include <stdlib.h>
+
 const char *const platform_finch_root = NULL;
 const bool platform_has_vm = false;
+
+char *platform_home(void)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user;
+
+    if (home != NULL && *home == '/')
+        return text_copy(home);
+    user = getpwuid(getuid()); /* at start, before there are threads */
+    return user == NULL ? NULL : text_copy(user->pw_dir);
+}

@@ -6,11 +6,10 @@
 
 #include "base/attr.h"
 #include "base/bytes.h"
-#include "base/cleanup.h"
 #include "base/err.h"
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -29,31 +28,6 @@ MUST_CHECK int platform_file_replace(const char *path, const struct bytes *was,
 
 /* Remove `path` if it still holds `was`. -EAGAIN: it does not. */
 MUST_CHECK int platform_file_remove(const char *path, struct bytes was, struct err *err);
-
-/* ---- programs -------------------------------------------------------------------------------- */
-
-struct platform_run {
-    const char *const *argv; /* NULL at the end; argv[0] is a path, or looked for in PATH */
-    const char *const
-        *settings; /* NAME=value over our own environment, NULL at the end; NULL: none */
-    struct bytes input;
-    size_t max_output_bytes; /* of each of the two; 0: 1 MiB */
-    int64_t timeout_ms;      /* 0: 60000; then the program and its children are killed */
-};
-struct platform_result {
-    struct buf out, err;
-    int exit_status; /* 128 + signal when a signal ended it */
-};
-void platform_result_fini(struct platform_result *result);
-DEFINE_SCOPED_VALUE(platform_result, struct platform_result, platform_result_fini)
-/* 0 when it ran, whatever its exit status. -ENOENT: no such program, -ETIMEDOUT, -EFBIG. No shell.
- */
-MUST_CHECK int platform_run(const struct platform_run *run, struct platform_result *ret,
-                            struct err *err);
-
-/* In PATH, links followed: a new string. -ENOENT. */
-MUST_CHECK int platform_find_program(const char *name, char **ret, struct err *err);
-bool platform_is_alive(int64_t pid);
 
 /* ---- places ---------------------------------------------------------------------------------- */
 

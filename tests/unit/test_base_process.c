@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_platform_run.c – programs that are run: input, output, environment, and those that
+/* test_base_process.c – programs that are run: input, output, environment, and those that
  * misbehave. */
 #include "test.h"
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "platform/platform.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <signal.h>
 
-static int sh(const char *script, const struct platform_run *how, struct platform_result *ret,
+static int sh(const char *script, const struct process_run *how, struct process_end *ret,
               struct err *err)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
-    struct platform_run run = *how;
+    struct process_run run = *how;
 
     run.argv = argv;
-    return platform_run(&run, ret, err);
+    return process_run(&run, ret, err);
 }
 
 static void input_goes_in_and_both_outputs_come_back(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-    const struct platform_run run = {.input = bytes_of_str("one\ntwo\n")};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
+    const struct process_run run = {.input = bytes_of_str("one\ntwo\n")};
 
     (void)state;
     assert_ok(sh("tr a-z A-Z; echo aside >&2; exit 3", &run, &result, NULL));
@@ -34,9 +34,9 @@ static void input_goes_in_and_both_outputs_come_back(void **state)
 
 static void more_than_a_pipe_holds_goes_both_ways(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
     SCOPED(buf_value) struct buf big = BUF_EMPTY;
-    struct platform_run run = {.max_output_bytes = 4 * 1024 * 1024};
+    struct process_run run = {.max_output_bytes = 4 * 1024 * 1024};
 
     (void)state;
     assert_ok(buf_add_zeros(&big, 3 * 1024 * 1024));
@@ -49,8 +49,8 @@ static void more_than_a_pipe_holds_goes_both_ways(void **state)
 static void settings_replace_and_add(void **state)
 {
     static const char *const settings[] = {"HOME=/elsewhere", "NEW_ONE=x=y", NULL};
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-    const struct platform_run run = {.settings = settings};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
+    const struct process_run run = {.settings = settings};
 
     (void)state;
     assert_ok(sh("echo $HOME $NEW_ONE; env | grep -c '^HOME='", &run, &result, NULL));
@@ -59,22 +59,21 @@ static void settings_replace_and_add(void **state)
 
 static void a_program_that_does_not_read_is_no_error(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
     SCOPED(buf_value) struct buf big = BUF_EMPTY;
-    struct platform_run run = {.timeout_ms = 0};
+    struct process_run run = {.timeout_ms = 0};
 
     (void)state;
     assert_ok(buf_add_zeros(&big, 1024 * 1024));
     run.input = buf_bytes(&big);
-    (void)signal(SIGPIPE, SIG_IGN);
     assert_ok(sh("exec <&-; echo done", &run, &result, NULL));
     assert_string_equal(buf_str(&result.out), "done\n");
 }
 
 static void a_signal_is_128_and_its_number(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-    const struct platform_run run = {.timeout_ms = 0};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
+    const struct process_run run = {.timeout_ms = 0};
 
     (void)state;
     assert_ok(sh("kill -9 $$", &run, &result, NULL));
@@ -83,20 +82,20 @@ static void a_signal_is_128_and_its_number(void **state)
 
 static void a_program_that_is_not_there_is_said_so(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
     const char *const argv[] = {"/no/such/program", NULL};
-    const struct platform_run run = {.argv = argv};
+    const struct process_run run = {.argv = argv};
     struct err err = ERR_NONE;
 
     (void)state;
-    assert_int_equal(platform_run(&run, &result, &err), -ENOENT);
+    assert_int_equal(process_run(&run, &result, &err), -ENOENT);
     assert_non_null(strstr(err_text(&err), "/no/such/program"));
 }
 
 static void endless_output_is_refused(void **state)
 {
-    SCOPED(platform_result) struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-    const struct platform_run run = {.max_output_bytes = 10000};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
+    const struct process_run run = {.max_output_bytes = 10000};
 
     (void)state;
     assert_int_equal(sh("yes", &run, &result, NULL), -EFBIG);
@@ -109,9 +108,9 @@ static void a_program_that_hangs_is_killed_with_its_children(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
-        SCOPED(platform_result)
-        struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-        const struct platform_run run = {.timeout_ms = 200};
+        SCOPED(process_end)
+        struct process_end result = PROCESS_END_NONE;
+        const struct process_run run = {.timeout_ms = 200};
         int64_t from = clock_mono_ms();
 
         assert_int_equal(sh(scripts[i], &run, &result, NULL), -ETIMEDOUT);
@@ -125,9 +124,9 @@ static void programs_are_found_in_path_alone(void **state)
     SCOPED(mem) char *none = NULL;
 
     (void)state;
-    assert_ok(platform_find_program("env", &path, NULL));
+    assert_ok(process_find_program("env", &path, NULL));
     assert_int_equal(path[0], '/');
-    assert_int_equal(platform_find_program("no-such-program-anywhere", &none, NULL), -ENOENT);
+    assert_int_equal(process_find_program("no-such-program-anywhere", &none, NULL), -ENOENT);
 }
 
 int main(void)

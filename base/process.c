@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* posix_run.c – a program with its input, its output and a time limit. */
-#include "platform/platform.h"
+/* process.c – pipes, a child in a group of its own, and a loop until both are done. */
+#include "base/process.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -22,10 +22,10 @@ enum { RUN_PIECE_BYTES = 16 * 1024 };
  */
 enum { RUN_REAP_MS = 20 };
 
-void platform_result_fini(struct platform_result *result)
+void process_end_fini(struct process_end *end)
 {
-    buf_fini(&result->out);
-    buf_fini(&result->err);
+    buf_fini(&end->out);
+    buf_fini(&end->err);
 }
 
 /* ---- a child --------------------------------------------------------------------------------- */
@@ -69,11 +69,33 @@ static void pipes_fini(struct pipes *pipes)
 }
 DEFINE_SCOPED_VALUE(pipes, struct pipes, pipes_fini)
 
+/* The child's end is none of 0, 1 and 2, which are replaced there one after the other. */
+static int open_pipe(int ends[2], int childs)
+{
+    int moved;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    if (ends[childs] > STDERR_FILENO)
+        return 0;
+    moved = fcntl(ends[childs], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (moved < 0)
+        return -errno;
+    (void)close(ends[childs]);
+    ends[childs] = moved;
+    return 0;
+}
+
 static int open_pipes(struct pipes *ret, struct err *err)
 {
-    if (pipe2(ret->in, O_CLOEXEC) < 0 || pipe2(ret->out, O_CLOEXEC) < 0 ||
-        pipe2(ret->err, O_CLOEXEC) < 0)
-        return err_sys(err, -errno, "pipe");
+    int rc = open_pipe(ret->in, 0);
+
+    if (rc == 0)
+        rc = open_pipe(ret->out, 1);
+    if (rc == 0)
+        rc = open_pipe(ret->err, 1);
+    if (rc < 0)
+        return err_sys(err, rc, "pipe");
     if (fcntl(ret->in[1], F_SETFL, O_NONBLOCK) < 0 || fcntl(ret->out[0], F_SETFL, O_NONBLOCK) < 0 ||
         fcntl(ret->err[0], F_SETFL, O_NONBLOCK) < 0)
         return err_sys(err, -errno, "pipe");
@@ -111,17 +133,16 @@ static char **make_environment(const char *const *settings)
     return made;
 }
 
-static int spawn(const struct platform_run *run, const struct pipes *pipes, char **environment,
+static int spawn(const struct process_run *run, const struct pipes *pipes, char **environment,
                  pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, defaults;
+    sigset_t none, all;
     int rc;
 
     (void)sigemptyset(&none);
-    (void)sigemptyset(&defaults);
-    (void)sigaddset(&defaults, SIGPIPE);
+    (void)sigfillset(&all);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawnattr_init(&attributes);
     rc = posix_spawn_file_actions_adddup2(&actions, pipes->in[0], 0);
@@ -131,7 +152,7 @@ static int spawn(const struct platform_run *run, const struct pipes *pipes, char
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
     (void)posix_spawnattr_setpgroup(&attributes, 0);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
-    (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                                     POSIX_SPAWN_SETSIGDEF);
     if (rc == 0) /* the strings of argv are not written to either */
@@ -142,7 +163,7 @@ static int spawn(const struct platform_run *run, const struct pipes *pipes, char
     return -rc;
 }
 
-static int start(const struct platform_run *run, struct child *ret, struct err *err)
+static int start(const struct process_run *run, struct child *ret, struct err *err)
 {
     SCOPED(pipes) struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
     SCOPED(mem) char **environment = make_environment(run->settings);
@@ -171,10 +192,30 @@ static void close_end(int *fd)
     *fd = -1;
 }
 
-/* A program that does not want its input has every right to. */
+/* A program that does not want its input has every right to: the signal that this gives is taken
+ * back. */
+static ssize_t write_quietly(int fd, struct bytes bytes)
+{
+    const struct timespec now = {.tv_sec = 0};
+    sigset_t pipe, before;
+    ssize_t n;
+    int why;
+
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    n = write(fd, bytes.data, bytes.len);
+    why = errno;
+    if (n < 0 && why == EPIPE && sigismember(&before, SIGPIPE) == 0)
+        (void)sigtimedwait(&pipe, NULL, &now);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = why;
+    return n;
+}
+
 static void feed(struct child *child, struct bytes *input)
 {
-    ssize_t n = input->len == 0 ? 0 : write(child->in, input->data, input->len);
+    ssize_t n = input->len == 0 ? 0 : write_quietly(child->in, *input);
 
     if (n > 0)
         *input = bytes_of(input->data + n, input->len - (size_t)n);
@@ -182,7 +223,26 @@ static void feed(struct child *child, struct bytes *input)
         close_end(&child->in);
 }
 
-static int drain(int *fd, struct buf *to, size_t max_bytes, struct err *err)
+/* Where a piece of output goes. */
+struct sink {
+    struct buf *to;
+    size_t max_bytes;
+    const struct process_run *run; /* NULL: into `to`, whatever the caller wants */
+};
+
+static int take(const struct sink *sink, struct bytes piece, struct err *err)
+{
+    if (sink->run != NULL && sink->run->output != NULL)
+        return sink->run->output(sink->run->self, piece) == 0
+                   ? 0
+                   : err_set(err, -ECANCELED, "nobody wants more of its output");
+    if (piece.len > sink->max_bytes - sink->to->len)
+        return err_set(err, -EFBIG, "more output than %zu bytes", sink->max_bytes);
+    return buf_add(sink->to, piece.data, piece.len) < 0 ? err_set(err, -ENOMEM, "out of memory")
+                                                        : 0;
+}
+
+static int drain(int *fd, const struct sink *sink, struct err *err)
 {
     uint8_t piece[RUN_PIECE_BYTES];
     ssize_t n = read(*fd, piece, sizeof(piece));
@@ -191,11 +251,7 @@ static int drain(int *fd, struct buf *to, size_t max_bytes, struct err *err)
         return errno == EAGAIN || errno == EINTR ? 0 : err_sys(err, -errno, "output");
     if (n == 0)
         close_end(fd);
-    else if ((size_t)n > max_bytes - to->len)
-        return err_set(err, -EFBIG, "more output than %zu bytes", max_bytes);
-    else if (buf_add(to, piece, (size_t)n) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    return 0;
+    return n == 0 ? 0 : take(sink, bytes_of(piece, (size_t)n), err);
 }
 
 static int left_ms(int64_t deadline_ms)
@@ -205,31 +261,46 @@ static int left_ms(int64_t deadline_ms)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-static int talk(const struct platform_run *run, struct child *child, int64_t deadline_ms,
-                struct platform_result *ret, struct err *err)
+/* 0: something is ready, in `polls`. */
+static int wait_for(const struct process_run *run, const struct child *child, int64_t deadline_ms,
+                    struct pollfd polls[4], struct err *err)
+{
+    int ready;
+
+    polls[0] = (struct pollfd){.fd = child->in, .events = POLLOUT};
+    polls[1] = (struct pollfd){.fd = child->out, .events = POLLIN};
+    polls[2] = (struct pollfd){.fd = child->err, .events = POLLIN};
+    polls[3] =
+        (struct pollfd){.fd = run->cancel_fd == NULL ? -1 : *run->cancel_fd, .events = POLLIN};
+    do
+        ready = poll(polls, 4, left_ms(deadline_ms));
+    while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        return err_sys(err, -errno, "poll");
+    if (ready == 0)
+        return err_set(err, -ETIMEDOUT, "no end within its time");
+    return polls[3].revents != 0 ? err_set(err, -ECANCELED, "ended on request") : 0;
+}
+
+static int talk(const struct process_run *run, struct child *child, int64_t deadline_ms,
+                struct process_end *ret, struct err *err)
 {
     size_t max_bytes = run->max_output_bytes == 0 ? RUN_OUTPUT_MAX_BYTES : run->max_output_bytes;
+    const struct sink out = {.to = &ret->out, .max_bytes = max_bytes, .run = run};
+    const struct sink errors = {.to = &ret->err, .max_bytes = max_bytes};
     struct bytes input = run->input;
     int rc = 0;
 
     while (rc == 0 && (child->out >= 0 || child->err >= 0)) {
-        struct pollfd polls[] = {{.fd = child->in, .events = POLLOUT},
-                                 {.fd = child->out, .events = POLLIN},
-                                 {.fd = child->err, .events = POLLIN}};
-        int ready = poll(polls, ARRAY_LEN(polls), left_ms(deadline_ms));
+        struct pollfd polls[4];
 
-        if (ready == 0)
-            return err_set(err, -ETIMEDOUT, "no end within its time");
-        if (ready < 0 && errno != EINTR)
-            return err_sys(err, -errno, "poll");
-        if (ready < 0)
-            continue;
-        if (polls[0].revents != 0)
+        rc = wait_for(run, child, deadline_ms, polls, err);
+        if (rc == 0 && polls[0].revents != 0)
             feed(child, &input);
-        if (polls[1].revents != 0)
-            rc = drain(&child->out, &ret->out, max_bytes, err);
+        if (rc == 0 && polls[1].revents != 0)
+            rc = drain(&child->out, &out, err);
         if (rc == 0 && polls[2].revents != 0)
-            rc = drain(&child->err, &ret->err, max_bytes, err);
+            rc = drain(&child->err, &errors, err);
     }
     return rc;
 }
@@ -254,11 +325,10 @@ static int reap(struct child *child, int64_t deadline_ms, int *ret_status, struc
     return 0;
 }
 
-int platform_run(const struct platform_run *run, struct platform_result *ret, struct err *err)
+int process_run(const struct process_run *run, struct process_end *ret, struct err *err)
 {
     SCOPED(child) struct child child = {.pid = 0, .in = -1, .out = -1, .err = -1};
-    SCOPED(platform_result)
-    struct platform_result result = {.out = BUF_EMPTY, .err = BUF_EMPTY, .exit_status = 0};
+    SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
     int64_t deadline_ms =
         clock_mono_ms() + (run->timeout_ms == 0 ? RUN_TIMEOUT_MS : run->timeout_ms);
     int rc = start(run, &child, err);
@@ -271,18 +341,18 @@ int platform_run(const struct platform_run *run, struct platform_result *ret, st
     if (rc < 0)
         return err_prefix(err, rc, "%s", run->argv[0]);
     *ret = result;
-    result = (struct platform_result){.out = BUF_EMPTY, .err = BUF_EMPTY};
+    result = (struct process_end)PROCESS_END_NONE;
     return 0;
 }
 
-/* ---- programs and places --------------------------------------------------------------------- */
+/* ---- programs that are there ----------------------------------------------------------------- */
 
 static bool is_program(const char *path)
 {
     return access(path, X_OK) == 0;
 }
 
-int platform_find_program(const char *name, char **ret, struct err *err)
+int process_find_program(const char *name, char **ret, struct err *err)
 {
     const char *path = getenv("PATH");
     const char *at = path == NULL ? "" : path;
@@ -302,18 +372,7 @@ int platform_find_program(const char *name, char **ret, struct err *err)
     return err_set(err, -ENOENT, "%s is not in PATH", name);
 }
 
-bool platform_is_alive(int64_t pid)
+bool process_is_alive(int64_t pid)
 {
     return pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
-}
-
-char *platform_home(void)
-{
-    const char *home = getenv("HOME");
-    const struct passwd *user;
-
-    if (home != NULL && *home == '/')
-        return text_copy(home);
-    user = getpwuid(getuid()); /* at start, before there are threads */
-    return user == NULL ? NULL : text_copy(user->pw_dir);
 }
