@@ -82,6 +82,7 @@ static int source_start(void *self, struct span_fetch *span_fetch, struct err *e
     bridge->fetch.len = span_fetch->len;
     bridge->fetch.buf = span_fetch->buf;
     bridge->fetch.from_origin = span_fetch->again;
+    bridge->fetch.from_origin = span_fetch->again;
     bridge->fetch.budget_ms = span_fetch->budget_ms;
     bridge->fetch.longest_wait_ms = span_fetch->urgent ? 0 : BACKGROUND_WAIT_MS;
     bridge->fetch.done = bridge_done;
