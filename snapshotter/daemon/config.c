@@ -35,6 +35,7 @@ struct config config_default(void)
 
 void config_fini(struct config *config)
 {
+    config_hosts_fini(config);
     text_list_fini(&config->plain_http_hosts);
     text_list_fini(&config->strings);
     text_list_fini(&config->unused);

@@ -63,6 +63,15 @@ struct config_parallel {
     const char *chunk_size;                         /* "": layers whole; config_size() reads it */
 };
 
+/* [[resolver.host."of".mirrors]], in the order of the file. */
+struct config_mirror {
+    char *of;                  /* the registry whose images it has */
+    char *number;              /* in its list, from "0" */
+    char *url;                 /* with http:// or https://; NULL: only `insecure` was of interest */
+    bool insecure;             /* http, whatever the url says */
+    int64_t request_timeout_s; /* 0: as for others, negative: none */
+};
+
 /* What the keys say; strings live as long as the struct. */
 struct config {
     const char *namespace_, *http_cache_type, *filesystem_cache_type;
@@ -97,6 +106,8 @@ struct config {
     int64_t min_layer_bytes; /* negative: none is too small */
     bool allow_invalid_mounts;
 
+    struct config_mirror *mirrors;
+    size_t mirror_count;
     struct text_list plain_http_hosts; /* registries that a mirror entry calls insecure */
 
     /* Where all this comes from. */

@@ -3,7 +3,11 @@
 #include "daemon/config_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { TIMEOUT_MAX_S = 86400 };
 
 /* resolver.host.<name>.mirrors.<n>.<key> */
 enum { HOST_DEPTH = 3, MIRRORS_DEPTH = 4, MIRROR_DEPTH = 5, MIRROR_KEY_DEPTH = 6 };
@@ -19,38 +23,98 @@ static bool is_host_name(const char *host)
     return host[0] != '\0';
 }
 
-static int read_insecure(struct config *config, const char *host, const struct toml_value *value,
-                         struct err *err)
+/* An address with its scheme: what a bare name or a number with a port means is not guessed. The
+ * registry's client looks at the rest of it. */
+static bool is_address(const char *url)
+{
+    const char *host = strstr(url, "://");
+
+    return (text_has_prefix(url, "http://") || text_has_prefix(url, "https://")) &&
+           is_host_name(url) && host[3] != '/' && host[3] != '\0';
+}
+
+/* The one with that number, which is new when its first key comes. NULL: out of memory. */
+static struct config_mirror *get_mirror(struct config *config, const char *of, const char *number)
+{
+    struct config_mirror *list, *mirror;
+
+    for (size_t i = 0; i < config->mirror_count; i++) {
+        mirror = &config->mirrors[i];
+        if (strcmp(mirror->of, of) == 0 && strcmp(mirror->number, number) == 0)
+            return mirror;
+    }
+    list = realloc(config->mirrors, (config->mirror_count + 1) * sizeof(*list));
+    if (list == NULL)
+        return NULL;
+    config->mirrors = list;
+    mirror = &list[config->mirror_count];
+    *mirror = (struct config_mirror){.of = text_copy(of), .number = text_copy(number)};
+    config->mirror_count++; /* config_fini() frees what there is of it */
+    return mirror->of == NULL || mirror->number == NULL ? NULL : mirror;
+}
+
+static int read_insecure(struct config *config, struct config_mirror *mirror,
+                         const struct toml_value *value, struct err *err)
 {
     if (value->kind != TOML_BOOL)
         return err_set(err, -EINVAL, "toml: line %u: insecure must be true or false", value->line);
-    if (!is_host_name(host))
-        return err_set(err, -EINVAL, "toml: line %u: resolver.host has a table for no host",
-                       value->line);
-    if (!value->boolean || text_list_has(&config->plain_http_hosts, host))
+    mirror->insecure = value->boolean;
+    if (!value->boolean || text_list_has(&config->plain_http_hosts, mirror->of))
         return 0;
-    return text_list_add(&config->plain_http_hosts, host) < 0
+    return text_list_add(&config->plain_http_hosts, mirror->of) < 0
                ? err_set(err, -ENOMEM, "out of memory")
                : 0;
 }
 
-static int read_mirror(struct config *config, const char *const *path, size_t depth,
-                       const struct toml_value *value, struct err *err)
+static int read_address(struct config_mirror *mirror, const struct toml_value *value,
+                        struct err *err)
 {
-    const char *key = path[MIRROR_KEY_DEPTH - 1];
-
-    if (text_equal_nocase(key, "insecure"))
-        return read_insecure(config, path[HOST_DEPTH - 1], value, err);
-    if (text_equal_nocase(key, "host") && value->kind != TOML_STRING)
+    if (value->kind != TOML_STRING)
         return err_set(err, -EINVAL, "toml: line %u: host must be a string", value->line);
-    if (text_equal_nocase(key, "request_timeout_sec") && value->kind != TOML_INTEGER)
+    if (!is_address(value->string))
+        return err_set(err, -ERANGE,
+                       "line %u: resolver.host.\"%.100s\".mirrors: host = \"%.100s\" must be an "
+                       "address with http:// or https://",
+                       value->line, mirror->of, value->string);
+    free(mirror->url);
+    mirror->url = text_copy(value->string);
+    return mirror->url == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static int read_timeout(struct config_mirror *mirror, const struct toml_value *value,
+                        struct err *err)
+{
+    if (value->kind != TOML_INTEGER)
         return err_set(err, -EINVAL, "toml: line %u: request_timeout_sec must be a whole number",
                        value->line);
-    if (!text_equal_nocase(key, "host") && !text_equal_nocase(key, "request_timeout_sec"))
-        return TOML_SKIP;
-    return config_note(&config->unused, path, depth, value) < 0
-               ? err_set(err, -ENOMEM, "out of memory")
-               : 0;
+    if (value->integer > TIMEOUT_MAX_S)
+        return err_set(err, -ERANGE,
+                       "line %u: resolver.host.\"%.100s\".mirrors: request_timeout_sec must be at "
+                       "most %d",
+                       value->line, mirror->of, TIMEOUT_MAX_S);
+    mirror->request_timeout_s = value->integer < 0 ? -1 : value->integer;
+    return 0;
+}
+
+static int read_mirror(struct config *config, const char *const *path,
+                       const struct toml_value *value, struct err *err)
+{
+    const char *key = path[MIRROR_KEY_DEPTH - 1], *of = path[HOST_DEPTH - 1];
+    struct config_mirror *mirror;
+
+    if (!is_host_name(of))
+        return err_set(err, -EINVAL, "toml: line %u: resolver.host has a table for no host",
+                       value->line);
+    mirror = get_mirror(config, of, path[MIRROR_DEPTH - 1]);
+    if (mirror == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (text_equal_nocase(key, "host"))
+        return read_address(mirror, value, err);
+    if (text_equal_nocase(key, "insecure"))
+        return read_insecure(config, mirror, value, err);
+    if (text_equal_nocase(key, "request_timeout_sec"))
+        return read_timeout(mirror, value, err);
+    return TOML_SKIP;
 }
 
 int config_hosts_value(struct config *config, const char *const *path, size_t depth,
@@ -61,7 +125,7 @@ int config_hosts_value(struct config *config, const char *const *path, size_t de
     if (depth >= MIRRORS_DEPTH && !text_equal_nocase(path[MIRRORS_DEPTH - 1], "mirrors"))
         return TOML_SKIP;
     if (depth >= MIRROR_KEY_DEPTH)
-        return depth > MIRROR_KEY_DEPTH ? TOML_SKIP : read_mirror(config, path, depth, value, err);
+        return depth > MIRROR_KEY_DEPTH ? TOML_SKIP : read_mirror(config, path, value, err);
     if (value->kind != (is_list ? TOML_ARRAY : TOML_TABLE))
         return err_set(err, -EINVAL, "toml: line %u: %s must be %s", value->line,
                        depth == MIRROR_DEPTH ? "a mirror" : path[depth - 1],
@@ -69,18 +133,45 @@ int config_hosts_value(struct config *config, const char *const *path, size_t de
     return 0;
 }
 
+/* TOML's strings escape as JSON's do. */
+static int print_text(const char *before, const char *text, const char *after, struct buf *ret)
+{
+    int rc = buf_add_str(ret, before);
+
+    if (rc == 0)
+        rc = text_add_json(ret, bytes_of_str(text), false);
+    return rc == 0 ? buf_add_str(ret, after) : rc;
+}
+
+static int print_mirror(const struct config_mirror *mirror, struct buf *ret)
+{
+    int rc = print_text("\n[[resolver.host.", mirror->of, ".mirrors]]\n", ret);
+
+    if (rc == 0 && mirror->url != NULL)
+        rc = print_text("host = ", mirror->url, "\n", ret);
+    if (rc == 0)
+        rc = buf_addf(ret, "insecure = %s\n", mirror->insecure ? "true" : "false");
+    if (rc == 0 && mirror->request_timeout_s != 0)
+        rc = buf_addf(ret, "request_timeout_sec = %" PRId64 "\n", mirror->request_timeout_s);
+    return rc;
+}
+
 int config_hosts_print(const struct config *config, struct buf *ret)
 {
-    const struct text_list *hosts = &config->plain_http_hosts;
     int rc = 0;
 
-    for (size_t i = 0; i < hosts->count && rc == 0; i++) {
-        rc = buf_add_str(ret, "\n[[resolver.host.");
-        if (rc == 0)
-            rc = text_add_json(ret, bytes_of_str(hosts->items[i]),
-                               false); /* TOML's strings escape alike */
-        if (rc == 0)
-            rc = buf_add_str(ret, ".mirrors]]\ninsecure = true\n");
-    }
+    for (size_t i = 0; i < config->mirror_count && rc == 0; i++)
+        rc = print_mirror(&config->mirrors[i], ret);
     return rc;
+}
+
+void config_hosts_fini(struct config *config)
+{
+    for (size_t i = 0; i < config->mirror_count; i++) {
+        free(config->mirrors[i].of);
+        free(config->mirrors[i].number);
+        free(config->mirrors[i].url);
+    }
+    free(TAKE(config->mirrors));
+    config->mirror_count = 0;
 }

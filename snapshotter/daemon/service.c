@@ -47,9 +47,34 @@ static unsigned retries(int64_t configured)
     return configured < 0 ? UINT_MAX : (unsigned)configured;
 }
 
+/* *ret is new, and what the options then point to. */
+static int add_mirrors(const struct config *config, struct registry_options *options,
+                       struct registry_mirror **ret)
+{
+    struct registry_mirror *list = calloc(config->mirror_count + 1, sizeof(*list));
+
+    if (list == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < config->mirror_count; i++) {
+        const struct config_mirror *mirror = &config->mirrors[i];
+
+        if (mirror->url == NULL)
+            continue;
+        list[options->mirror_count++] =
+            (struct registry_mirror){.host = mirror->of,
+                                     .url = mirror->url,
+                                     .insecure = mirror->insecure,
+                                     .request_timeout_ms = mirror->request_timeout_s * 1000};
+    }
+    options->mirrors = list;
+    *ret = list;
+    return 0;
+}
+
 static int start_registry(struct service *s, const struct config *config, struct err *err)
 {
-    const struct registry_options options = {
+    SCOPED(mem) struct registry_mirror *mirrors = NULL;
+    struct registry_options options = {
         .user_agent = "soci-snapshotter/" SOCI_VERSION,
         .dial_timeout_ms = config->http.dial_timeout_ms,
         .response_timeout_ms = config->http.response_timeout_ms,
@@ -64,6 +89,8 @@ static int start_registry(struct service *s, const struct config *config, struct
         .plain_http_hosts = &config->plain_http_hosts,
     };
 
+    if (add_mirrors(config, &options, &mirrors) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
     return registry_new(&options, &s->registry, err);
 }
 

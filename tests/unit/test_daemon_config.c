@@ -137,6 +137,58 @@ static void an_insecure_mirror_names_a_plain_http_registry_once(void **state)
     assert_string_equal(c.plain_http_hosts.items[0], "reg.example:5000");
 }
 
+static void mirrors_are_kept_in_their_order(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(parse("[[resolver.host.\"reg.example\".mirrors]]\nhost = \"http://a:1\"\n"
+                    "request_timeout_sec = -7\n"
+                    "[[resolver.host.\"reg.example\".mirrors]]\nhost = \"https://b/v2/x\"\n"
+                    "insecure = true\nrequest_timeout_sec = 5\n"
+                    "[[resolver.host.\"other.example\".mirrors]]\nhost = \"https://c\"\n",
+                    &c, &err));
+    assert_int_equal(c.mirror_count, 3);
+    for (size_t i = 0; i < c.mirror_count; i++) {
+        const struct config_mirror *m = &c.mirrors[i];
+
+        if (strcmp(m->of, "other.example") == 0) {
+            assert_string_equal(m->url, "https://c");
+            assert_int_equal(m->request_timeout_s, 0);
+        } else if (strcmp(m->number, "0") == 0) {
+            assert_string_equal(m->url, "http://a:1");
+            assert_false(m->insecure);
+            assert_int_equal(m->request_timeout_s, -1);
+        } else {
+            assert_string_equal(m->url, "https://b/v2/x");
+            assert_true(m->insecure);
+            assert_int_equal(m->request_timeout_s, 5);
+            assert_string_equal(c.mirrors[i - 1].url, "http://a:1");
+        }
+    }
+}
+
+static void a_mirror_that_is_no_address_is_refused_with_its_line(void **state)
+{
+    static const char *const bad[] = {"127.0.0.1:5000", "mirror",     "ftp://m", "http://",
+                                      "https:///x",     "http://a b", ""};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        SCOPED(config) struct config c = config_default();
+        SCOPED(mem)
+        char *text =
+            text_format("[[resolver.host.\"reg.example\".mirrors]]\nhost = \"%s\"\n", bad[i]);
+        struct err err = ERR_NONE;
+
+        if (parse(text, &c, &err) != -ERANGE)
+            fail_msg("%s", bad[i]);
+        assert_non_null(
+            strstr(err_text(&err), "line 2: resolver.host.\"reg.example\".mirrors: host"));
+    }
+}
+
 static void a_mirror_of_what_is_no_host_name_is_refused(void **state)
 {
     SCOPED(config) struct config c = config_default();
@@ -349,6 +401,8 @@ int main(void)
         cmocka_unit_test(keys_without_meaning_are_listed_when_they_are_not_their_defaults),
         cmocka_unit_test(sizes_are_numbers_with_a_unit_of_1024),
         cmocka_unit_test(an_insecure_mirror_names_a_plain_http_registry_once),
+        cmocka_unit_test(mirrors_are_kept_in_their_order),
+        cmocka_unit_test(a_mirror_that_is_no_address_is_refused_with_its_line),
         cmocka_unit_test(a_mirror_of_what_is_no_host_name_is_refused),
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_with_key_and_line),
         cmocka_unit_test(a_value_that_makes_no_sense_is_refused_with_key_and_line),
