@@ -79,8 +79,10 @@ struct discover_image {
 
 struct discover_index; /* counted: an index whose manifest is in the store */
 const struct soci_index *discover_index_get(const struct discover_index *index);
+/* The image's own manifest. NULL: it could not be read. */
+const struct oci_manifest *discover_index_manifest(const struct discover_index *index);
 /* The size of a layer as the image's manifest says, which is beyond doubt: its digest is the
- * image's. 0: the manifest was not needed to find the index, or has no such layer. */
+ * image's. 0: the manifest could not be read, or has no such layer. */
 uint64_t discover_index_layer_bytes(const struct discover_index *index, const struct digest *layer);
 void discover_index_unref(struct discover_index *index);
 DEFINE_SCOPED_PTR(discover_index, struct discover_index, discover_index_unref)

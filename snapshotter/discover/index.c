@@ -24,6 +24,11 @@ const struct soci_index *discover_index_get(const struct discover_index *index)
     return index->index;
 }
 
+const struct oci_manifest *discover_index_manifest(const struct discover_index *index)
+{
+    return index->manifest;
+}
+
 uint64_t discover_index_layer_bytes(const struct discover_index *index, const struct digest *layer)
 {
     const struct oci_manifest *manifest = index->manifest;

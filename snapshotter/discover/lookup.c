@@ -76,10 +76,7 @@ static int find_v2(const struct lookup *l, struct discover_index *ret, struct er
 {
     struct digest digest;
     const char *named;
-    int rc = read_image_manifest(l, &ret->manifest, err);
 
-    if (rc < 0)
-        return rc;
     named = text_map_get(&ret->manifest->annotations, INDEX_ANNOTATION);
     if (named == NULL || named[0] == '\0')
         return err_set(err, -ENOENT, "the image manifest names no SOCI index");
@@ -133,19 +130,25 @@ static int find_v1(const struct lookup *l, struct soci_index **ret, struct err *
     return rc;
 }
 
+/* The image's manifest is read even if only v2 needs it to find the index: it knows the sizes of
+ * the layers and which one is the lowest. */
 int lookup_run(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
+    bool is_named = l->index_digest[0] != '\0';
     struct digest named;
     int rc;
 
-    if (l->index_digest[0] != '\0') {
-        rc = digest_parse(l->index_digest, &named, err);
-        return rc < 0 ? err_prefix(err, rc, "the index that the client names")
-                      : load_index(l, &named, &ret->index, err);
-    }
-    rc = err_set(err, -ENOENT, "both ways to find a SOCI index are switched off");
-    if (l->v2_enabled)
-        rc = find_v2(l, ret, err);
+    if (is_named && digest_parse(l->index_digest, &named, err) < 0)
+        return err_prefix(err, -EINVAL, "the index that the client names");
+    if (!is_named && !l->v1_enabled && !l->v2_enabled)
+        return err_set(err, -ENOENT, "both ways to find a SOCI index are switched off");
+    rc = read_image_manifest(l, &ret->manifest, err);
+    if (is_out_of_reach(rc))
+        return rc;
+    if (is_named)
+        return load_index(l, &named, &ret->index, err);
+    if (rc == 0)
+        rc = l->v2_enabled ? find_v2(l, ret, err) : -ENOENT;
     if (l->v1_enabled && rc < 0 && !is_out_of_reach(rc))
         rc = find_v1(l, &ret->index, err);
     return rc;

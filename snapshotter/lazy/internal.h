@@ -25,6 +25,7 @@ struct lazy_target {
     struct digest ztoc;
     uint64_t ztoc_bytes;
     bool disable_xattrs;
+    bool on_nothing; /* prepared without a parent; not kept in the row */
 };
 void lazy_target_fini(struct lazy_target *target);
 DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
@@ -132,6 +133,14 @@ MUST_CHECK int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target
 MUST_CHECK int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target,
                                 const char *dir, bool online, struct fs_mount **ret,
                                 struct err *err);
+
+/* ---- lowest.c -------------------------------------------------------------------------------- */
+
+/* 0 unless the target is prepared on nothing and is not surely the lowest layer: -ENOTSUP.
+ * `manifest` is the image's, NULL: not known. */
+MUST_CHECK int lazy_check_lowest(const struct lazy_target *target,
+                                 const struct oci_manifest *manifest, const struct text_map *labels,
+                                 struct err *err);
 
 /* ---- unpack.c -------------------------------------------------------------------------------- */
 

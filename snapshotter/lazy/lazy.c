@@ -96,10 +96,8 @@ static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *di
 static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *namespace_,
                        const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
-    int rc = lazy_target_from_prepare(labels, &entry->target, err);
+    int rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
 
-    if (rc == 0)
-        rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
     if (rc != 0)
         return rc;
     rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
@@ -110,8 +108,9 @@ static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *
     return 0;
 }
 
-static int op_mount(void *self, uint64_t id, const char *dir, const char *namespace_,
-                    const struct text_map *labels, struct text_map *ret_labels, struct err *err)
+static int op_mount(void *self, uint64_t id, const char *dir, const char *parent,
+                    const char *namespace_, const struct text_map *labels,
+                    struct text_map *ret_labels, struct err *err)
 {
     struct lazy *lazy = self;
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
@@ -121,7 +120,10 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *namesp
         return err_set(err, -ENOMEM, "out of memory");
     entry->namespace_ = text_copy(namespace_); /* NULL: it is only shown */
     lazy_opening_begin(lazy);
-    rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
+    rc = lazy_target_from_prepare(labels, &entry->target, err);
+    entry->target.on_nothing = parent[0] == '\0';
+    if (rc == 0)
+        rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
     lazy_opening_end(lazy);

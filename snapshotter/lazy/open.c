@@ -172,6 +172,9 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
         rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
     if (rc < 0)
         return rc;
+    rc = lazy_check_lowest(target, discover_index_manifest(index), labels, err);
+    if (rc < 0)
+        return rc;
     if (target->layer_bytes == 0)
         target->layer_bytes = discover_index_layer_bytes(index, &target->layer);
     if (lazy->options.local != NULL)

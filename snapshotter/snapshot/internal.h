@@ -97,6 +97,15 @@ MUST_CHECK int snapshot_mounts_make(const struct snapshotter *s, uint64_t id, en
                                     const struct chain *chain, struct snapshot_mounts *ret,
                                     struct err *err);
 
+/* ---- rebase.c ---------------------------------------------------------------------------------
+ */
+
+/* Will Commit put what is prepared on nothing on a parent, as far as the labels say? */
+bool snapshot_is_rebased(const char *parent, const struct text_map *labels);
+/* The bind of such a snapshot becomes an overlay on nothing. On failure *mounts is to be freed. */
+MUST_CHECK int snapshot_mounts_rebase(const struct snapshotter *s, struct snapshot_mounts *mounts,
+                                      struct err *err);
+
 /* ---- create.c -------------------------------------------------------------------------------- */
 
 /* An active snapshot or a view, with its directories. */

@@ -173,12 +173,35 @@ static int prepare_target(struct snapshotter *s, const char *target,
     return rc;
 }
 
+/* A layer that is put on its parent later, see rebase.c. */
+static int prepare_rebased(struct snapshotter *s, const struct snapshot_prepare_request *request,
+                           struct snapshot_mounts *ret, struct err *err)
+{
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    struct err why = ERR_NONE;
+    uint64_t id;
+    int rc = snapshot_create(s, request, SNAPDB_ACTIVE, &mounts, &id, err);
+
+    if (rc < 0)
+        return rc;
+    (void)err_set(&why, -ENOENT, "containerd unpacks layers in parallel (capability rebase)");
+    log_deferred(request, -ENOENT, &why);
+    rc = snapshot_mounts_rebase(s, &mounts, err);
+    if (rc < 0)
+        return rc;
+    *ret = mounts;
+    mounts = (struct snapshot_mounts){.items = NULL, .count = 0};
+    return 0;
+}
+
 int snapshot_prepare(struct snapshotter *s, const struct snapshot_prepare_request *request,
                      struct snapshot_mounts *ret, struct err *err)
 {
     const char *target = label_or_empty(request->labels, SNAPSHOT_LABEL_TARGET);
     uint64_t id;
 
+    if (target[0] != '\0' && snapshot_is_rebased(request->parent, request->labels))
+        return prepare_rebased(s, request, ret, err);
     if (target[0] != '\0' && s->lazy.mount != NULL)
         return prepare_target(s, target, request, ret, err);
     return snapshot_create(s, request, SNAPDB_ACTIVE, ret, &id, err);

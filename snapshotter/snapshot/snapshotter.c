@@ -89,6 +89,7 @@ int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_moun
 {
     SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
     SCOPED(chain) struct chain chain = CHAIN_EMPTY;
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
     int rc = snapdb_get(s->db, key, &row, err);
 
     if (rc < 0)
@@ -98,5 +99,13 @@ int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_moun
     rc = chain_load(s, row.parent, &chain, err);
     if (rc == 0)
         rc = chain_check(s, &chain, err);
-    return rc < 0 ? rc : snapshot_mounts_make(s, row.id, row.kind, &chain, ret, err);
+    if (rc == 0)
+        rc = snapshot_mounts_make(s, row.id, row.kind, &chain, &mounts, err);
+    if (rc == 0 && row.kind == SNAPDB_ACTIVE && snapshot_is_rebased(row.parent, &row.labels))
+        rc = snapshot_mounts_rebase(s, &mounts, err);
+    if (rc < 0)
+        return rc;
+    *ret = mounts;
+    mounts = (struct snapshot_mounts){.items = NULL, .count = 0};
+    return 0;
 }

@@ -127,8 +127,8 @@ static int mount_layer(struct snapshotter *s, const struct claim *claim, const c
                        const struct snapshot_prepare_request *request, struct err *err)
 {
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
-    int rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->namespace_, request->labels,
-                           &labels, err);
+    int rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, request->namespace_,
+                           request->labels, &labels, err);
 
     if (rc != 0)
         return rc;
