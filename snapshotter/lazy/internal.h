@@ -50,22 +50,25 @@ MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const ch
 
 /* ---- lazy.c ---------------------------------------------------------------------------------- */
 
+struct lazy_repos;
+struct lazy_origin;
+struct lazy_origins;
+
 /* One snapshot whose layer is, or should be, mounted. */
 struct lazy_entry {
-    uint64_t id;               /* fixed at creation */
-    char *dir;                 /* fixed at creation */
-    struct fs_mount *mount;    /* lock; NULL: not mounted, see `err` */
-    struct lazy_target target; /* fixed at creation; image_ref NULL: the row does not say enough */
-    char *namespace_;          /* fixed at creation; NULL: not known */
-    struct err err;            /* lock; why it is not mounted */
-    int64_t err_ms;            /* lock; since when that is known, on clock_wall_ms() */
-    int64_t next_try_ms;       /* lock */
-    bool busy;                 /* lock; someone mounts it again just now */
-    bool dropped;              /* lock; the snapshot went away meanwhile */
+    uint64_t id;                /* fixed at creation */
+    char *dir;                  /* fixed at creation */
+    struct fs_mount *mount;     /* lock; NULL: not mounted, see `err` */
+    struct lazy_target target;  /* fixed at creation; image_ref NULL: the row does not say enough */
+    struct lazy_origin *origin; /* fixed at creation; NULL with image_ref */
+    char *namespace_;           /* fixed at creation; NULL: not known */
+    struct err err;             /* lock; why it is not mounted */
+    int64_t err_ms;             /* lock; since when that is known, on clock_wall_ms() */
+    int64_t next_try_ms;        /* lock */
+    bool busy;                  /* lock; someone mounts it again just now */
+    bool dropped;               /* lock; the snapshot went away meanwhile */
     TAILQ_ENTRY(lazy_entry) link; /* lock */
 };
-
-struct lazy_repos;
 
 struct lazy_events {
     pthread_mutex_t lock;                     /* a leaf */
@@ -82,6 +85,7 @@ struct lazy {
     bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
     struct lazy_repos *repos;         /* fixed at creation: a reference */
+    struct lazy_origins *origins;     /* fixed at creation: a reference */
 };
 
 /* ---- events.c -------------------------------------------------------------------------------- */
@@ -98,16 +102,35 @@ MUST_CHECK int lazy_repos_new(struct registry *registry, const struct registry_k
                               struct lazy_repos **ret, struct err *err);
 struct lazy_repos *lazy_repos_ref(struct lazy_repos *repos);
 void lazy_repos_unref(struct lazy_repos *repos);
-/* The target's repository, with a reference for the caller. Never on the network. */
-MUST_CHECK int lazy_repo_get(struct lazy_repos *repos, const struct lazy_target *target,
-                             struct registry_repo **ret, struct err *err);
+/* The repository of that name (host/repository), with a reference for the caller. Never on the
+ * network. */
+MUST_CHECK int lazy_repo_get(struct lazy_repos *repos, const char *name, struct registry_repo **ret,
+                             struct err *err);
+
+/* ---- origins.c ------------------------------------------------------------------------------- */
+
+/* Which repositories should give out which layers. Counted: a layer may outlive `lazy`. */
+MUST_CHECK int lazy_origins_new(struct lazy_origins **ret, struct err *err);
+struct lazy_origins *lazy_origins_ref(struct lazy_origins *origins);
+void lazy_origins_unref(struct lazy_origins *origins);
+/* An image in `repository` has the layer, until lazy_origin_remove(). */
+MUST_CHECK int lazy_origin_add(struct lazy_origins *origins, const struct digest *layer,
+                               const char *repository, struct lazy_origin **ret, struct err *err);
+void lazy_origin_remove(struct lazy_origin *origin); /* NULL is fine */
+/* Those of images that have the layer, newest first, then those of all others. 0 or -ENOMEM. */
+MUST_CHECK int lazy_origins_list(struct lazy_origins *origins, const struct digest *layer,
+                                 struct text_list *ret);
+/* Is an image from there mounted? */
+bool lazy_origins_has(struct lazy_origins *origins, const char *repository);
 
 /* ---- source.c -------------------------------------------------------------------------------- */
 
-/* The target's compressed bytes from its registry. Nothing is opened or resolved before the first
- * fetch, so that a start without network or credentials works. */
-MUST_CHECK int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
-                               struct span_source *ret, struct err *err);
+/* The compressed bytes of the target's layer from any of its origins; the target's own repository
+ * when there is none. Nothing is opened or resolved before the first fetch, so that a start without
+ * network or credentials works. */
+MUST_CHECK int lazy_source_new(struct lazy_repos *repos, struct lazy_origins *origins,
+                               const struct lazy_target *target, struct span_source *ret,
+                               struct err *err);
 
 /* ---- collect.c ------------------------------------------------------------------------------- */
 

@@ -24,12 +24,20 @@ static const struct lazy_fs real_fs = {.mount = fs_mount,
 
 static void entry_free(struct lazy_entry *entry)
 {
+    lazy_origin_remove(entry->origin);
     lazy_target_fini(&entry->target);
     free(entry->dir);
     free(entry->namespace_);
     free(entry);
 }
 DEFINE_SCOPED_PTR(lazy_entry, struct lazy_entry, entry_free)
+
+/* From when its target is known, and so before anybody reads. */
+static int entry_add_origin(struct lazy *lazy, struct lazy_entry *entry, struct err *err)
+{
+    return lazy_origin_add(lazy->origins, &entry->target.layer, entry->target.repository,
+                           &entry->origin, err);
+}
 
 static struct lazy_entry *entry_new(uint64_t id, const char *dir)
 {
@@ -96,8 +104,10 @@ static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *di
 static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *namespace_,
                        const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
-    int rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
+    int rc = entry_add_origin(lazy, entry, err);
 
+    if (rc == 0)
+        rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
     if (rc != 0)
         return rc;
     rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
@@ -191,6 +201,8 @@ static int op_remount(void *self, uint64_t id, const char *dir, const struct tex
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = lazy_target_from_row(labels, &entry->target, &entry->err);
+    if (rc == 0)
+        rc = entry_add_origin(lazy, entry, &entry->err);
     if (rc == 0)
         rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
     entry->namespace_ = text_copy(lazy_label_namespace(labels));
@@ -292,8 +304,11 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
 
     if (lazy == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = lazy_repos_new(options->registry, options->keychain, &lazy->repos, err);
+    rc = lazy_origins_new(&lazy->origins, err);
+    if (rc == 0)
+        rc = lazy_repos_new(options->registry, options->keychain, &lazy->repos, err);
     if (rc < 0) {
+        lazy_origins_unref(lazy->origins);
         free(lazy);
         return rc;
     }
@@ -323,6 +338,7 @@ void lazy_free(struct lazy *lazy)
         entry_free(entry);
     }
     lazy_repos_unref(lazy->repos);
+    lazy_origins_unref(lazy->origins);
     (void)pthread_cond_destroy(&lazy->collected);
     (void)pthread_mutex_destroy(&lazy->events.lock);
     (void)pthread_mutex_destroy(&lazy->lock);

@@ -14,7 +14,7 @@ enum { LAZY_BUSY_TRIES = 20, LAZY_BUSY_WAIT_MS = 50 };
 static int open_image(struct lazy *lazy, const struct lazy_target *target,
                       struct registry_repo **ret_repo, struct discover_image *ret, struct err *err)
 {
-    int rc = lazy_repo_get(lazy->repos, target, ret_repo, err);
+    int rc = lazy_repo_get(lazy->repos, target->repository, ret_repo, err);
 
     if (rc < 0)
         return rc;
@@ -36,7 +36,7 @@ static int open_layer(struct lazy *lazy, const struct lazy_target *target, struc
         .layer_bytes = target->layer_bytes,
         .disable_xattrs = target->disable_xattrs,
     };
-    int rc = lazy_source_new(lazy->repos, target, &options.source, err);
+    int rc = lazy_source_new(lazy->repos, lazy->origins, target, &options.source, err);
 
     return rc < 0 ? rc : layer_open(lazy->options.layers, &options, ret, err);
 }

@@ -58,17 +58,17 @@ static struct registry_repo *ref_known(struct lazy_repos *repos, const char *nam
     return ref_known_locked(repos, name);
 }
 
-static int open_repo(const struct lazy_repos *repos, const struct lazy_target *target,
-                     struct lazy_repo **ret, struct err *err)
+static int open_repo(const struct lazy_repos *repos, const char *name, struct lazy_repo **ret,
+                     struct err *err)
 {
     SCOPED(lazy_repo) struct lazy_repo *repo = calloc(1, sizeof(*repo));
+    size_t host_len = strcspn(name, "/");
+    SCOPED(mem) char *host = strndup(name, host_len);
     int rc;
 
-    if (repo == NULL || (repo->name = text_copy(target->repository)) == NULL) {
-        (void)err_set(err, -ENOMEM, "out of memory");
-        return -ENOMEM;
-    }
-    rc = registry_repo_open(repos->registry, target->reference.host, target->reference.repository,
+    if (repo == NULL || host == NULL || (repo->name = text_copy(name)) == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = registry_repo_open(repos->registry, host, name + host_len + (name[host_len] == '/'),
                             repos->keychain, &repo->repo, err);
     if (rc < 0)
         return rc;
@@ -96,17 +96,17 @@ static struct lazy_repo *add(struct lazy_repos *repos, struct lazy_repo *repo,
     return oldest;
 }
 
-int lazy_repo_get(struct lazy_repos *repos, const struct lazy_target *target,
-                  struct registry_repo **ret, struct err *err)
+int lazy_repo_get(struct lazy_repos *repos, const char *name, struct registry_repo **ret,
+                  struct err *err)
 {
     SCOPED(lazy_repo) struct lazy_repo *spare = NULL;
     struct lazy_repo *opened = NULL;
     int rc;
 
-    *ret = ref_known(repos, target->repository);
+    *ret = ref_known(repos, name);
     if (*ret != NULL)
         return 0;
-    rc = open_repo(repos, target, &opened, err);
+    rc = open_repo(repos, name, &opened, err);
     if (rc < 0)
         return rc;
     spare = add(repos, opened, ret);

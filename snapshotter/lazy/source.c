@@ -1,95 +1,256 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* source.c – the span engine's source of compressed bytes is a blob in a registry. */
+/* source.c – the span engine's source of compressed bytes: the layer's blob, in whichever
+ * repository of those that should have it gives it out.
+ *
+ *   start ─▶ the one that worked last, else the newest ─▶ bytes
+ *                │ refused, or not there
+ *                └▶ the next of origins.c, within the fetch's budget ─▶ … ─▶ what the first said */
 #include "lazy/internal.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A hiccup is worth a moment. After that the engine decides when to come back: a reader that needs
  * the span then must not find it waiting for a registry that may be well again. */
 enum { BACKGROUND_WAIT_MS = 1000 };
+/* Repositories that a layer is ever asked for at, while it is open; a fetch tries few of them. */
+enum { SOURCE_PLACES_MAX = 32, SOURCE_TRIES_MAX = 8 };
+
+/* The blob in one repository. */
+struct place {
+    char *repository;
+    struct registry_blob *blob;
+};
 
 struct lazy_source {
-    struct lazy_repos *repos;  /* fixed at creation: a reference */
-    struct lazy_target target; /* fixed at creation; a copy of what is needed here */
-    pthread_mutex_t lock;
-    struct registry_blob *blob; /* lock; set once, then fixed until close */
+    struct lazy_repos *repos;               /* fixed at creation: a reference */
+    struct lazy_origins *origins;           /* fixed at creation: a reference */
+    struct lazy_target target;              /* fixed at creation; a copy of what is needed here */
+    pthread_mutex_t lock;                   /* a leaf */
+    struct place places[SOURCE_PLACES_MAX]; /* lock; set once each, then fixed until close */
+    size_t place_count;                     /* lock */
+    const struct place *best; /* lock: where the last bytes came from; NULL: nowhere */
 };
 
 /* A span's fetch and the registry's, tied together from start to release. */
 struct bridge {
     struct registry_fetch fetch; /* first */
     struct span_fetch *span_fetch;
-    struct registry_blob *blob;
+    struct lazy_source *source;
+    const struct place *place; /* source->lock: where it is asked just now */
+    bool cancelled;            /* source->lock */
+    /* start()'s, then the network thread's */
+    uint32_t tried; /* bits: of source->places */
+    unsigned tries;
+    int64_t until_ms; /* monotonic; 0: no limit */
+    int first_rc;
+    struct err first_err;
 };
 
-static int open_blob(const struct lazy_source *s, struct registry_blob **ret, struct err *err)
-{
-    SCOPED(registry_repo) struct registry_repo *repo = NULL;
-    int rc = lazy_repo_get(s->repos, &s->target, &repo, err);
+/* ---- places ---------------------------------------------------------------------------------- */
 
-    if (rc < 0)
-        return rc;
-    return registry_blob_open(repo, &s->target.layer, s->target.layer_bytes, ret, err);
+static const struct place *find_locked(const struct lazy_source *s, const char *repository)
+{
+    for (size_t i = 0; i < s->place_count; i++) {
+        if (strcmp(s->places[i].repository, repository) == 0)
+            return &s->places[i];
+    }
+    return NULL;
 }
 
-/* The blob, opened at the first call. Two first callers open one each and one of the two is closed.
- */
-static int get_blob(struct lazy_source *s, struct registry_blob **ret, struct err *err)
+static int open_blob(const struct lazy_source *s, const char *repository,
+                     struct registry_blob **ret, struct err *err)
 {
-    SCOPED(registry_blob) struct registry_blob *mine = NULL;
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    int rc = lazy_repo_get(s->repos, repository, &repo, err);
+
+    return rc < 0 ? rc
+                  : registry_blob_open(repo, &s->target.layer, s->target.layer_bytes, ret, err);
+}
+
+/* Opened at the first call. Two first callers open one each and one of the two is closed. */
+static int get_place(struct lazy_source *s, const char *repository, const struct place **ret,
+                     struct err *err)
+{
+    SCOPED(registry_blob) struct registry_blob *blob = NULL;
+    SCOPED(mem) char *name = NULL;
     int rc;
 
-    (void)pthread_mutex_lock(&s->lock);
-    *ret = s->blob;
-    (void)pthread_mutex_unlock(&s->lock);
+    {
+        LOCKED(&s->lock);
+        *ret = find_locked(s, repository);
+    }
     if (*ret != NULL)
         return 0;
-    rc = open_blob(s, &mine, err);
-    if (rc < 0)
-        return rc;
+    rc = open_blob(s, repository, &blob, err);
+    name = text_copy(repository);
+    if (rc < 0 || name == NULL)
+        return rc < 0 ? rc : err_set(err, -ENOMEM, "out of memory");
     (void)pthread_mutex_lock(&s->lock);
-    if (s->blob == NULL)
-        s->blob = TAKE(mine);
-    *ret = s->blob;
+    *ret = find_locked(s, repository);
+    if (*ret == NULL && s->place_count < SOURCE_PLACES_MAX) {
+        s->places[s->place_count] = (struct place){TAKE(name), TAKE(blob)};
+        *ret = &s->places[s->place_count++];
+    }
     (void)pthread_mutex_unlock(&s->lock);
-    return 0;
+    return *ret == NULL ? err_set(err, -EBUSY, "too many repositories") : 0;
+}
+
+/* Where bytes came from the last time, if an image from there is still mounted. */
+static const struct place *best_place(struct lazy_source *s)
+{
+    const struct place *best;
+
+    (void)pthread_mutex_lock(&s->lock);
+    best = s->best;
+    (void)pthread_mutex_unlock(&s->lock);
+    return best != NULL && lazy_origins_has(s->origins, best->repository) ? best : NULL;
+}
+
+static bool try_it(struct bridge *bridge, const struct place *place)
+{
+    uint32_t bit = (uint32_t)1 << (place - bridge->source->places);
+
+    if ((bridge->tried & bit) != 0)
+        return false;
+    bridge->tried |= bit;
+    bridge->tries++;
+    return true;
+}
+
+/* The next to ask, now marked as tried. -ENOENT: there is none, and err is as it was. */
+static int next_place(struct bridge *bridge, const struct place **ret, struct err *err)
+{
+    struct lazy_source *s = bridge->source;
+    SCOPED(text_list) struct text_list names = TEXT_LIST_EMPTY;
+    int rc;
+
+    *ret = best_place(s);
+    if (*ret != NULL && try_it(bridge, *ret))
+        return 0;
+    rc = lazy_origins_list(s->origins, &s->target.layer, &names);
+    if (rc == 0 && names.count == 0) /* unmounted, and somebody still has a file open */
+        rc = text_list_add(&names, s->target.repository);
+    if (rc < 0)
+        return err_set(err, rc, "out of memory");
+    for (size_t i = 0; i < names.count && bridge->tries < SOURCE_TRIES_MAX; i++) {
+        rc = get_place(s, names.items[i], ret, err);
+        if (rc < 0)
+            return rc;
+        if (try_it(bridge, *ret))
+            return 0;
+    }
+    return -ENOENT;
+}
+
+/* ---- a fetch --------------------------------------------------------------------------------- */
+
+static bool is_cancelled(struct bridge *bridge)
+{
+    LOCKED(&bridge->source->lock);
+
+    return bridge->cancelled;
+}
+
+static int ask(struct bridge *bridge, const struct place *place, struct err *err)
+{
+    struct lazy_source *s = bridge->source;
+    int64_t left_ms = bridge->until_ms == 0 ? 0 : bridge->until_ms - clock_mono_ms();
+
+    if (left_ms < 0 || (left_ms == 0 && bridge->until_ms != 0))
+        return err_set(err, -ETIMEDOUT, "no time is left");
+    bridge->fetch.budget_ms = left_ms;
+    (void)pthread_mutex_lock(&s->lock);
+    bridge->place = place;
+    (void)pthread_mutex_unlock(&s->lock);
+    return registry_blob_fetch(place->blob, &bridge->fetch, err);
+}
+
+/* Refused, not there, or what gives credentials for it does not work. */
+static bool may_be_elsewhere(int rc)
+{
+    return rc == -EACCES || rc == -ENOENT || rc == -EAGAIN;
+}
+
+/* In the network thread, so that done() cannot come meanwhile. A cancel() that came before there
+ * was something to cancel is made up for. */
+static bool ask_next(struct bridge *bridge)
+{
+    const struct place *place = NULL;
+    struct err err = ERR_NONE;
+
+    if (is_cancelled(bridge) || next_place(bridge, &place, &err) < 0 ||
+        ask(bridge, place, &err) < 0)
+        return false;
+    if (is_cancelled(bridge))
+        registry_fetch_cancel(place->blob, &bridge->fetch);
+    return true;
+}
+
+static void note_success(struct bridge *bridge)
+{
+    struct lazy_source *s = bridge->source;
+    char layer[DIGEST_TEXT_BYTES];
+
+    (void)pthread_mutex_lock(&s->lock);
+    s->best = bridge->place;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (bridge->tries <= 1)
+        return;
+    digest_format(&s->target.layer, layer);
+    log_info("layer comes from another repository that has it", "layer=%s from=%s err=%s", layer,
+             bridge->place->repository, err_text(&bridge->first_err));
 }
 
 static void bridge_done(struct registry_fetch *fetch, int rc, const struct err *err)
 {
-    struct span_fetch *span_fetch = ((struct bridge *)fetch)->span_fetch;
+    struct bridge *bridge = (struct bridge *)fetch;
+    struct span_fetch *span_fetch = bridge->span_fetch;
+    struct err first = ERR_NONE;
 
+    if (rc == 0)
+        note_success(bridge);
+    if (rc < 0 && bridge->first_rc == 0) {
+        bridge->first_rc = rc;
+        bridge->first_err = *err;
+    }
+    if (rc < 0 && may_be_elsewhere(rc) && ask_next(bridge))
+        return;
+    if (rc < 0 && rc != -ECANCELED) {
+        rc = bridge->first_rc;
+        first = bridge->first_err;
+        err = &first;
+    }
     span_fetch->done(span_fetch, rc, err); /* release() may have freed the bridge */
 }
 
 static int source_start(void *self, struct span_fetch *span_fetch, struct err *err)
 {
-    struct lazy_source *s = self;
     SCOPED(mem) struct bridge *bridge = calloc(1, sizeof(*bridge));
-    struct registry_blob *blob = NULL;
+    const struct place *place = NULL;
     int rc;
 
     if (bridge == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = get_blob(s, &blob, err);
-    if (rc < 0)
-        return rc;
+    bridge->source = self;
     bridge->fetch.off = span_fetch->comp_off;
     bridge->fetch.len = span_fetch->len;
     bridge->fetch.buf = span_fetch->buf;
     bridge->fetch.from_origin = span_fetch->again;
-    bridge->fetch.from_origin = span_fetch->again;
-    bridge->fetch.budget_ms = span_fetch->budget_ms;
     bridge->fetch.longest_wait_ms = span_fetch->urgent ? 0 : BACKGROUND_WAIT_MS;
     bridge->fetch.done = bridge_done;
+    bridge->until_ms = span_fetch->budget_ms == 0 ? 0 : clock_mono_ms() + span_fetch->budget_ms;
     bridge->span_fetch = span_fetch;
-    bridge->blob = blob;
     span_fetch->source_data = bridge;
-    rc = registry_blob_fetch(blob, &bridge->fetch, err);
+    rc = next_place(bridge, &place, err);
+    if (rc == 0)
+        rc = ask(bridge, place, err);
     if (rc < 0)
         return rc;
     (void)TAKE(bridge); /* source_release() has it, perhaps already */
@@ -98,10 +259,15 @@ static int source_start(void *self, struct span_fetch *span_fetch, struct err *e
 
 static void source_cancel(void *self, struct span_fetch *span_fetch)
 {
+    struct lazy_source *s = self;
     struct bridge *bridge = span_fetch->source_data;
+    struct registry_blob *blob;
 
-    (void)self;
-    registry_fetch_cancel(bridge->blob, &bridge->fetch);
+    (void)pthread_mutex_lock(&s->lock);
+    bridge->cancelled = true;
+    blob = bridge->place->blob;
+    (void)pthread_mutex_unlock(&s->lock);
+    registry_fetch_cancel(blob, &bridge->fetch);
 }
 
 static void source_release(void *self, struct span_fetch *span_fetch)
@@ -111,20 +277,25 @@ static void source_release(void *self, struct span_fetch *span_fetch)
     span_fetch->source_data = NULL;
 }
 
+/* ---- the whole ------------------------------------------------------------------------------- */
+
 static void source_close(void *self)
 {
     struct lazy_source *s = self;
 
-    if (s->blob != NULL)
-        registry_blob_close(s->blob);
+    for (size_t i = 0; i < s->place_count; i++) {
+        registry_blob_close(s->places[i].blob);
+        free(s->places[i].repository);
+    }
     (void)pthread_mutex_destroy(&s->lock);
     lazy_repos_unref(s->repos);
+    lazy_origins_unref(s->origins);
     lazy_target_fini(&s->target);
     free(s);
 }
 
-int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
-                    struct span_source *ret, struct err *err)
+int lazy_source_new(struct lazy_repos *repos, struct lazy_origins *origins,
+                    const struct lazy_target *target, struct span_source *ret, struct err *err)
 {
     struct lazy_source *s = calloc(1, sizeof(*s));
 
@@ -135,6 +306,7 @@ int lazy_source_new(struct lazy_repos *repos, const struct lazy_target *target,
         return err_set(err, -ENOMEM, "out of memory");
     }
     s->repos = lazy_repos_ref(repos);
+    s->origins = lazy_origins_ref(origins);
     (void)pthread_mutex_init(&s->lock, NULL);
     *ret = (struct span_source){
         .start = source_start,

@@ -124,7 +124,7 @@ static int take(struct lazy *lazy, const struct snapshot_unpack *how, struct loc
     int rc = lazy_target_from_prepare(how->labels, &target, err);
 
     if (rc == 0)
-        rc = lazy_repo_get(lazy->repos, &target, &repo, err);
+        rc = lazy_repo_get(lazy->repos, target.repository, &repo, err);
     if (rc < 0)
         return rc;
     image =
