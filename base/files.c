@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int file_pread_all(int fd, void *buf, size_t len, uint64_t off, struct err *err)
@@ -191,6 +193,21 @@ static int remove_children(int dir_fd, dev_t dev, int depth, struct err *err)
  * not deeper than PATH_MAX allows it to name. */
 enum { REMOVE_DEPTH_MAX = 2100 };
 
+/* A directory, unless something is mounted on it. Another device says so, but a bind mount of the
+ * same file system has the same: there only the kernel knows (openat2 is of Linux 5.6). */
+static int open_unmounted(int parent_fd, const char *name)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+        .resolve = RESOLVE_NO_XDEV,
+    };
+    int fd = (int)syscall(SYS_openat2, parent_fd, name, &how, sizeof(how));
+
+    if (fd < 0 && errno == ENOSYS)
+        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 static int remove_entry(int parent_fd, const char *name, dev_t dev, int depth, struct err *err)
 {
     struct stat st;
@@ -204,9 +221,11 @@ static int remove_entry(int parent_fd, const char *name, dev_t dev, int depth, s
         if (depth >= REMOVE_DEPTH_MAX)
             return err_set(err, -EMFILE, "%s: directories nest deeper than %d", name,
                            REMOVE_DEPTH_MAX);
-        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = open_unmounted(parent_fd, name);
+        if (fd == -EXDEV)
+            return err_set(err, -EBUSY, "%s: something is mounted there", name);
         if (fd < 0)
-            return err_sys(err, -errno, "%s", name);
+            return err_sys(err, fd, "%s", name);
         rc = remove_children(fd, dev, depth + 1, err);
         if (rc < 0)
             return err_prefix(err, rc, "%s", name);
@@ -219,17 +238,18 @@ static int remove_entry(int parent_fd, const char *name, dev_t dev, int depth, s
 int dir_remove_all(const char *path, struct err *err)
 {
     SCOPED(mem) char *parent = parent_of(path);
-    struct stat st, parent_st;
-    int rc;
+    SCOPED(fd) int fd = -1;
+    const char *slash = strrchr(path, '/');
+    struct stat st;
 
     if (parent == NULL)
         return err_set(err, -ENOMEM, "%s: out of memory", path);
-    if (lstat(path, &st) < 0)
+    if (!path_exists(path))
         return errno == ENOENT ? 0 : err_sys(err, -errno, "%s", path);
-    if (stat(parent, &parent_st) < 0)
+    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
         return err_sys(err, -errno, "%s", parent);
-    rc = remove_entry(AT_FDCWD, path, parent_st.st_dev, 0, err);
-    return rc;
+    return remove_entry(fd, slash == NULL ? path : slash + 1, st.st_dev, 0, err);
 }
 
 bool path_exists(const char *path)

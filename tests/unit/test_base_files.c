@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 static int make_dir(void **state)
@@ -87,6 +88,28 @@ static void a_tree_goes_and_what_its_links_point_to_stays(void **state)
     assert_ok(dir_remove_all(tree, &err));
 }
 
+static void what_is_mounted_in_a_tree_is_not_removed(void **state)
+{
+    SCOPED(mem) char *outside = path_join(*state, "outside");
+    SCOPED(mem) char *file = path_join(*state, "outside/file");
+    SCOPED(mem) char *point = path_join(*state, "tree/a/point");
+    SCOPED(mem) char *tree = path_join(*state, "tree");
+    struct err err = ERR_NONE;
+    int rc;
+
+    assert_ok(dir_make_all(outside, 0755, &err));
+    assert_ok(dir_make_all(point, 0755, &err));
+    assert_ok(file_replace(file, bytes_of_str("1"), 0600, &err));
+    /* Of the same device: only the kernel can tell. */
+    if (mount(outside, point, NULL, MS_BIND, NULL) < 0)
+        skip();
+    rc = dir_remove_all(tree, &err);
+    assert_int_equal(umount2(point, MNT_DETACH), 0);
+    assert_int_equal(rc, -EBUSY);
+    assert_true(path_exists(file));
+    assert_ok(dir_remove_all(tree, &err));
+}
+
 static void a_file_in_the_way_of_a_directory_is_an_error(void **state)
 {
     SCOPED(mem) char *file = path_join(*state, "x");
@@ -107,6 +130,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_short_file_is_an_error_for_a_full_read, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_tree_goes_and_what_its_links_point_to_stays, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(what_is_mounted_in_a_tree_is_not_removed, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_file_in_the_way_of_a_directory_is_an_error, make_dir,
                                         remove_dir),
