@@ -104,6 +104,7 @@ static void mount_free(struct fs_mount *mount)
         mount->backend->free(mount);
     (void)pthread_cond_destroy(&mount->changed);
     (void)pthread_mutex_destroy(&mount->lock);
+    idmaps_fini(&mount->ids);
     free(mount->dir);
     free(mount);
 }
@@ -140,13 +141,25 @@ void fs_mount_unref(struct fs_mount *mount)
     mount_free(mount);
 }
 
-static int mount_new(struct fs *fs, struct layer *layer, const char *dir, struct fs_mount **ret)
+static int copy_options(struct fs_mount *mount, const struct fs_mount_options *options)
+{
+    mount->dir = text_copy(options->dir);
+    mount->has_ids = options->ids != NULL;
+    if (mount->dir == NULL || (mount->has_ids && idmaps_copy(&mount->ids, options->ids) < 0))
+        return -ENOMEM;
+    return 0;
+}
+
+static int mount_new(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
+                     struct fs_mount **ret)
 {
     struct fs_mount *mount = calloc(1, sizeof(*mount));
 
     if (mount == NULL)
         return -ENOMEM;
-    if (clock_cond_init(&mount->changed) < 0 || (mount->dir = text_copy(dir)) == NULL) {
+    if (copy_options(mount, options) < 0 || clock_cond_init(&mount->changed) < 0) {
+        idmaps_fini(&mount->ids);
+        free(mount->dir);
         free(mount);
         return -ENOMEM;
     }
@@ -203,7 +216,7 @@ int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *
              struct fs_mount **ret, struct err *err)
 {
     struct fs_mount *mount = NULL;
-    int rc = mount_new(fs, layer, options->dir, &mount);
+    int rc = mount_new(fs, layer, options, &mount);
 
     if (rc < 0)
         return err_sys(err, rc, "mount %s", options->dir);

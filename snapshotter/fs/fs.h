@@ -8,6 +8,7 @@
 #define FS_FS_H
 
 #include "base/err.h"
+#include "base/idmap.h"
 #include "layer/layer.h"
 
 #include <stdint.h>
@@ -26,7 +27,9 @@ DEFINE_SCOPED_PTR(fs, struct fs, fs_free)
 struct fs_mount;
 struct fs_mount_options {
     const char *dir; /* an existing directory, absolute */
-    /* Ids as the container sees them, for id-mapped containers: later. */
+    /* The layer's ids are those inside of a user namespace, and shown as those outside; copied.
+     * NULL: shown as they are. A layer may be mounted as often as there are maps. */
+    const struct idmaps *ids;
 };
 /* Mount `layer` (a reference is taken) at options->dir. Blocks until the kernel has it. */
 MUST_CHECK int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,

@@ -37,7 +37,7 @@ static int stat_state_file(struct fuse_mount *f, struct stat *ret)
     return 0;
 }
 
-int fuse_stat(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret, double *ret_timeout)
+static int stat_node(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret, double *ret_timeout)
 {
     *ret_timeout = FUSE_FOREVER_SEC;
     if (ino <= tree_count(f->tree)) {
@@ -53,6 +53,17 @@ int fuse_stat(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret, double *re
         return 0;
     *ret_timeout = 0;
     return stat_state_file(f, ret);
+}
+
+int fuse_stat(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret, double *ret_timeout)
+{
+    int rc = stat_node(f, ino, ret, ret_timeout);
+
+    if (rc == 0 && f->mount->has_ids) {
+        ret->st_uid = idmap_outside(&f->mount->ids.uids, ret->st_uid);
+        ret->st_gid = idmap_outside(&f->mount->ids.gids, ret->st_gid);
+    }
+    return rc;
 }
 
 void fuse_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

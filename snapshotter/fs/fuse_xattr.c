@@ -45,6 +45,20 @@ static void reply_sized(fuse_req_t req, size_t size, const void *data, size_t le
         (void)fuse_reply_buf(req, data, len);
 }
 
+static void reply_value(fuse_req_t req, const char *name, struct bytes value, size_t size)
+{
+    const struct fs_mount *mount = fuse_mount_of(req)->mount;
+    SCOPED(buf_value) struct buf mapped = BUF_EMPTY;
+    int rc = mount->has_ids ? idmaps_xattr(&mount->ids, name, value, &mapped) : 0;
+
+    if (rc < 0)
+        (void)fuse_reply_err(req, -rc);
+    else if (mount->has_ids)
+        reply_sized(req, size, mapped.data, mapped.len);
+    else
+        reply_sized(req, size, value.data, value.len);
+}
+
 void fuse_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct fuse_mount *f = fuse_mount_of(req);
@@ -57,7 +71,7 @@ void fuse_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
     }
     for (size_t i = 0; next_xattr(f, ino, i, &has, &value); i++) {
         if (strcmp(has, name) == 0) {
-            reply_sized(req, size, value.data, value.len);
+            reply_value(req, name, value, size);
             return;
         }
     }

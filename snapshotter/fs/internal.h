@@ -51,6 +51,8 @@ struct fs_mount {
     const struct fs_backend *backend;
     struct layer *layer; /* a reference, until the mount was stopped */
     char *dir;
+    struct idmaps ids; /* fixed at creation, as is the next */
+    bool has_ids;
     void *backend_data;
     struct pool_job stop_job; /* on fs->reaper */
     size_t refs;              /* atomic: the owner's, and a sweeper's */
