@@ -70,6 +70,13 @@ struct lazy_entry {
     TAILQ_ENTRY(lazy_entry) link; /* lock */
 };
 
+/* A layer that is mounted once more, for a user namespace. */
+struct lazy_mapped {
+    char *dir; /* fixed at creation, as is `mount` */
+    struct fs_mount *mount;
+    TAILQ_ENTRY(lazy_mapped) link; /* lock */
+};
+
 struct lazy_events {
     pthread_mutex_t lock;                     /* a leaf */
     size_t count;                             /* lock */
@@ -84,6 +91,7 @@ struct lazy {
     size_t opening;                   /* lock; layers that are being mounted */
     bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
+    TAILQ_HEAD(, lazy_mapped) mapped; /* lock */
     struct lazy_repos *repos;         /* fixed at creation: a reference */
     struct lazy_origins *origins;     /* fixed at creation: a reference */
 };
@@ -93,6 +101,20 @@ struct lazy {
 /* `image` and `layer` as text; NULL: not known. */
 void lazy_note(struct lazy *lazy, enum lazy_event_kind kind, const char *image, const char *layer,
                const struct err *why);
+
+struct lazy_entry *lazy_entry_find_locked(struct lazy *lazy, uint64_t id); /* NULL: none */
+/* Unmount, and if that fails detach. *mount may be NULL: then what an earlier process left at
+ * `dir`.
+ */
+void lazy_take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force);
+
+/* ---- mapped.c -------------------------------------------------------------------------------- */
+
+/* See struct snapshot_lazy. */
+MUST_CHECK int lazy_mount_mapped(struct lazy *lazy, uint64_t id, const char *dir,
+                                 const struct idmaps *ids, struct err *err);
+void lazy_unmount_mapped(struct lazy *lazy, const char *dir);
+void lazy_end_mapped(struct lazy *lazy); /* stops serving all of them */
 
 /* ---- repos.c --------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static struct lazy_entry *entry_new(uint64_t id, const char *dir)
     return entry;
 }
 
-static struct lazy_entry *entry_find_locked(struct lazy *lazy, uint64_t id)
+struct lazy_entry *lazy_entry_find_locked(struct lazy *lazy, uint64_t id)
 {
     struct lazy_entry *entry;
 
@@ -77,7 +77,7 @@ static void entry_add(struct lazy *lazy, struct lazy_entry *entry)
 static struct lazy_entry *entry_take(struct lazy *lazy, uint64_t id)
 {
     LOCKED(&lazy->lock);
-    struct lazy_entry *entry = entry_find_locked(lazy, id);
+    struct lazy_entry *entry = lazy_entry_find_locked(lazy, id);
 
     if (entry == NULL)
         return NULL;
@@ -90,7 +90,7 @@ static struct lazy_entry *entry_take(struct lazy *lazy, uint64_t id)
 
 /* ---- mount, unmount -------------------------------------------------------------------------- */
 
-static void take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force)
+void lazy_take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir, bool force)
 {
     const struct lazy_options *o = &lazy->options;
     struct err err = ERR_NONE;
@@ -112,7 +112,7 @@ static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *
         return rc;
     rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
     if (rc < 0) {
-        take_down(lazy, &entry->mount, entry->dir, true);
+        lazy_take_down(lazy, &entry->mount, entry->dir, true);
         return err_set(err, rc, "out of memory");
     }
     return 0;
@@ -161,7 +161,7 @@ static void op_unmount(void *self, uint64_t id, const char *dir)
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
     struct fs_mount *none = NULL;
 
-    take_down(lazy, entry == NULL ? &none : &entry->mount, dir, false);
+    lazy_take_down(lazy, entry == NULL ? &none : &entry->mount, dir, false);
     if (entry != NULL && entry->target.image_ref != NULL)
         lazy_collect_layer(lazy, &entry->target.ztoc);
 }
@@ -178,7 +178,18 @@ static void op_release(void *self, uint64_t id)
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
 
     if (entry != NULL)
-        take_down(lazy, &entry->mount, entry->dir, true);
+        lazy_take_down(lazy, &entry->mount, entry->dir, true);
+}
+
+static int op_mount_mapped(void *self, uint64_t id, const char *dir, const struct idmaps *ids,
+                           struct err *err)
+{
+    return lazy_mount_mapped(self, id, dir, ids, err);
+}
+
+static void op_unmount_mapped(void *self, const char *dir)
+{
+    lazy_unmount_mapped(self, dir);
 }
 
 /* ---- after a restart ------------------------------------------------------------------------- */
@@ -221,7 +232,7 @@ static int op_remount(void *self, uint64_t id, const char *dir, const struct tex
 static struct lazy_entry *claim(struct lazy *lazy, uint64_t id, int *ret_rc, struct err *err)
 {
     LOCKED(&lazy->lock);
-    struct lazy_entry *entry = entry_find_locked(lazy, id);
+    struct lazy_entry *entry = lazy_entry_find_locked(lazy, id);
 
     if (entry == NULL) {
         *ret_rc = err_set(err, -EAGAIN, "not mounted");
@@ -257,7 +268,7 @@ static int release(struct lazy *lazy, struct lazy_entry *entry, struct fs_mount 
     (void)pthread_mutex_unlock(&lazy->lock);
     if (!dropped)
         return rc < 0 ? -EAGAIN : 0;
-    take_down(lazy, mount, entry->dir, true);
+    lazy_take_down(lazy, mount, entry->dir, true);
     entry_free(entry);
     return err_set(err, -EAGAIN, "the snapshot went away");
 }
@@ -290,6 +301,8 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .unpack = op_unpack,
         .remount = op_remount,
         .unmount = op_unmount,
+        .mount_mapped = op_mount_mapped,
+        .unmount_mapped = op_unmount_mapped,
         .check = op_check,
         .release = op_release,
         .collect = op_collect,
@@ -321,6 +334,7 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     (void)pthread_mutex_init(&lazy->events.lock, NULL);
     (void)pthread_cond_init(&lazy->collected, NULL);
     TAILQ_INIT(&lazy->entries);
+    TAILQ_INIT(&lazy->mapped);
     *ret = lazy;
     return 0;
 }
@@ -331,6 +345,7 @@ void lazy_free(struct lazy *lazy)
 
     if (lazy == NULL)
         return;
+    lazy_end_mapped(lazy);
     while ((entry = TAILQ_FIRST(&lazy->entries)) != NULL) {
         TAILQ_REMOVE(&lazy->entries, entry, link);
         if (entry->mount != NULL)

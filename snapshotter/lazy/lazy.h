@@ -30,7 +30,7 @@ struct lazy_fs {
     int (*unmount)(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
     void (*abandon)(struct fs *fs, struct fs_mount **mount);
     int (*clear)(const char *dir, struct err *err);
-    struct layer *(*layer)(const struct fs_mount *mount); /* borrowed. NULL: not known */
+    struct layer *(*layer)(const struct fs_mount *mount); /* borrowed */
 };
 
 struct lazy_options {

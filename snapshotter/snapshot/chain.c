@@ -51,7 +51,7 @@ int chain_load(const struct snapshotter *s, const char *parent, struct chain *re
     }
     if (rc < 0)
         return rc;
-    *ret = chain;
+    *ret = chain; /* is_mapped is for the caller to decide */
     chain = (struct chain)CHAIN_EMPTY;
     return 0;
 }

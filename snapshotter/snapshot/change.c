@@ -45,9 +45,10 @@ static int refuse_taken(struct snapshotter *s, const char *name, struct err *err
 
 /* What the snapshot uses is measured when it is first asked for, see snapshot_usage(): walking the
  * files of a large layer here would hold up all of containerd. Nothing changes in them from now on.
- */
+ * *ret_mapped_id is the snapshot's where something may have been mapped for it, else 0. */
 static int commit_locked(struct snapshotter *s, const char *name, const char *key,
-                         const char *parent, const struct text_map *labels, struct err *err)
+                         const char *parent, const struct text_map *labels, uint64_t *ret_mapped_id,
+                         struct err *err)
 {
     SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
     int rc = refuse_taken(s, name, err);
@@ -59,6 +60,10 @@ static int commit_locked(struct snapshotter *s, const char *name, const char *ke
     if (row.kind != SNAPDB_ACTIVE)
         return err_set(err, -EBUSY, "snapshot %s is not active", key);
     rc = set_parent(s, &row, parent, err);
+    *ret_mapped_id = text_map_get(&row.labels, SNAPSHOT_LABEL_UIDS) != NULL ||
+                             text_map_get(&row.labels, SNAPSHOT_LABEL_GIDS) != NULL
+                         ? row.id
+                         : 0;
     text_map_fini(&row.labels);
     if (rc == 0)
         rc = snapshot_labels_add(&row.labels, labels, err);
@@ -86,6 +91,7 @@ static int finish(struct snapshotter *s, int rc, struct err *err)
 int snapshot_commit(struct snapshotter *s, const char *name, const char *key, const char *parent,
                     const struct text_map *labels, struct err *err)
 {
+    uint64_t mapped_id = 0;
     int rc;
 
     if (name[0] == '\0')
@@ -93,7 +99,10 @@ int snapshot_commit(struct snapshotter *s, const char *name, const char *key, co
     rc = snapdb_begin(s->db, err);
     if (rc < 0)
         return rc;
-    return finish(s, commit_locked(s, name, key, parent, labels, err), err);
+    rc = finish(s, commit_locked(s, name, key, parent, labels, &mapped_id, err), err);
+    if (rc == 0 && mapped_id != 0)
+        snapshot_doom(s, mapped_id); /* nobody mounts it any more */
+    return rc;
 }
 
 /* ---- Update ---------------------------------------------------------------------------------- */

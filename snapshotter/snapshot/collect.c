@@ -5,7 +5,8 @@
  * quick and space is freed soon after. snapshot_cleanup() compares directories with rows and has
  * the last word: it also finds what a crash left. Both may take an id only when its row is gone for
  * good; ids are never given again. A snapshot that was removed while its layer was being mounted
- * (claims.c) is left to the thread that mounts it. */
+ * (claims.c) is left to the thread that mounts it. What mapped.c made for a snapshot goes with it,
+ * or when it is committed. */
 #include "snapshot/internal.h"
 
 #include "base/files.h"
@@ -27,29 +28,6 @@ static int remove_entry(const char *dir, struct err *err)
     return rc < 0 ? rc : dir_remove_all(dir, err);
 }
 
-static int collect_id_locked(struct snapshotter *s, uint64_t id, struct err *err)
-{
-    SCOPED(mem) char *fs = snapshot_fs_dir(s, id);
-    SCOPED(mem) char *dir = snapshot_dir(s, id);
-
-    if (fs == NULL || dir == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    if (claim_has_id(s, id) || !path_exists(dir))
-        return 0;
-    if (s->lazy.unmount != NULL)
-        s->lazy.unmount(s->lazy.self, id, fs);
-    return remove_entry(dir, err);
-}
-
-/* ---- all of it ------------------------------------------------------------------------------- */
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static int list_dir(const char *path, struct text_list *ret, struct err *err)
 {
     SCOPED(dir) DIR *dir = opendir(path);
@@ -64,6 +42,64 @@ static int list_dir(const char *path, struct text_list *ret, struct err *err)
             return err_set(err, -ENOMEM, "out of memory");
     }
     return 0;
+}
+
+/* What mapped.c made for snapshot `id`. */
+static int collect_mapped_locked(struct snapshotter *s, uint64_t id, struct err *err)
+{
+    SCOPED(text_list) struct text_list names = TEXT_LIST_EMPTY;
+    int rc = list_dir(s->dir, &names, err);
+    uint64_t parent, child;
+
+    for (size_t i = 0; rc == 0 && i < names.count; i++) {
+        SCOPED(mem) char *dir = path_join(s->dir, names.items[i]);
+        if (dir == NULL)
+            return err_set(err, -ENOMEM, "out of memory");
+        if (mapped_parse_name(names.items[i], &parent, &child) && child == id)
+            rc = mapped_remove(s, dir, err);
+    }
+    return rc;
+}
+
+/* 1: it has a row, that of a committed snapshot if *ret_committed. */
+static int find_row(struct snapshotter *s, uint64_t id, bool *ret_committed, struct err *err)
+{
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    int rc = snapdb_get_by_id(s->db, id, &row, err);
+
+    *ret_committed = rc == 0 && row.kind == SNAPDB_COMMITTED;
+    return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
+
+static int collect_id_locked(struct snapshotter *s, uint64_t id, struct err *err)
+{
+    SCOPED(mem) char *fs = snapshot_fs_dir(s, id);
+    SCOPED(mem) char *dir = snapshot_dir(s, id);
+    bool committed = false;
+    int rc;
+
+    if (fs == NULL || dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (claim_has_id(s, id))
+        return 0;
+    rc = find_row(s, id, &committed, err);
+    if (rc < 0 || (rc == 1 && !committed))
+        return rc < 0 ? rc : 0;
+    if (rc == 0 && path_exists(dir)) {
+        if (s->lazy.unmount != NULL)
+            s->lazy.unmount(s->lazy.self, id, fs);
+        rc = remove_entry(dir, err);
+    }
+    return rc < 0 ? rc : collect_mapped_locked(s, id, err);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
 }
 
 /* The directories and the ids of one moment. In a transaction, since new directories appear only in
@@ -87,11 +123,11 @@ static int collect_name_locked(struct snapshotter *s, const char *name, const ui
                                size_t count, struct err *err)
 {
     SCOPED(mem) char *path = NULL;
-    uint64_t id;
+    uint64_t parent, id;
 
-    if (text_parse_u64(name, &id) == 0) {
+    if (text_parse_u64(name, &id) == 0 || mapped_parse_name(name, &parent, &id)) {
         bool is_named = count > 0 && bsearch(&id, ids, count, sizeof(*ids), compare_ids) != NULL;
-        return is_named ? 0 : collect_id_locked(s, id, err);
+        return is_named && strchr(name, '_') == NULL ? 0 : collect_id_locked(s, id, err);
     }
     path = path_join(s->dir, name);
     return path == NULL ? err_set(err, -ENOMEM, "out of memory") : remove_entry(path, err);
@@ -134,6 +170,16 @@ void snapshot_doom(struct snapshotter *s, uint64_t id)
     if (buf_add(&s->doomed, &id, sizeof(id)) < 0)
         return; /* the next Cleanup finds it */
     (void)pthread_cond_signal(&s->wake);
+}
+
+/* Whoever removed it meanwhile left directories and mounts to us. */
+void snapshot_doom_if_removed(struct snapshotter *s, uint64_t id)
+{
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    struct err ignored = ERR_NONE;
+
+    if (id != 0 && snapdb_get_by_id(s->db, id, &row, &ignored) == -ENOENT)
+        snapshot_doom(s, id);
 }
 
 /* false: the end. */

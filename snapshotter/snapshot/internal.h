@@ -20,6 +20,7 @@ struct snapshotter {
     char *dir;                 /* fixed at creation: …/snapshotter/snapshots */
     struct snapshot_lazy lazy; /* fixed at creation */
     bool userxattr; /* fixed at creation: overlayfs must keep its marks in user.* attributes */
+    int can_bind;   /* atomic: mapping_ability, see mapped.c */
 
     pthread_mutex_t lock;
     pthread_cond_t settled; /* a claim was released */
@@ -78,10 +79,11 @@ struct chain_link {
 struct chain {
     struct chain_link *links;
     size_t count;
+    bool is_mapped; /* the snapshot sees each by a directory of its own, see mapped.c */
 };
 #define CHAIN_EMPTY                                                                                \
     {                                                                                              \
-        .links = NULL, .count = 0                                                                  \
+        .links = NULL, .count = 0, .is_mapped = false                                              \
     }
 void chain_fini(struct chain *chain);
 DEFINE_SCOPED_VALUE(chain, struct chain, chain_fini)
@@ -106,6 +108,49 @@ bool snapshot_is_rebased(const char *parent, const struct text_map *labels);
 MUST_CHECK int snapshot_mounts_rebase(const struct snapshotter *s, struct snapshot_mounts *mounts,
                                       struct err *err);
 
+/* ---- mapped.c: snapshots of id-mapped containers -----------------------------------------------
+ */
+
+/* The user namespace that the labels of a snapshot name: 1, *ret is the caller's; 0: none; -EINVAL:
+ * they make no sense. */
+MUST_CHECK int mapped_read_labels(const struct text_map *labels, struct idmaps *ret,
+                                  struct err *err);
+/* Whether the snapshot needs directories of its own: sets chain->is_mapped. */
+void mapped_decide(const struct snapshotter *s, const struct idmaps *ids, struct chain *chain);
+char *mapped_dir(const struct snapshotter *s, uint64_t parent, uint64_t id); /* as snapshot_dir() */
+/* Have each ancestor's files at <parent>_<id>/fs. Those that are there stay. On failure some may
+ * be. The snapshot is claimed by the caller. */
+MUST_CHECK int mapped_make(struct snapshotter *s, uint64_t id, const struct chain *chain,
+                           const struct idmaps *ids, struct err *err);
+/* The same, claimed here, and when nobody removed the snapshot before. */
+MUST_CHECK int mapped_ensure(struct snapshotter *s, const struct snapdb_row *row,
+                             const struct chain *chain, const struct idmaps *ids,
+                             const struct snapshot_cancel *cancel, struct err *err);
+/* Is `name` an entry <parent>_<id> of snapshots/? */
+bool mapped_parse_name(const char *name, uint64_t *ret_parent, uint64_t *ret_id);
+/* One of them, by its path. */
+MUST_CHECK int mapped_remove(struct snapshotter *s, const char *dir, struct err *err);
+/* What copies of an active snapshot's ancestors use. */
+MUST_CHECK int mapped_du(const struct snapshotter *s, uint64_t id, const struct chain *chain,
+                         uint64_t *bytes, uint64_t *inodes, struct err *err);
+
+/* ---- userns.c ---------------------------------------------------------------------------------
+ */
+
+MUST_CHECK int userns_open(const struct idmaps *ids, int *ret_fd, struct err *err);
+/* Mount the directory `from` at `to` as well, with owners as the namespace makes them. */
+MUST_CHECK int userns_bind(const char *from, const char *to, int userns_fd, struct err *err);
+/* Can the kernel do that for directories in `dir`, and overlayfs take it? By trying. */
+bool userns_can_bind(const char *dir);
+
+/* ---- copy.c -----------------------------------------------------------------------------------
+ */
+
+/* Copy the directory `name` in `from` into the one `to`, with all that is said of its files but
+ * with owners as `ids` make them, and have it on disk. On failure a part may be there. */
+MUST_CHECK int copy_mapped(const char *from, const char *to, const char *name,
+                           const struct idmaps *ids, struct err *err);
+
 /* ---- create.c -------------------------------------------------------------------------------- */
 
 /* An active snapshot or a view, with its directories. */
@@ -117,7 +162,7 @@ MUST_CHECK int snapshot_create(struct snapshotter *s,
 /* ---- claims.c: Prepares that are mounting a layer now ---------------------------------------- */
 
 struct claim {
-    const char *target, *parent; /* fixed; the request's */
+    const char *target, *parent; /* fixed; the request's. Target "": the snapshot of key `parent` */
     uint64_t id;                 /* lock; 0 until the active snapshot is there */
     bool unpacking;              /* lock; it may take as long as a download takes */
     struct claim *next;          /* lock */
@@ -146,8 +191,11 @@ MUST_CHECK int snapshot_du(const char *dir, uint64_t *ret_bytes, uint64_t *ret_i
 
 /* ---- collect.c ------------------------------------------------------------------------------- */
 
-/* Snapshot `id` has no row any more: its mounts and files go soon, on the collector's thread. */
+/* Snapshot `id` has no row any more: its mounts and files go soon, on the collector's thread. Of
+ * one that was committed: only what mapped.c made for it. */
 void snapshot_doom(struct snapshotter *s, uint64_t id);
+/* The same where it may have been removed while it was claimed. */
+void snapshot_doom_if_removed(struct snapshotter *s, uint64_t id);
 MUST_CHECK int collector_start(struct snapshotter *s, struct err *err);
 void collector_stop(struct snapshotter *s);
 

@@ -2,6 +2,8 @@
 /* mounts.c – what containerd shall mount to see a snapshot. */
 #include "snapshot/internal.h"
 
+#include "base/files.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -26,11 +28,21 @@ static int set_mount(struct snapshot_mount *mount, const char *type, const char 
     return mount->type == NULL || mount->source == NULL ? -ENOMEM : 0;
 }
 
-static int make_bind(const struct snapshotter *s, uint64_t id, bool writable,
-                     struct snapshot_mount *mount)
+/* Where the snapshot sees the files of one of its ancestors. */
+static char *lower_dir(const struct snapshotter *s, uint64_t id, const struct chain *chain,
+                       size_t i)
 {
-    SCOPED(mem) char *source = snapshot_fs_dir(s, id);
+    SCOPED(mem) char *mapped = NULL;
 
+    if (!chain->is_mapped)
+        return snapshot_fs_dir(s, chain->links[i].id);
+    mapped = mapped_dir(s, chain->links[i].id, id);
+    return mapped == NULL ? NULL : path_join(mapped, "fs");
+}
+
+/* `source` NULL: out of memory. */
+static int make_bind(const char *source, bool writable, struct snapshot_mount *mount)
+{
     if (source == NULL || set_mount(mount, "bind", source) < 0 ||
         text_list_add(&mount->options, writable ? "rw" : "ro") < 0)
         return -ENOMEM;
@@ -52,7 +64,7 @@ static int add_option(struct snapshot_mount *mount, const char *name, const char
  * there, which overlayfs takes. A backend that shared one mount between snapshots would have to
  * leave out the farther occurrence here; that would not be quite the same thing, because what a
  * layer between them hides must then be looked at. */
-static int add_lowerdir(const struct snapshotter *s, const struct chain *chain,
+static int add_lowerdir(const struct snapshotter *s, uint64_t id, const struct chain *chain,
                         struct snapshot_mount *mount)
 {
     SCOPED(buf_value) struct buf option = BUF_EMPTY;
@@ -60,8 +72,8 @@ static int add_lowerdir(const struct snapshotter *s, const struct chain *chain,
     size_t i;
 
     for (i = 0; i < chain->count; i++) {
-        if (buf_addf(&option, "%s%s/%llu/fs", i == 0 ? "lowerdir=" : ":", s->dir,
-                     (unsigned long long)chain->links[i].id) < 0)
+        SCOPED(mem) char *dir = lower_dir(s, id, chain, i);
+        if (dir == NULL || buf_addf(&option, "%s%s", i == 0 ? "lowerdir=" : ":", dir) < 0)
             return -ENOMEM;
     }
     text = buf_str(&option);
@@ -92,7 +104,7 @@ static int make_overlay(const struct snapshotter *s, uint64_t id, bool writable,
     if (rc == 0 && writable)
         rc = add_option(mount, "upperdir", s->dir, id, "fs");
     if (rc == 0)
-        rc = add_lowerdir(s, chain, mount);
+        rc = add_lowerdir(s, id, chain, mount);
     if (rc == 0)
         rc = add_xino(chain, mount);
     if (rc == 0 && s->userxattr)
@@ -104,6 +116,7 @@ int snapshot_mounts_make(const struct snapshotter *s, uint64_t id, enum snapdb_k
                          const struct chain *chain, struct snapshot_mounts *ret, struct err *err)
 {
     SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    SCOPED(mem) char *source = NULL;
     bool writable = kind == SNAPDB_ACTIVE;
     int rc;
 
@@ -112,9 +125,11 @@ int snapshot_mounts_make(const struct snapshotter *s, uint64_t id, enum snapdb_k
         return err_set(err, -ENOMEM, "mounts: out of memory");
     mounts.count = 1;
     if (chain->count == 0)
-        rc = make_bind(s, id, writable, mounts.items);
+        source = snapshot_fs_dir(s, id);
     else if (chain->count == 1 && !writable)
-        rc = make_bind(s, chain->links[0].id, false, mounts.items);
+        source = lower_dir(s, id, chain, 0);
+    if (chain->count == 0 || (chain->count == 1 && !writable))
+        rc = make_bind(source, writable, mounts.items);
     else
         rc = make_overlay(s, id, writable, chain, mounts.items);
     if (rc < 0)

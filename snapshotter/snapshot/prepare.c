@@ -113,16 +113,6 @@ static int check_still_active(struct snapshotter *s, const char *key, uint64_t i
     return rc;
 }
 
-/* Whoever removed it meanwhile left directory and mount to us, see collect.c. */
-static void doom_if_removed(struct snapshotter *s, uint64_t id)
-{
-    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
-    struct err ignored = ERR_NONE;
-
-    if (id != 0 && snapdb_get_by_id(s->db, id, &row, &ignored) == -ENOENT)
-        snapshot_doom(s, id);
-}
-
 static int prepare_claimed(struct snapshotter *s, struct claim *claim,
                            const struct snapshot_prepare_request *request,
                            struct snapshot_mounts *ret, struct err *err)
@@ -169,7 +159,7 @@ static int prepare_target(struct snapshotter *s, const char *target,
     }
     rc = prepare_claimed(s, &claim, request, ret, err);
     claim_release(s, &claim);
-    doom_if_removed(s, claim.id);
+    snapshot_doom_if_removed(s, claim.id);
     return rc;
 }
 

@@ -13,6 +13,7 @@
 #define SNAPSHOT_SNAPSHOT_H
 
 #include "base/err.h"
+#include "base/idmap.h"
 #include "base/text.h"
 #include "store/store.h"
 
@@ -23,6 +24,9 @@
 #define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
 /* "true" on the rows of layers that came from us, mounted or unpacked. */
 #define SNAPSHOT_LABEL_OURS "containerd.io/snapshot/remote/has.soci.index.digest"
+/* The user namespace of a container, on its snapshot: lists of container:host:length. */
+#define SNAPSHOT_LABEL_UIDS "containerd.io/snapshot/uidmapping"
+#define SNAPSHOT_LABEL_GIDS "containerd.io/snapshot/gidmapping"
 
 /* Whether whoever asked has gone; asked a few times a second. */
 struct snapshot_cancel {
@@ -63,6 +67,13 @@ struct snapshot_lazy {
     /* The snapshot goes away. Never fails; what cannot be unmounted now is detached. Also asked of
      * snapshots that were never mounted lazily: nothing to do then. */
     void (*unmount)(void *self, uint64_t id, const char *dir);
+    /* Mount the layer that is mounted for snapshot `id` once more, at `dir`, with its owners as
+     * `ids` make them. There already: 0. A negative errno: not mounted there; -EAGAIN: the layer
+     * itself is not. NULL: cannot. */
+    int (*mount_mapped)(void *self, uint64_t id, const char *dir, const struct idmaps *ids,
+                        struct err *err);
+    /* Never fails; also asked of what was never mounted. */
+    void (*unmount_mapped)(void *self, const char *dir);
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
@@ -109,7 +120,18 @@ struct snapshot_prepare_request {
     const struct text_map *labels;
     struct snapshot_cancel cancel;
 };
-/* With a target label: waits for a Prepare of the same layer that is under way. -EEXIST when the
+/* Mounts. With labels that name a user namespace (SNAPSHOT_LABEL_UIDS, _GIDS) and no target, the
+ * directories below are `<parent's id>_<id>/fs`, one for each ancestor, and show its files with the
+ * owners that the namespace makes of them; the owner's of the root is then that of the container's
+ * root. -EINVAL: the labels make no sense. Where containerd's client has changed the owners by
+ * itself (it does when the plugin has no capability `remap-ids`) nothing is done to them again.
+ *
+ * The mounts of an active snapshot never are read-only, in particular none has the option `ro`:
+ * newer containerds take that for a layer that needs neither fetching nor unpacking, and commit it
+ * at once. It is of no use to us: a layer that is here is answered by -EEXIST, which older ones
+ * understand too, and after which they do not even begin to fetch what is above it.
+ *
+ * With a target label: waits for a Prepare of the same layer that is under way. -EEXIST when the
  * layer was mounted lazily or unpacked by us, now or earlier, and is committed under the target's
  * name, or under that and
  * "@<id>" where the same layer is there on another parent (text: target snapshot "…": already

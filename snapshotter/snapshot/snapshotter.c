@@ -84,6 +84,20 @@ int snapshot_stat(struct snapshotter *s, const char *key, struct snapdb_row *ret
     return snapdb_get(s->db, key, ret, err);
 }
 
+/* What was made for the row's user namespace is made again where it is missing. */
+static int make_mapped(struct snapshotter *s, const struct snapdb_row *row, struct chain *chain,
+                       struct err *err)
+{
+    static const struct snapshot_cancel never = {.is_cancelled = NULL};
+    SCOPED(idmaps) struct idmaps ids = IDMAPS_EMPTY;
+    int rc = mapped_read_labels(&row->labels, &ids, err);
+
+    if (rc <= 0)
+        return rc;
+    mapped_decide(s, &ids, chain);
+    return mapped_ensure(s, row, chain, &ids, &never, err);
+}
+
 int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_mounts *ret,
                     struct err *err)
 {
@@ -99,6 +113,8 @@ int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_moun
     rc = chain_load(s, row.parent, &chain, err);
     if (rc == 0)
         rc = chain_check(s, &chain, err);
+    if (rc == 0)
+        rc = make_mapped(s, &row, &chain, err);
     if (rc == 0)
         rc = snapshot_mounts_make(s, row.id, row.kind, &chain, &mounts, err);
     if (rc == 0 && row.kind == SNAPDB_ACTIVE && snapshot_is_rebased(row.parent, &row.labels))

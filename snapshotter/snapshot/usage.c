@@ -121,6 +121,23 @@ static int store_usage(struct snapshotter *s, uint64_t id, uint64_t bytes, uint6
     return snapdb_commit(s->db, err);
 }
 
+/* Copies of the layers below count as the container's, which they were made for. */
+static int add_mapped(const struct snapshotter *s, const struct snapdb_row *row, uint64_t *bytes,
+                      uint64_t *inodes, struct err *err)
+{
+    SCOPED(idmaps) struct idmaps ids = IDMAPS_EMPTY;
+    SCOPED(chain) struct chain chain = CHAIN_EMPTY;
+    int rc = mapped_read_labels(&row->labels, &ids, err);
+
+    if (rc <= 0)
+        return rc;
+    rc = chain_load(s, row->parent, &chain, err);
+    if (rc < 0)
+        return rc;
+    mapped_decide(s, &ids, &chain);
+    return mapped_du(s, row->id, &chain, bytes, inodes, err);
+}
+
 /* A committed snapshot's figures are kept when they are first asked for. No inodes at all means not
  * yet measured: fs itself is one. */
 int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes,
@@ -140,6 +157,8 @@ int snapshot_usage(struct snapshotter *s, const char *key, uint64_t *ret_bytes,
     if (dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = snapshot_du(dir, ret_bytes, ret_inodes, err);
+    if (rc == 0 && row.kind == SNAPDB_ACTIVE)
+        rc = add_mapped(s, &row, ret_bytes, ret_inodes, err);
     if (rc < 0 || row.kind != SNAPDB_COMMITTED)
         return rc;
     return store_usage(s, row.id, *ret_bytes, *ret_inodes, err);

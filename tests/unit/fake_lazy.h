@@ -31,7 +31,10 @@ struct fake_lazy {
     int unpack_calls;                        /* lock */
     bool unpack_until_cancelled;             /* fixed before calls */
     size_t lowers;                           /* of the last unpack */
+    char mapped[FAKE_LAZY_MAX][256];         /* lock; "": free */
+    int mapped_rc, mapped_calls;             /* lock */
     void (*during_mount)(void *arg);         /* fixed before calls; may be NULL */
+    void (*during_mapped)(void *arg);        /* fixed before calls; may be NULL */
     void (*during_unpack)(void *arg);        /* fixed before calls; may be NULL */
     void *arg;
     char namespace_[64]; /* of the last mount */
@@ -153,12 +156,68 @@ static inline int fake_lazy_check(void *self, uint64_t id, struct err *err)
     return mount != NULL && mount->healthy ? 0 : err_set(err, -EAGAIN, "the fake is not well");
 }
 
+/* The slot of a directory that a layer is mounted at once more; of "": a free one. */
+static inline char *fake_lazy_find_mapped_locked(struct fake_lazy *fake, const char *dir)
+{
+    for (size_t i = 0; i < FAKE_LAZY_MAX; i++) {
+        if (strcmp(fake->mapped[i], dir) == 0)
+            return fake->mapped[i];
+    }
+    return NULL;
+}
+
+static inline int fake_lazy_mount_mapped(void *self, uint64_t id, const char *dir,
+                                         const struct idmaps *ids, struct err *err)
+{
+    struct fake_lazy *fake = self;
+    char *slot;
+
+    if (fake->during_mapped != NULL)
+        fake->during_mapped(fake->arg);
+    LOCKED(&fake->lock);
+    fake->mapped_calls++;
+    if (fake->mapped_rc < 0)
+        return err_set(err, fake->mapped_rc, "the fake refuses");
+    if (fake_lazy_find(fake, id) == NULL)
+        return err_set(err, -EAGAIN, "the fake has not mounted it");
+    assert_true(path_exists(dir));
+    assert_true(ids->uids.count > 0 && ids->gids.count > 0);
+    if (fake_lazy_find_mapped_locked(fake, dir) != NULL)
+        return 0;
+    slot = fake_lazy_find_mapped_locked(fake, "");
+    assert_non_null(slot);
+    (void)snprintf(slot, sizeof(fake->mapped[0]), "%s", dir);
+    return 0;
+}
+
+static inline void fake_lazy_unmount_mapped(void *self, const char *dir)
+{
+    struct fake_lazy *fake = self;
+    LOCKED(&fake->lock);
+    char *slot = fake_lazy_find_mapped_locked(fake, dir);
+
+    if (slot != NULL)
+        slot[0] = '\0';
+}
+
+static inline size_t fake_lazy_count_mapped(struct fake_lazy *fake)
+{
+    size_t i, count = 0;
+    LOCKED(&fake->lock);
+
+    for (i = 0; i < FAKE_LAZY_MAX; i++)
+        count += fake->mapped[i][0] != '\0';
+    return count;
+}
+
 static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
 {
     return (struct snapshot_lazy){.mount = fake_lazy_mount,
                                   .unpack = fake_lazy_unpack,
                                   .remount = fake_lazy_remount,
                                   .unmount = fake_lazy_unmount,
+                                  .mount_mapped = fake_lazy_mount_mapped,
+                                  .unmount_mapped = fake_lazy_unmount_mapped,
                                   .check = fake_lazy_check,
                                   .release = fake_lazy_release,
                                   .self = fake};
@@ -209,6 +268,7 @@ static inline void snapshot_fixture_restart(struct snapshot_fixture *f)
 {
     snapshot_fixture_close(f);
     memset(f->fake.mounts, 0, sizeof(f->fake.mounts));
+    memset(f->fake.mapped, 0, sizeof(f->fake.mapped));
     snapshot_fixture_open(f);
 }
 

@@ -23,7 +23,8 @@ struct fs_mount {
 
 struct fs {
     int mounted, mounts, unmounts, abandons, clears;
-    int rc; /* what the next mount returns */
+    int rc;       /* what the next mount returns */
+    bool had_ids; /* the last one */
     void (*during_mount)(void *arg);
     void *arg;
 };
@@ -33,7 +34,7 @@ static int fake_mount(struct fs *fs, struct layer *layer, const struct fs_mount_
 {
     struct fs_mount *mount;
 
-    assert_string_equal(options->dir, "/mnt");
+    assert_true(text_has_prefix(options->dir, "/mnt"));
     fs->mounts++;
     if (fs->during_mount != NULL)
         fs->during_mount(fs->arg);
@@ -42,6 +43,7 @@ static int fake_mount(struct fs *fs, struct layer *layer, const struct fs_mount_
     mount = calloc(1, sizeof(*mount));
     assert_non_null(mount);
     mount->layer = layer_ref(layer);
+    fs->had_ids = options->ids != NULL;
     fs->mounted++;
     *ret = mount;
     return 0;
@@ -73,7 +75,7 @@ static void fake_abandon(struct fs *fs, struct fs_mount **mount)
 static int fake_clear(const char *dir, struct err *err)
 {
     (void)err;
-    assert_string_equal(dir, "/mnt");
+    assert_true(text_has_prefix(dir, "/mnt"));
     return 0;
 }
 
@@ -504,6 +506,73 @@ static void nothing_is_removed_while_a_layer_is_being_mounted(void **state)
     world_free(w);
 }
 
+/* ---- for user namespaces ------------------------------------------------------------------- */
+
+static int mount_mapped(struct world *w, uint64_t id, const char *dir, struct err *err)
+{
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+    SCOPED(idmaps) struct idmaps ids = IDMAPS_EMPTY;
+
+    assert_ok(idmaps_parse("0:100000:65536", "", &ids, err));
+    return ops.mount_mapped(ops.self, id, dir, &ids, err);
+}
+
+static void a_mounted_layer_is_mounted_once_more_for_each_namespace(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    assert_ok(mount_mapped(w, 7, "/mnt/a", &err));
+    assert_ok(mount_mapped(w, 7, "/mnt/b", &err));
+    assert_ok(mount_mapped(w, 7, "/mnt/a", &err)); /* is there already */
+    assert_int_equal(w->fs.mounted, 3);
+    assert_int_equal(w->ztoc_gets, 1);
+    assert_true(w->fs.had_ids);
+    ops.unmount_mapped(ops.self, "/mnt/a");
+    ops.unmount_mapped(ops.self, "/mnt/a"); /* once more does no harm */
+    assert_int_equal(w->fs.mounted, 2);
+    world_free(w); /* the other one goes with the rest */
+}
+
+static void a_layer_that_is_not_mounted_is_not_mounted_once_more(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(mount_mapped(w, 7, "/mnt/a", &err), -EAGAIN);
+    assert_ok(mount_it(w, &row, &err));
+    assert_int_equal(mount_mapped(w, 8, "/mnt/a", &err), -EAGAIN);
+    w->fs.rc = -EIO;
+    assert_int_equal(mount_mapped(w, 7, "/mnt/a", &err), -EIO);
+    assert_int_equal(w->fs.mounted, 1);
+    w->fs.rc = 0;
+    assert_ok(mount_mapped(w, 7, "/mnt/a", &err)); /* the failure left nothing in the way */
+    world_free(w);
+}
+
+static void the_second_mount_outlives_the_first(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct snapshot_lazy ops = lazy_ops(w->lazy);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    assert_ok(mount_mapped(w, 7, "/mnt/a", &err));
+    ops.unmount(ops.self, 7, "/mnt");
+    assert_int_equal(w->fs.mounted, 1);
+    ops.unmount_mapped(ops.self, "/mnt/a");
+    assert_int_equal(w->fs.mounted, 0);
+    world_free(w);
+}
+
 /* ---- a restart ------------------------------------------------------------------------------- */
 
 static void after_a_restart_the_layer_comes_from_disk_alone(void **state)
@@ -732,6 +801,9 @@ int main(void)
         cmocka_unit_test(a_registry_that_does_not_answer_leaves_nothing_behind),
         cmocka_unit_test(a_mount_that_fails_leaves_nothing_behind),
         cmocka_unit_test(an_unmounted_layer_is_no_longer_served),
+        cmocka_unit_test(a_mounted_layer_is_mounted_once_more_for_each_namespace),
+        cmocka_unit_test(a_layer_that_is_not_mounted_is_not_mounted_once_more),
+        cmocka_unit_test(the_second_mount_outlives_the_first),
         cmocka_unit_test(a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last),
         cmocka_unit_test(nothing_is_removed_while_a_layer_is_being_mounted),
         cmocka_unit_test(after_a_restart_the_layer_comes_from_disk_alone),

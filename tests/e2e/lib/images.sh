@@ -31,8 +31,14 @@ layer_begin() {
     mkdir -p "$layer" "$blobs"
 }
 
-layer_end() {
-    tar -C "$layer" --sort=name --mtime=@1700000000 --numeric-owner --owner=0 --group=0 --xattrs \
+# All files are root's.
+layer_end() { layer_pack --owner=0 --group=0; }
+
+# Files are whose they are, with all their attributes.
+layer_end_own() { layer_pack --xattrs-include='*'; }
+
+layer_pack() {
+    tar -C "$layer" --sort=name --mtime=@1700000000 --numeric-owner "$@" --xattrs \
         --format=posix --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' -cf - . |
         gzip -n -6 >"$work/layer.tar.gz"
     rm -rf "$layer"

@@ -45,13 +45,15 @@ programs_of() {
 
 # containerd_start NAME [VERSION [UNPACKERS]]: with nothing in it. Its snapshotters are overlayfs and soci, the latter
 # wherever snapshotter_start NAME makes it listen; containerd does not mind when that is later, or never. VERSION is 2.4
-# or 2.2. With UNPACKERS it may unpack so many layers at once.
+# or 2.2. With UNPACKERS it may unpack so many layers at once. With $remap_ids=yes it leaves the owners of files in user
+# namespaces to the snapshotter.
 containerd_start() {
     local dir=$work/containerd-$1 capabilities='' transfer=''
     if [ -n "${3:-}" ]; then
-        capabilities='capabilities = ["rebase"]'
+        capabilities='"rebase", '
         transfer="max_concurrent_unpacks = $3"
     fi
+    [ "${remap_ids:-no}" = no ] || capabilities+='"remap-ids"'
     mkdir -p "$dir"
     cat >"$dir/config.toml" <<-CONFIG
 		version = 3
@@ -70,7 +72,7 @@ containerd_start() {
 		[proxy_plugins.soci]
 		  type = "snapshot"
 		  address = "/run/soci-$1/snapshotter.sock"
-		  $capabilities
+		  capabilities = [$capabilities]
 		  [proxy_plugins.soci.exports]
 		    root = "$work/soci-$1"
 		    enable_remote_snapshot_annotations = "true"
