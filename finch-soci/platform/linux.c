@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 #include <stdlib.h>
 
@@ -20,4 +21,14 @@ char *platform_home(void)
         return text_copy(home);
     user = getpwuid(getuid()); /* at start, before there are threads */
     return user == NULL ? NULL : text_copy(user->pw_dir);
+}
+
+char *platform_program_dir(void)
+{
+    char *path = realpath("/proc/self/exe", NULL);
+    char *slash = path == NULL ? NULL : strrchr(path, '/');
+
+    if (slash != NULL)
+        slash[slash == path ? 1 : 0] = '\0';
+    return path;
 }

@@ -33,6 +33,8 @@ MUST_CHECK int platform_file_remove(const char *path, struct bytes was, struct e
 
 /* Of the user who runs us: a new string, NULL: out of memory or nobody knows. */
 char *platform_home(void);
+/* Of our own program, links followed: a new string, NULL as above. */
+char *platform_program_dir(void);
 /* Where Finch is installed when its program is not in PATH; NULL: nowhere in particular. */
 extern const char *const platform_finch_root;
 /* Whether Finch runs containers in a virtual machine here. */
