@@ -24,6 +24,8 @@ static void fill_defaults(struct span_engine_options *options)
     }
     if (options->max_fetches == 0)
         options->max_fetches = DEFAULT_MAX_FETCHES;
+    if (options->digest_retries == 0)
+        options->digest_retries = 1;
     if (options->read_budget_ms == 0)
         options->read_budget_ms = DEFAULT_READ_BUDGET_MS;
     if (options->echo_ms == 0)

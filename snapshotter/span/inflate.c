@@ -14,7 +14,6 @@
 
 enum {
     COPY_BYTES = 128 * 1024,
-    SPAN_TRIES = 2, /* bytes that do not match are fetched once more */
     REFUSED_LOG_MS = 10 * 1000,
 };
 
@@ -156,7 +155,7 @@ static int try_again(struct span_task *task)
     unsigned tries = get->tries + 1;
     const char *layer = get->set->name;
 
-    if (tries >= SPAN_TRIES)
+    if (tries > get->set->engine->options.digest_retries)
         return -EBADMSG;
     log_warn("span digest mismatch, fetching again", "layer=%s span=%zu try=%u", layer, task->n,
              tries);

@@ -105,6 +105,7 @@ struct span_engine {
     uint64_t background_bytes; /* of those under way */
     uint64_t memory_bytes;     /* of all GETs from start to gone */
     uint64_t started;          /* GETs so far */
+    int64_t background_at_ms;  /* no background GET before; 0: any time */
     struct span_pace pace;
     struct span_source_ref *retired; /* without users, to be closed by the keeper */
     size_t users;                    /* threads that still schedule after their GET is gone */
@@ -205,6 +206,8 @@ void span_engine_enter(struct span_engine *engine);
 void span_schedule_and_leave(struct span_engine *engine);
 /* The background leaves the set alone for a while, longer each time until a span arrives. */
 void span_back_off_locked(struct span_set *set);
+/* No background GET of any set starts for so long; less than what is left already does nothing. */
+void span_hold_background_locked(struct span_engine *engine, int64_t for_ms);
 void span_log_background(struct span_set *set, int64_t retry_ms,
                          const struct err *err); /* rate limited */
 

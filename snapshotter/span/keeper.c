@@ -130,6 +130,12 @@ static void look_locked(struct span_engine *engine, struct work *work)
         (struct work){.stop = engine->stop, .deadline_ms = INT64_MAX, .retired = engine->retired};
     if (work->retired != NULL)
         engine->retired = work->retired->next;
+    if (engine->background_at_ms > now_ms) {
+        earlier(&work->deadline_ms, engine->background_at_ms);
+    } else if (engine->background_at_ms != 0) {
+        engine->background_at_ms = 0;
+        work->to_schedule = true;
+    }
     for (set = engine->sets; set != NULL; set = set->next)
         look_at_set_locked(set, now_ms, work);
     if (work->to_sync != NULL) {

@@ -14,6 +14,9 @@
  * in: the neighbours in the tar are the rest of the file, or files of the same package. Then the
  * other sets, in their order.
  *
+ * Who wants it otherwise can have the background silent after each layer's start, and a time
+ * between its GETs.
+ *
  * tests/bench/spans/slow_link.c measures this: at 40 ms and 100 Mbit/s a program that reads in runs
  * of some MiB starts a quarter sooner than without background, and one that jumps about starts no
  * later. */
@@ -185,7 +188,8 @@ static struct span_get *next_background_locked(struct span_engine *engine)
     struct span_get *get = NULL;
     struct span_set *set;
 
-    if (engine->options.disable_background || budget_bytes == 0)
+    if (engine->options.disable_background || budget_bytes == 0 ||
+        engine->background_at_ms > now_ms)
         return NULL;
     for (set = engine->sets; set != NULL && get == NULL; set = set->next) {
         if (set->background && !set->closing && !set->exhausted && set->background_at_ms <= now_ms)
@@ -201,6 +205,16 @@ void span_back_off_locked(struct span_set *set)
         set->backoff_ms = BACKOFF_LAST_MS;
     set->background_at_ms = clock_mono_ms() + set->backoff_ms;
     (void)pthread_cond_signal(&set->engine->keeper_wake);
+}
+
+void span_hold_background_locked(struct span_engine *engine, int64_t for_ms)
+{
+    int64_t at_ms = clock_mono_ms() + for_ms;
+
+    if (for_ms <= 0 || at_ms <= engine->background_at_ms)
+        return;
+    engine->background_at_ms = at_ms;
+    (void)pthread_cond_signal(&engine->keeper_wake);
 }
 
 void span_log_background(struct span_set *set, int64_t retry_ms, const struct err *err)
@@ -230,6 +244,7 @@ void span_account_start_locked(struct span_get *get)
         engine->wanted_under_way++;
     } else {
         engine->background_under_way++;
+        span_hold_background_locked(engine, engine->options.period_ms);
         engine->background_bytes += get->fetch.len;
     }
 }

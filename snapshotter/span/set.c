@@ -240,6 +240,7 @@ void span_set_start_background(struct span_set *set)
     {
         LOCKED(&set->engine->lock);
         set->background = true;
+        span_hold_background_locked(set->engine, set->engine->options.silence_ms);
     }
     span_schedule(set->engine);
 }

@@ -9,7 +9,8 @@
  *
  * What happens to a span: MISSING → (wanted or background) FETCHING → INFLATING → PRESENT. A
  * failure goes back to MISSING, each waiting reader is told, and the next read tries again: nothing
- * failed is ever kept. A span that does not match its digest is fetched once more and then refused
+ * failed is ever kept. A span that does not match its digest is fetched once more (digest_retries)
+ * and then refused
  * (-EBADMSG) the same way, with a log line. A span recorded by an earlier process is RECORDED: its
  * CRC is checked at first use, and it is PRESENT or MISSING after that.
  *
@@ -98,8 +99,12 @@ struct span_engine_options {
     /* Compressed bytes held by fetches; demand may exceed it by one span. 0: 64 MiB. */
     size_t max_memory_bytes;
     bool disable_background;
-    int64_t read_budget_ms; /* see above; 0: 300 000 */
-    int64_t echo_ms;        /* see above; 0: 100 */
+    int64_t
+        silence_ms; /* after span_set_start_background() the background of all sets waits; 0: not */
+    int64_t period_ms; /* from one background GET's start to the next one's; 0: see schedule.c */
+    unsigned digest_retries; /* how often a span is fetched again whose bytes do not match; 0: 1 */
+    int64_t read_budget_ms;  /* see above; 0: 300 000 */
+    int64_t echo_ms;         /* see above; 0: 100 */
     /* One background GET covers adjacent spans up to so many compressed bytes. 0: 4 MiB. */
     size_t background_bytes;
 };

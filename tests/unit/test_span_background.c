@@ -92,6 +92,48 @@ static void a_layer_that_is_larger_than_the_memory_limit_completes(void **state)
     rig_stop(&rig);
 }
 
+static void a_silence_after_the_start_holds_the_background_and_not_readers(void **state)
+{
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    start(&rig, 10, (struct span_engine_options){.silence_ms = 3600 * 1000}, NULL);
+    span_set_start_background(rig.set);
+    assert_ok(rig_read_span(&rig, 3, &err));
+    assert_ok(rig_read_span(&rig, 7, &err));
+    assert_int_equal(rig_calls(&rig.source), 2);
+    rig_stop(&rig);
+}
+
+static void after_the_silence_the_background_goes_on_by_itself(void **state)
+{
+    int64_t start_ms = clock_mono_ms();
+    struct rig rig;
+
+    (void)state;
+    start(&rig, 10, (struct span_engine_options){.silence_ms = 100}, NULL);
+    span_set_start_background(rig.set);
+    rig_wait_complete(&rig);
+    assert_true(clock_mono_ms() - start_ms >= 100);
+    rig_stop(&rig);
+}
+
+static void a_period_is_between_the_starts_of_two_background_gets(void **state)
+{
+    int64_t start_ms = clock_mono_ms();
+    struct rig rig;
+
+    (void)state;
+    start(&rig, 6, (struct span_engine_options){.period_ms = 30, .background_bytes = SPAN_BYTES},
+          NULL);
+    span_set_start_background(rig.set);
+    rig_wait_complete(&rig);
+    assert_int_equal(rig_calls(&rig.source), 6);
+    assert_true(clock_mono_ms() - start_ms >= 5 * 30);
+    rig_stop(&rig);
+}
+
 /* ---- order between layers -------------------------------------------------------------------- */
 
 static void the_layer_that_was_read_last_comes_first(void **state)
@@ -204,6 +246,9 @@ int main(void)
         cmocka_unit_test(at_first_two_gets_are_under_way_and_never_more_than_the_limit),
         cmocka_unit_test(the_background_keeps_half_of_the_memory_for_readers),
         cmocka_unit_test(a_layer_that_is_larger_than_the_memory_limit_completes),
+        cmocka_unit_test(a_silence_after_the_start_holds_the_background_and_not_readers),
+        cmocka_unit_test(after_the_silence_the_background_goes_on_by_itself),
+        cmocka_unit_test(a_period_is_between_the_starts_of_two_background_gets),
         cmocka_unit_test(the_layer_that_was_read_last_comes_first),
         cmocka_unit_test(after_a_failure_the_background_goes_on_by_itself_but_later),
         cmocka_unit_test(a_source_that_always_fails_is_not_asked_in_a_busy_loop),

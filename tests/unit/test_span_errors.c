@@ -95,6 +95,24 @@ static void bytes_that_do_not_match_twice_are_refused_and_not_kept(void **state)
     rig_stop(&rig);
 }
 
+static void a_span_is_fetched_again_as_often_as_one_wishes(void **state)
+{
+    struct plan plan = {RIG_DAMAGE, 3};
+    struct err err = ERR_NONE;
+    struct rig rig;
+
+    (void)state;
+    rig_start(&rig, &(struct rig_options){.kind = RIG_PLAIN,
+                                          .count = 4,
+                                          .span_bytes = 1000,
+                                          .engine = {.digest_retries = 3},
+                                          .answer = first_calls,
+                                          .arg = &plan});
+    assert_ok(rig_read_span(&rig, 2, &err));
+    assert_int_equal(rig_calls(&rig.source), 4);
+    rig_stop(&rig);
+}
+
 static void one_bad_span_of_a_get_does_not_spoil_the_others(void **state)
 {
     struct plan plan = {RIG_DAMAGE, 2}; /* the long GET, then the bad span alone */
@@ -511,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_reader_is_told_of_a_failure_and_the_next_read_tries_again),
         cmocka_unit_test(a_source_that_does_not_start_is_a_failure_like_any_other),
         cmocka_unit_test(bytes_that_do_not_match_are_fetched_once_more),
+        cmocka_unit_test(a_span_is_fetched_again_as_often_as_one_wishes),
         cmocka_unit_test(bytes_that_do_not_match_twice_are_refused_and_not_kept),
         cmocka_unit_test(one_bad_span_of_a_get_does_not_spoil_the_others),
         cmocka_unit_test(a_read_gives_up_at_its_deadline_and_the_span_comes_all_the_same),
