@@ -76,6 +76,16 @@ static size_t thread_count(const struct fs_options *options)
     return wanted < FS_THREADS_MAX ? wanted : FS_THREADS_MAX;
 }
 
+/* As long as the kernel keeps anything. */
+#define FOREVER_S 1e9
+
+static double timeout_s(int64_t configured)
+{
+    if (configured == 0)
+        return FOREVER_S;
+    return configured < 0 ? 0 : (double)configured;
+}
+
 int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
 {
     SCOPED(fs) struct fs *fs = calloc(1, sizeof(*fs));
@@ -85,6 +95,10 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
     if (fs == NULL)
         return err_sys(err, -ENOMEM, "file systems");
     fs->read_deadline_ms = options->read_deadline_ms;
+    fs->attr_timeout_s = timeout_s(options->attr_timeout_s);
+    fs->entry_timeout_s = timeout_s(options->entry_timeout_s);
+    fs->negative_timeout_s = timeout_s(options->negative_timeout_s);
+    fs->log_operations = options->log_operations;
     (void)pthread_mutex_init(&fs->lock, NULL);
     read_buffers_init(&fs->buffers);
     rc = pool_new("soci-fs-reap", 1, &fs->reaper, err);

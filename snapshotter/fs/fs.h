@@ -11,12 +11,17 @@
 #include "base/idmap.h"
 #include "layer/layer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fs_options {
     size_t threads;           /* 0: 2 per CPU, at most 8 */
     int64_t read_deadline_ms; /* a reader gets EIO after this; 0: never by itself (the source's
                                  budget decides) */
+    /* So many seconds the kernel keeps attributes, names, and that there is no such name. 0: for as
+     * long as it likes, because a layer does not change; negative: it asks each time. */
+    int64_t attr_timeout_s, entry_timeout_s, negative_timeout_s;
+    bool log_operations; /* every request of the kernel's, as libfuse describes it, at info */
 };
 struct fs;
 MUST_CHECK int fs_new(const struct fs_options *options, struct fs **ret, struct err *err);

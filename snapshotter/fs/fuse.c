@@ -111,13 +111,18 @@ static int answer_hello(struct fuse_mount *f, struct err *err)
 static void PRINTF_LIKE(2, 0) log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap)
 {
     char text[256];
+    const char *said = text;
 
-    (void)level;
-    if (!log_is_on(LOG_LEVEL_DEBUG))
+    if (!log_is_on(level == FUSE_LOG_DEBUG ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG))
         return;
     (void)vsnprintf(text, sizeof(text), fmt, ap);
+    said += strspn(text, " ");
     text[strcspn(text, "\n")] = '\0';
-    log_debug("libfuse says", "text=%s", text);
+    if (level == FUSE_LOG_DEBUG) { /* said only to those who asked for it */
+        log_info("file system operation", "text=%s", said);
+        return;
+    }
+    log_debug("libfuse says", "text=%s", said);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------- */
@@ -149,9 +154,9 @@ DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_unref)
 
 static int make_session(struct fuse_mount *f, struct err *err)
 {
-    char name[] = "soci", fd_path[32];
-    char *argv[] = {name, NULL};
-    struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+    char name[] = "soci", debug[] = "-odebug", fd_path[32];
+    char *argv[] = {name, debug, NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(f->mount->fs->log_operations ? 2 : 1, argv);
 
     fuse_set_log_func(log_libfuse);
     f->session = fuse_session_new(&args, &ops, sizeof(ops), f);

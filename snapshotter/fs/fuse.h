@@ -35,9 +35,6 @@ struct fuse_mount {
 #define XATTR_ACL_ACCESS "system.posix_acl_access"
 #define XATTR_ACL_DEFAULT "system.posix_acl_default"
 
-/* As long as the kernel keeps anything: a layer does not change. */
-#define FUSE_FOREVER_SEC 1e9
-
 static inline struct fuse_mount *fuse_mount_of(fuse_req_t req)
 {
     return fuse_req_userdata(req);

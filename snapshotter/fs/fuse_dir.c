@@ -39,7 +39,7 @@ static int stat_state_file(struct fuse_mount *f, struct stat *ret)
 
 static int stat_node(struct fuse_mount *f, fuse_ino_t ino, struct stat *ret, double *ret_timeout)
 {
-    *ret_timeout = FUSE_FOREVER_SEC;
+    *ret_timeout = f->mount->fs->attr_timeout_s;
     if (ino <= tree_count(f->tree)) {
         node_stat(f->tree, (tree_id)ino, ret);
         return 0;
@@ -117,7 +117,8 @@ static int fill_entry(struct fuse_mount *f, fuse_ino_t ino, struct fuse_entry_pa
     memset(ret, 0, sizeof(*ret));
     ret->ino = ino;
     ret->generation = 1;
-    ret->entry_timeout = FUSE_FOREVER_SEC;
+    ret->entry_timeout =
+        ino == 0 ? f->mount->fs->negative_timeout_s : f->mount->fs->entry_timeout_s;
     /* ino 0 is an answer too: there is no such name, and there will not be */
     return ino == 0 ? 0 : fuse_stat(f, ino, &ret->attr, &ret->attr_timeout);
 }

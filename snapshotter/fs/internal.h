@@ -38,7 +38,9 @@ struct fs {
     struct fs_loop *loop;
     struct pool *reaper; /* one thread; stops mounts that the kernel let go of late */
     struct read_buffers buffers;
-    int64_t read_deadline_ms;
+    int64_t read_deadline_ms; /* fixed at creation, as the next four */
+    double attr_timeout_s, entry_timeout_s, negative_timeout_s;
+    bool log_operations;
     int64_t next_sweep_ms; /* atomic */
     size_t waiting;        /* atomic: reads that wait, of all mounts */
 
