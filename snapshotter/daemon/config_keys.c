@@ -58,7 +58,8 @@ const struct config_key config_keys[] = {
     TEXT_KEY(CONFIG_UNUSED, "http_cache_type", http_cache_type, "", NULL),
     TEXT_KEY(CONFIG_UNUSED, "filesystem_cache_type", filesystem_cache_type, "", NULL),
     ANY_INTEGER_KEY(CONFIG_UNUSED, "resolve_result_entry", resolve_result_entries, 0),
-    BOOL_KEY(CONFIG_UNUSED, "debug", debug, false),
+    /* The same as fuse.log_fuse_operations. */
+    BOOL_KEY(CONFIG_USED, "debug", debug, false),
     /* Every span is compared with its digest. */
     BOOL_KEY(CONFIG_UNUSED, "disable_verification", disable_verification, false),
     ANY_INTEGER_KEY(CONFIG_UNUSED, "max_concurrency", max_concurrency, 100),
@@ -73,7 +74,8 @@ const struct config_key config_keys[] = {
     TEXT_KEY(CONFIG_UNUSED, "metadata_store", metadata_store, "db", &metadata_stores),
     BOOL_KEY(CONFIG_UNUSED, "metadata_db_no_sync", metadata_no_sync, false),
     ANY_INTEGER_KEY(CONFIG_UNUSED, "metadata_insertion_chunk_size", metadata_chunk_size, 0),
-    BOOL_KEY(CONFIG_UNUSED, "skip_check_snapshotter_supported", skip_check_supported, false),
+    /* Of whether overlayfs can be used in the root; it takes a millisecond. */
+    BOOL_KEY(CONFIG_USED, "skip_check_snapshotter_supported", skip_check_supported, false),
 
     /* How a registry is talked to. */
     INTEGER_KEY(CONFIG_USED, "http.DialTimeoutMsec", http.dial_timeout_ms, 3000, 0, MS_MAX),
@@ -97,8 +99,8 @@ const struct config_key config_keys[] = {
     BOOL_KEY(CONFIG_UNUSED, "blob.check_always", blob.check_always, false),
     /* A range is asked for alone always. */
     BOOL_KEY(CONFIG_SILENT, "blob.force_single_range_mode", blob.force_single_range, false),
-    INTEGER_KEY(CONFIG_UNUSED, "blob.max_span_verification_retries", blob.max_verification_retries,
-                1, INT64_MIN, 100),
+    INTEGER_KEY(CONFIG_USED, "blob.max_span_verification_retries", blob.max_verification_retries, 1,
+                INT64_MIN, 100),
 
     ANY_INTEGER_KEY(CONFIG_UNUSED, "directory_cache.max_lru_cache_entry",
                     directory_cache.max_lru_entries, 0),
@@ -108,18 +110,19 @@ const struct config_key config_keys[] = {
 
     /* A layer does not change, so the kernel keeps what it knows for as long as it likes. The
      * reference has a second, and cannot have none: that is what less than 0 is for. */
-    INTEGER_KEY(CONFIG_UNUSED, "fuse.attr_timeout", fuse.attr_timeout_s, 0, -1, INT32_MAX),
-    INTEGER_KEY(CONFIG_UNUSED, "fuse.entry_timeout", fuse.entry_timeout_s, 0, -1, INT32_MAX),
-    INTEGER_KEY(CONFIG_UNUSED, "fuse.negative_timeout", fuse.negative_timeout_s, 0, -1, INT32_MAX),
-    BOOL_KEY(CONFIG_UNUSED, "fuse.log_fuse_operations", fuse.log_operations, false),
+    INTEGER_KEY(CONFIG_USED, "fuse.attr_timeout", fuse.attr_timeout_s, 0, INT64_MIN, INT32_MAX),
+    INTEGER_KEY(CONFIG_USED, "fuse.entry_timeout", fuse.entry_timeout_s, 0, INT64_MIN, INT32_MAX),
+    INTEGER_KEY(CONFIG_USED, "fuse.negative_timeout", fuse.negative_timeout_s, 0, INT64_MIN,
+                INT32_MAX),
+    BOOL_KEY(CONFIG_USED, "fuse.log_fuse_operations", fuse.log_operations, false),
 
     /* Fetching what nobody has read yet. It yields to readers by itself, so that neither silence
      * nor a pace is needed: there is one when the file asks for it. */
     BOOL_KEY(CONFIG_USED, "background_fetch.disable", background.disable, false),
-    INTEGER_KEY(CONFIG_UNUSED, "background_fetch.silence_period_msec", background.silence_period_ms,
-                0, -1, MS_MAX),
-    INTEGER_KEY(CONFIG_UNUSED, "background_fetch.fetch_period_msec", background.fetch_period_ms, 0,
-                -1, MS_MAX),
+    INTEGER_KEY(CONFIG_USED, "background_fetch.silence_period_msec", background.silence_period_ms,
+                0, INT64_MIN, MS_MAX),
+    INTEGER_KEY(CONFIG_USED, "background_fetch.fetch_period_msec", background.fetch_period_ms, 0,
+                INT64_MIN, MS_MAX),
     ANY_INTEGER_KEY(CONFIG_UNUSED, "background_fetch.max_queue_size", background.max_queue_size,
                     300),
     TEXT_KEY(CONFIG_UNUSED, "background_fetch.drop_policy", background.drop_policy, "newest",

@@ -105,10 +105,18 @@ static int start_discover(struct service *s, const struct config *config, struct
     return discover_new(&options, &s->discover, err);
 }
 
+static unsigned digest_retries(int64_t configured)
+{
+    return configured < 0 ? 3 : (unsigned)configured;
+}
+
 static int start_layers(struct service *s, const struct config *config, struct err *err)
 {
     const struct span_engine_options options = {
         .disable_background = config->background.disable,
+        .silence_ms = config->background.silence_period_ms,
+        .period_ms = config->background.fetch_period_ms,
+        .digest_retries = digest_retries(config->blob.max_verification_retries),
         .read_budget_ms = config->blob.fetching_timeout_s * 1000,
     };
     int rc = span_engine_new(&options, &s->engine, err);
@@ -129,8 +137,13 @@ static int start_local(struct service *s, struct err *err)
 static int start_lazy(struct service *s, const struct config *config, struct err *err)
 {
     /* The engine comes first, with what it was that failed. */
-    const struct fs_options fs_options = {.read_deadline_ms =
-                                              config->blob.fetching_timeout_s * 1000 + 1000};
+    const struct fs_options fs_options = {
+        .read_deadline_ms = config->blob.fetching_timeout_s * 1000 + 1000,
+        .attr_timeout_s = config->fuse.attr_timeout_s,
+        .entry_timeout_s = config->fuse.entry_timeout_s,
+        .negative_timeout_s = config->fuse.negative_timeout_s,
+        .log_operations = config->debug || config->fuse.log_operations,
+    };
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,
@@ -170,11 +183,13 @@ static int start_filesystem(struct service *s, const struct options *options,
     return rc < 0 ? err_prefix(err, rc, "failed to configure filesystem") : 0;
 }
 
-static int start_snapshotter(struct service *s, struct err *err)
+static int start_snapshotter(struct service *s, const struct config *config, struct err *err)
 {
     const struct snapshotter_options options = {.store = s->store, .lazy = lazy_ops(s->lazy)};
-    int rc = snapshotter_new(&options, &s->snapshotter, err);
+    int rc = config->skip_check_supported ? 0 : snapshot_check_supported(store_root(s->store), err);
 
+    if (rc == 0)
+        rc = snapshotter_new(&options, &s->snapshotter, err);
     if (rc < 0)
         return err_prefix(err, rc, "failed to create new snapshotter");
     lazy_collect(s->lazy);
@@ -234,7 +249,7 @@ int service_start(const struct options *options, const struct config *config, st
         return err_set(err, -ENOMEM, "out of memory");
     rc = start_filesystem(s, options, config, err);
     if (rc == 0)
-        rc = start_snapshotter(s, err);
+        rc = start_snapshotter(s, config, err);
     describe(s, options);
     if (rc == 0)
         rc = start_server(s, options->address, passed, err);

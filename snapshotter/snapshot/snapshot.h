@@ -93,6 +93,11 @@ struct snapshotter_options {
     struct store *store;
     struct snapshot_lazy lazy;
 };
+/* Whether snapshots can be kept in `root`, which exists: types of files are told, and overlayfs can
+ * be mounted with several lower directories. Tries it in <root>/check. -EOPNOTSUPP, or what the
+ * trial failed with; one line that says what is the matter. */
+MUST_CHECK int snapshot_check_supported(const char *root, struct err *err);
+
 /* Reconciles database, directories and mounts first: stale mounts under snapshots/ are detached,
  * rows whose layer was remote are mounted again from disk (a failure is logged, and check() refuses
  * that snapshot until it heals). */
