@@ -169,7 +169,7 @@ const struct config_key config_keys[] = {
     TEXT_KEY(CONFIG_UNUSED, "cri_keychain.image_service_path", cri_image_service_path,
              "/run/containerd/containerd.sock", NULL),
 
-    ANY_INTEGER_KEY(CONFIG_UNUSED, "resolver.auth_client_ttl_sec", auth_client_ttl_s, 3600),
+    ANY_INTEGER_KEY(CONFIG_USED, "resolver.auth_client_ttl_sec", auth_client_ttl_s, 3600),
     BOOL_KEY(CONFIG_UNUSED, "resolver.enable_auth_client_sharing", auth_client_sharing, false),
 
     /* Layers that the client says are smaller are not mounted but unpacked. */

@@ -71,6 +71,14 @@ static int add_mirrors(const struct config *config, struct registry_options *opt
     return 0;
 }
 
+/* No end where the file has less than 0, or more than a century. 0 is over at once. */
+static int64_t ttl_ms(int64_t ttl_s)
+{
+    if (ttl_s < 0 || ttl_s > INT64_C(100) * 366 * 86400)
+        return -1;
+    return ttl_s == 0 ? 1 : ttl_s * 1000;
+}
+
 static int start_registry(struct service *s, const struct config *config, struct err *err)
 {
     SCOPED(mem) struct registry_mirror *mirrors = NULL;
@@ -85,6 +93,7 @@ static int start_registry(struct service *s, const struct config *config, struct
         .blob_max_retries = retries(config->blob.max_retries),
         .blob_min_wait_ms = config->blob.min_wait_ms,
         .blob_max_wait_ms = config->blob.max_wait_ms,
+        .credentials_ttl_ms = ttl_ms(config->auth_client_ttl_s),
         .http_loopback = true,
         .plain_http_hosts = &config->plain_http_hosts,
     };

@@ -42,7 +42,9 @@ static void set_timeouts(struct registry_options *options)
     options->response_timeout_ms =
         positive_or(options->response_timeout_ms, defaults.response_timeout_ms);
     options->credentials_ttl_ms =
-        positive_or(options->credentials_ttl_ms, defaults.credentials_ttl_ms);
+        options->credentials_ttl_ms < 0
+            ? INT64_MAX / 2
+            : positive_or(options->credentials_ttl_ms, defaults.credentials_ttl_ms);
 }
 
 static void set_limits(struct registry *registry, const struct registry_options *options)

@@ -47,7 +47,8 @@ struct registry_options {
     unsigned blob_max_retries;
     int64_t blob_min_wait_ms;
     int64_t blob_max_wait_ms;
-    /* What a keychain gave is asked for anew after this, when a token has run out; 0: an hour. */
+    /* What a keychain gave is asked for anew after this, when a token has run out; 0: an hour;
+     * negative: not before it is refused. */
     int64_t credentials_ttl_ms;
     bool plain_http;    /* http for every host */
     bool http_loopback; /* http for localhost, 127.0.0.0/8 and ::1 */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz_answer.c – what a registry or a token realm may send: header lines into an answer, and the
  * values in them that have a grammar (challenges, ranges, dates, links, locations), then the body
- * as a token, as a refusal and as base64. */
+ * as a token, as a refusal, as what a credential helper printed, and as base64. */
 #include "registry/internal.h"
+
+#include "registry/keychain.h"
 
 #include <stdlib.h>
 
@@ -50,11 +52,15 @@ static void try_body(struct bytes body)
     SCOPED(mem) char *said = refusal_text(body);
     SCOPED(mem) char *text = strndup((const char *)body.data, body.len);
     SCOPED(buf_value) struct buf decoded = BUF_EMPTY;
+    struct registry_credentials cred = {.username = NULL};
     int64_t expires_s;
 
     if (token_parse(body, &token, &expires_s, NULL) == 0)
         must(strpbrk(token, "\r\n ") == NULL && expires_s >= 0);
     must(said == NULL || strpbrk(said, "\r\n\033") == NULL);
+    if (helper_answer_parse(body, &cred, NULL) == 0)
+        must(registry_credentials_are_empty(&cred) || credentials_have_secret(&cred));
+    registry_credentials_fini(&cred);
     if (text != NULL && base64_decode(text, &decoded) == 0) {
         SCOPED(mem) char *again = base64_encode(buf_bytes(&decoded));
         must(again != NULL && strlen(again) == strlen(text));

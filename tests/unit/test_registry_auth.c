@@ -539,6 +539,32 @@ static void a_helper_that_is_gone_when_a_token_runs_out_is_not_missed(void **sta
     assert_ok(fetch_once(f, 0, 1000, &err));
 }
 
+static void what_the_keychain_gave_is_asked_for_anew_after_a_while(void **state)
+{
+    static const int64_t ttls_ms[] = {1, -1};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ttls_ms); i++) {
+        struct keys keys = {.username = "user", .password = "password"};
+        const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
+        const struct registry_options options = {.http_loopback = true,
+                                                 .credentials_ttl_ms = ttls_ms[i]};
+        SCOPED(fixture)
+        struct fixture *f = fixture_open(want_token, give_short_for_password, NULL);
+        struct err err = ERR_NONE;
+
+        registry_repo_unref(f->repo);
+        registry_free(f->registry);
+        assert_ok(registry_new(&options, &f->registry, &err));
+        assert_ok(registry_repo_open(f->registry, http_server_host(f->server), "team/app",
+                                     &keychain, &f->repo, &err));
+        assert_ok(fetch_once(f, 0, 1000, &err));
+        clock_sleep_ms(1100);
+        assert_ok(fetch_once(f, 0, 1000, &err));
+        assert_int_equal(atomic_load(&keys.asked), i == 0 ? 2 : 1);
+    }
+}
+
 static void a_helper_that_fails_first_is_asked_again_by_the_next_request(void **state)
 {
     struct keys keys = {.username = "user", .password = "password", .fails = true};
@@ -636,6 +662,7 @@ int main(void)
         cmocka_unit_test(a_registry_token_is_used_as_it_is),
         cmocka_unit_test(several_scopes_are_asked_for_together),
         cmocka_unit_test(a_helper_that_is_gone_when_a_token_runs_out_is_not_missed),
+        cmocka_unit_test(what_the_keychain_gave_is_asked_for_anew_after_a_while),
         cmocka_unit_test(a_helper_that_fails_first_is_asked_again_by_the_next_request),
         cmocka_unit_test(a_password_that_was_changed_is_looked_up_anew_but_not_in_a_loop),
         cmocka_unit_test(a_403_of_amazon_that_means_expired_is_a_401),
