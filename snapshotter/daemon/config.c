@@ -109,7 +109,7 @@ static bool is_printable_ascii(const char *text)
 static int read_text(struct config *config, const struct config_key *key,
                      const struct toml_value *value, struct err *err)
 {
-    if (!is_printable_ascii(value->string))
+    if (value->is_lossy || !is_printable_ascii(value->string))
         return err_set(err, -EINVAL, "toml: line %u: %s must be printable ASCII", value->line,
                        key->path);
     if (value->string[0] == '\0') {

@@ -25,7 +25,8 @@ constexpr size_t depth_max = 16;
 class walker
 {
   public:
-    walker(const toml_visitor &visitor, struct err *err) : visitor_(visitor), err_(err)
+    walker(const toml_visitor &visitor, bool is_lossy, struct err *err)
+        : visitor_(visitor), is_lossy_(is_lossy), err_(err)
     {
     }
 
@@ -41,6 +42,7 @@ class walker
 
   private:
     const toml_visitor &visitor_;
+    const bool is_lossy_; // something in the text is not ASCII
     struct err *err_;
     std::vector<std::string> path_;
 
@@ -103,6 +105,7 @@ class walker
             if (text.find('\0') != std::string::npos)
                 return err_set(err_, -EINVAL, "toml: line %u: a NUL in a string", value.line);
             value.string = text.c_str();
+            value.is_lossy = is_lossy_ && text.find('?') != std::string::npos;
         }
         return visit(value);
     }
@@ -156,7 +159,7 @@ int walk(std::string_view text, const toml_visitor &visitor, struct err *err)
         return err_set(err, -EINVAL, "toml: line %u, column %u: %s", error.source().begin.line,
                        error.source().begin.column, what.c_str());
     }
-    return walker(visitor, err).table(result.table());
+    return walker(visitor, ascii.size() != text.size(), err).table(result.table());
 }
 
 } // namespace

@@ -29,6 +29,7 @@ struct toml_value {
     bool boolean;
     int64_t integer;
     const char *string; /* borrowed; without NUL inside */
+    bool is_lossy;      /* a question mark in `string` may have been something else in the file */
     unsigned line;      /* from 1 */
 };
 
@@ -42,8 +43,8 @@ struct toml_visitor {
     void *self;
 };
 
-/* `text` is UTF-8; characters beyond ASCII come out as question marks. -EINVAL: no TOML; the text
- * says where. -ENOMEM, or what the visitor said. */
+/* `text` is UTF-8; characters beyond ASCII come out as question marks (is_lossy). -EINVAL: no TOML;
+ * the text says where. -ENOMEM, or what the visitor said. */
 MUST_CHECK int toml_walk(const char *text, size_t len, const struct toml_visitor *visitor,
                          struct err *err);
 

@@ -5,6 +5,8 @@
 #include "daemon/config.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static int parse(const char *text, struct config *config, struct err *err)
 {
@@ -342,6 +344,46 @@ static void characters_beyond_ascii_are_for_strings_and_comments(void **state)
     assert_int_equal(parse("a = 1 \u3001\n", &c, &err), -EINVAL);
 }
 
+static void a_text_of_ours_with_characters_beyond_ascii_is_refused_and_not_changed(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    SCOPED(config) struct config other = config_default();
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(parse("metrics_address = \"/run/\u00e9\"\n", &c, &err), -EINVAL);
+    assert_string_equal(err.text, "toml: line 1: metrics_address must be printable ASCII");
+    assert_int_equal(parse("metrics_address = \"/run/\\u00e9\"\n", &c, &err), -EINVAL);
+    assert_ok(parse("# \u00e9\nmetrics_address = \"/run/e\"\n", &other, &err));
+    assert_string_equal(other.metrics_address, "/run/e");
+}
+
+static void a_file_that_is_refused_is_named_with_what_it_was_refused_for(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    char path[] = "/tmp/config-XXXXXX", expected[256];
+    struct err err = ERR_NONE;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    assert_ok(file_replace(path, bytes_of_str("debug = 1\n"), 0600, &err));
+    assert_int_equal(config_load(path, true, &c, &err), -EINVAL);
+    (void)snprintf(expected, sizeof(expected),
+                   "failed to load config file \"%s\": toml: line 1: debug must be true or false",
+                   path);
+    assert_string_equal(err.text, expected);
+    assert_ok(file_replace(path, bytes_of_str("mount_timeout_sec = -5\n"), 0600, &err));
+    assert_int_equal(config_load(path, true, &c, &err), -ERANGE);
+    (void)snprintf(expected, sizeof(expected),
+                   "config file at \"%s\": failed to parse config: line 1: mount_timeout_sec must "
+                   "be between 0 and 86400",
+                   path);
+    assert_string_equal(err.text, expected);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void deep_nesting_ends_in_an_error_and_not_on_the_stack(void **state)
 {
     SCOPED(config) struct config c = config_default();
@@ -409,6 +451,8 @@ int main(void)
         cmocka_unit_test(what_is_no_toml_is_refused_with_its_place),
         cmocka_unit_test(a_string_with_a_nul_inside_is_refused),
         cmocka_unit_test(characters_beyond_ascii_are_for_strings_and_comments),
+        cmocka_unit_test(a_text_of_ours_with_characters_beyond_ascii_is_refused_and_not_changed),
+        cmocka_unit_test(a_file_that_is_refused_is_named_with_what_it_was_refused_for),
         cmocka_unit_test(deep_nesting_ends_in_an_error_and_not_on_the_stack),
         cmocka_unit_test(a_missing_file_is_an_error_only_when_it_was_named),
         cmocka_unit_test(what_is_printed_reads_back_as_it_was),
