@@ -243,6 +243,11 @@ bool grpc_conn_is_done(const struct grpc_conn *conn)
                                nghttp2_session_want_write(conn->session) == 0);
 }
 
+bool grpc_conn_is_failed(const struct grpc_conn *conn)
+{
+    return conn->is_failed;
+}
+
 bool grpc_conn_has_calls(const struct grpc_conn *conn)
 {
     return conn->calls != NULL;

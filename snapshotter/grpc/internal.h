@@ -221,6 +221,7 @@ void grpc_conn_answer(struct grpc_conn *conn, struct grpc_call *call, int64_t no
 bool grpc_conn_is_behind(const struct grpc_conn *conn);
 /* The peer may be hung up on: both sides have said all. */
 bool grpc_conn_is_done(const struct grpc_conn *conn);
+bool grpc_conn_is_failed(const struct grpc_conn *conn); /* hung up on at once */
 bool grpc_conn_has_calls(const struct grpc_conn *conn);
 /* No new calls from here on (GOAWAY); the parked ones end. */
 void grpc_conn_shutdown(struct grpc_conn *conn);

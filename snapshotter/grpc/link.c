@@ -12,6 +12,7 @@
 enum {
     OUTPUT_BYTES = 64 * 1024,
     ACCEPTS_AT_ONCE = 16,
+    LINGER_MS = 300,
     ACCEPT_PAUSE_MS = 100, /* when the process has no descriptor left */
 };
 
@@ -113,6 +114,8 @@ void grpc_link_read(struct grpc_server *server, struct grpc_link *link)
         return;
     if (len <= 0) {
         link->is_dead = true;
+    } else if (link->linger_until_ms != 0) {
+        return; /* too late */
     } else if (grpc_conn_input(link->conn, bytes_of(server->input, (size_t)len), server->now_ms,
                                &err) < 0) {
         log_debug("closing a connection", "err=%s", err_text(&err));
@@ -148,22 +151,46 @@ static void write_link(struct grpc_server *server, struct grpc_link *link)
     }
 }
 
+/* A client that is just writing when we close would take its error for the end, and not read what
+ * we said last. So we only say that no more will come, and close when it does. Returns the moment
+ * at which it has had time enough. */
+static int64_t linger(struct grpc_server *server, struct grpc_link *link)
+{
+    if (link->linger_until_ms == 0) {
+        link->linger_until_ms = server->now_ms + LINGER_MS;
+        if (shutdown(link->watch.fd, SHUT_WR) < 0)
+            link->is_dead = true;
+    } else if (server->now_ms >= link->linger_until_ms) {
+        link->is_dead = true;
+    }
+    return link->linger_until_ms;
+}
+
+static bool is_all_said(const struct grpc_server *server, const struct grpc_link *link)
+{
+    return grpc_conn_is_done(link->conn) ||
+           (server->stop_by_ms != INT64_MAX && !grpc_conn_has_calls(link->conn));
+}
+
 /* Bring a link up to date. Returns the moment at which it wants that again; is_dead: it is to be
  * closed. */
 static int64_t settle_link(struct grpc_server *server, struct grpc_link *link)
 {
-    int64_t again_ms = grpc_conn_expire(link->conn, server->now_ms);
-    int64_t give_up_ms = INT64_MAX;
+    int64_t again_ms, give_up_ms = INT64_MAX;
     uint32_t events;
 
+    if (link->linger_until_ms != 0)
+        return linger(server, link);
+    again_ms = grpc_conn_expire(link->conn, server->now_ms);
     write_link(server, link);
     if (link->blocked_ms != 0) {
         give_up_ms = link->blocked_ms + server->shared.reply_stall_ms;
         if (server->now_ms >= give_up_ms)
             link->is_dead = true;
-    } else if (grpc_conn_is_done(link->conn) ||
-               (server->stop_by_ms != INT64_MAX && !grpc_conn_has_calls(link->conn))) {
+    } else if (grpc_conn_is_failed(link->conn)) {
         link->is_dead = true;
+    } else if (!link->is_dead && is_all_said(server, link)) {
+        give_up_ms = linger(server, link);
     }
     events = link->blocked_ms != 0 ? EPOLLOUT : 0;
     if (link->blocked_ms == 0 || !grpc_conn_is_behind(link->conn))

@@ -25,7 +25,8 @@ struct grpc_link {
     struct grpc_conn *conn;
     struct buf out; /* being sent, from out_sent on */
     size_t out_sent;
-    int64_t blocked_ms; /* since when the socket takes nothing; 0: it does */
+    int64_t blocked_ms;      /* since when the socket takes nothing; 0: it does */
+    int64_t linger_until_ms; /* all was said, the peer's end is awaited; 0: not so far */
     bool is_dead;
     struct grpc_link *next;
 };
