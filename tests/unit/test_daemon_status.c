@@ -24,7 +24,7 @@ static void an_image_is_meant_by_any_of_its_names(void **state)
         MANIFEST_A,
         "sha256:aaaa",
         "aaaaaaaaaaaa",
-        "alpine@" MANIFEST_A,
+        ("alpine@" MANIFEST_A),
     };
 
     (void)state;
@@ -44,7 +44,7 @@ static void another_image_is_not_meant(void **state)
         "aaaa",
         "sha256:aaab",
         MANIFEST_B,
-        "alpine@" MANIFEST_B,
+        ("alpine@" MANIFEST_B),
         "ALPINE",
         "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     };
