@@ -93,6 +93,10 @@ static int start_registry(struct service *s, const struct config *config, struct
         .blob_max_retries = retries(config->blob.max_retries),
         .blob_min_wait_ms = config->blob.min_wait_ms,
         .blob_max_wait_ms = config->blob.max_wait_ms,
+        /* Who waits is gone after the mount's timeout, and the next one must not find a question
+         * asleep that would be answered now. */
+        .call_budget_ms = config->http.request_timeout_ms,
+        .call_longest_wait_ms = config->mount_timeout_s * 1000 / 3,
         .credentials_ttl_ms = ttl_ms(config->auth_client_ttl_s),
         .http_loopback = true,
         .plain_http_hosts = &config->plain_http_hosts,

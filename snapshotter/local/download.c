@@ -9,6 +9,8 @@
 
 enum { CHUNKS = 2 };
 enum { CANCEL_POLL_MS = 200 };
+/* A registry that does worse than this is left to containerd. */
+enum { CHUNK_BUDGET_MS = 300 * 1000, CHUNK_WAIT_MS = 10 * 1000 };
 enum {
     PIECE_BYTES = 256 * 1024
 }; /* between two looks at whether to go on: little input can be much output */
@@ -53,8 +55,12 @@ static int ask(struct download_state *d, struct chunk *chunk, struct err *err)
 
     if (len == 0)
         return 0;
-    chunk->fetch =
-        (struct registry_fetch){.off = d->next_off, .len = len, .buf = chunk->buf, .done = on_done};
+    chunk->fetch = (struct registry_fetch){.off = d->next_off,
+                                           .len = len,
+                                           .buf = chunk->buf,
+                                           .budget_ms = CHUNK_BUDGET_MS,
+                                           .longest_wait_ms = CHUNK_WAIT_MS,
+                                           .done = on_done};
     chunk->settled = false;
     rc = d->options->registry->blob_fetch(d->blob, &chunk->fetch, err);
     if (rc < 0)

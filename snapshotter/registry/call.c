@@ -2,6 +2,8 @@
 /* call.c – ask and wait: a request whose answer is kept in memory. */
 #include "registry/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 
 struct call_request {
@@ -99,6 +101,7 @@ int call_run(struct registry_repo *repo, const struct call *call, struct reply *
 {
     SCOPED(mem)
     char *url = call->url != NULL ? strdup(call->url) : repo_address(repo, call->path);
+    const struct registry_options *options = &repo->registry->options;
     struct call_request asked = {
         .req =
             {
@@ -112,6 +115,9 @@ int call_run(struct registry_repo *repo, const struct call *call, struct reply *
                 .path = call->from_mirrors ? call->path : NULL,
                 .limits = &repo->registry->limits,
                 .no_retry = call->no_retry || repo->mirror != NULL, /* there are others */
+                .longest_wait_ms = options->call_longest_wait_ms,
+                .end_ms =
+                    options->call_budget_ms > 0 ? clock_mono_ms() + options->call_budget_ms : 0,
                 .ranged = call->ranged,
                 .range_first = call->range_first,
                 .range_last = call->range_last,

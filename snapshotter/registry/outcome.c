@@ -219,6 +219,8 @@ static void judge_failure(struct request *req, CURLcode code)
         request_attempt(req);
         return;
     }
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        req->has_stalled = true;
     if (is_final(code))
         request_give_up(req, rc);
     else

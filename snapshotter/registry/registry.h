@@ -47,6 +47,10 @@ struct registry_options {
     unsigned blob_max_retries;
     int64_t blob_min_wait_ms;
     int64_t blob_max_wait_ms;
+    /* What blocks fails after the first of these, retries included, and rather than wait longer
+     * than the second for the next attempt, whatever Retry-After says; 0: no such limits. */
+    int64_t call_budget_ms;
+    int64_t call_longest_wait_ms;
     /* What a keychain gave is asked for anew after this, when a token has run out; 0: an hour;
      * negative: not before it is refused. */
     int64_t credentials_ttl_ms;

@@ -109,6 +109,21 @@ static int64_t timeout_ms(const struct request *req)
     return mirror->timeout_ms < 0 ? 0 : mirror->timeout_ms;
 }
 
+/* Bytes that come so slowly for so long are no answer: another connection may be better, and goes
+ * on where this one was. Nothing for a shorter time is noticed by net.c. */
+enum { CRAWL_BYTES_PER_S = 1000, CRAWL_PATIENCES = 3 };
+
+static bool set_slowest(CURL *easy, const struct request *req)
+{
+    int64_t patience_ms = req->repo->registry->options.response_timeout_ms;
+    long seconds = (long)((CRAWL_PATIENCES * patience_ms + 999) / 1000);
+
+    if (req->body.len > 0) /* while it stores what it was sent it says nothing */
+        return true;
+    return curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)CRAWL_BYTES_PER_S) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, seconds) == CURLE_OK;
+}
+
 static bool set_limits(CURL *easy, const struct request *req)
 {
     const struct registry_options *options = &req->repo->registry->options;
@@ -117,6 +132,7 @@ static bool set_limits(CURL *easy, const struct request *req)
     ok &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->dial_timeout_ms) ==
           CURLE_OK;
     ok &= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms(req)) == CURLE_OK;
+    ok &= set_slowest(easy, req);
     ok &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
     /* Do not wait for a name server when a look-up is given up. */
     ok &= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;

@@ -84,6 +84,44 @@ static int get_from(const struct registry_options *options, const char *host, st
     return registry_get_manifest(repo, "v1", &out, NULL, err);
 }
 
+static void come_back_in_an_hour(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 429, "Retry-After: 3600\r\n", "");
+}
+
+static void one_byte_now_and_then(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_send_text(x, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    while (!x->close) {
+        http_pause(x, 20);
+        http_send_text(x, " ");
+    }
+}
+
+static void a_call_fails_rather_than_wait_long_when_it_may_not(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(come_back_in_an_hour, NULL, NULL);
+    struct registry_options options = {.plain_http = true, .call_longest_wait_ms = 10000};
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(get_from(&options, http_server_host(f->server), &err), -EAGAIN);
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+static void a_call_ends_with_its_budget(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(one_byte_now_and_then, NULL, NULL);
+    struct registry_options options = {.plain_http = true, .call_budget_ms = 1000};
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(get_from(&options, http_server_host(f->server), &err), -ETIMEDOUT);
+    assert_text_has(err_text(&err), "in the time there is");
+}
+
 static void http_is_for_those_that_were_named(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
@@ -507,6 +545,8 @@ int main(void)
         cmocka_unit_test(a_manifest_comes_with_its_type),
         cmocka_unit_test(a_manifest_of_another_digest_is_refused),
         cmocka_unit_test(presence_is_asked_with_head),
+        cmocka_unit_test(a_call_fails_rather_than_wait_long_when_it_may_not),
+        cmocka_unit_test(a_call_ends_with_its_budget),
         cmocka_unit_test(http_is_for_those_that_were_named),
         cmocka_unit_test(names_that_are_none_are_not_asked_for),
         cmocka_unit_test(a_small_blob_comes_whole_and_checked),

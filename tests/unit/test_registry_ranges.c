@@ -256,12 +256,28 @@ static void come_back_in_an_hour(void *self, struct http_exchange *x)
 static void one_byte_now_and_then(void *self, struct http_exchange *x)
 {
     struct fixture *f = self;
+    size_t at, last;
 
     send_some(f, x, 1);
-    while (!x->close) {
+    assert_true(http_range(x, &at, &last));
+    while (!x->close && ++at < last) {
         http_pause(x, 20);
-        http_send(x, f->content, 1);
+        http_send(x, f->content + at, 1);
     }
+}
+
+static void crawl_first(void *self, struct http_exchange *x)
+{
+    if (x->number == 0)
+        one_byte_now_and_then(self, x);
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void a_body_that_crawls_goes_on_elsewhere(void **state)
+{
+    (void)state;
+    assert_true(requests_for_success(crawl_first, IMPATIENCE_MS) >= 2);
 }
 
 static int fetch_within(struct fixture *f, int64_t budget_ms, struct err *err)
@@ -521,6 +537,7 @@ int main(void)
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
         cmocka_unit_test(a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long),
+        cmocka_unit_test(a_body_that_crawls_goes_on_elsewhere),
         cmocka_unit_test(a_budget_ends_what_never_quite_stops),
         cmocka_unit_test(a_budget_does_not_end_what_arrives_in_time),
         cmocka_unit_test(refusals_are_not_repeated),
