@@ -56,8 +56,25 @@ static int set_length(struct answer *answer, const char *value)
     return 0;
 }
 
+char *boundary_parse(const char *parameters)
+{
+    const char *at = parameters;
+
+    while ((at = strchr(at, ';')) != NULL) {
+        at += 1 + strspn(at + 1, " \t");
+        if (strncasecmp(at, "boundary=", strlen("boundary=")) != 0)
+            continue;
+        at += strlen("boundary=");
+        return *at == '"' ? strndup(at + 1, strcspn(at + 1, "\""))
+                          : strndup(at, strcspn(at, "; \t"));
+    }
+    return NULL;
+}
+
 static int set_type(struct answer *answer, char *value)
 {
+    free(answer->boundary);
+    answer->boundary = boundary_parse(value);
     value[strcspn(value, "; \t")] = '\0';
     return set_text(&answer->content_type, value);
 }

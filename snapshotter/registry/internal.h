@@ -94,10 +94,38 @@ struct content_range {
     uint64_t first, last, total;
 };
 MUST_CHECK int content_range_parse(const char *text, struct content_range *ret);
+/* `boundary` of a Content-Type's parameters; new. NULL: none, or out of memory. */
+char *boundary_parse(const char *parameters);
 /* Seconds or a date, from now on: milliseconds, -1 when it is neither. */
 int64_t retry_after_parse(const char *text);
 /* The address in `Link: <…>; rel="next"`; new. NULL: none, or out of memory. */
 char *link_next(const char *link);
+
+/* ---- multipart.c ----------------------------------------------------------------------------- */
+
+enum multipart_state {
+    MULTIPART_BETWEEN, /* zeroed storage: before the first */
+    MULTIPART_HEADERS,
+    MULTIPART_BODY,
+    MULTIPART_END,
+};
+struct multipart {
+    const char *boundary; /* borrowed */
+    enum multipart_state state;
+    struct content_range range; /* of the part; its first moves on */
+    bool has_range;
+    char line[256];
+    size_t line_len, lines_bytes;
+};
+/* Where parts go: `range->first` is where these bytes belong. 0 or an error that ends it all. */
+struct multipart_sink {
+    int (*part)(void *arg, const struct content_range *range, struct bytes bytes, struct err *err);
+    void *arg;
+};
+void multipart_init(struct multipart *parts, const char *boundary);
+/* -EPROTO, or what the sink said. */
+MUST_CHECK int multipart_add(struct multipart *parts, struct bytes in, struct multipart_sink *sink,
+                             struct err *err);
 
 /* ---- refusal.c ------------------------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@ struct range_request {
     struct registry_blob *blob;
     struct registry_fetch *fetch;
     uint64_t skip; /* bytes of a whole body before those that were asked for */
+    bool is_in_parts;
+    struct multipart parts; /* of a body in parts; its boundary is the answer's */
     TAILQ_ENTRY(range_request) blob_link;
 };
 
@@ -37,24 +39,44 @@ static struct range_request *of(struct request *req)
 
 /* ---- what comes ------------------------------------------------------------------------------ */
 
-static int begin_part(struct range_request *range, struct err *err)
+static int check_range(const struct range_request *range, const struct content_range *got,
+                       struct err *err)
 {
     const struct request *req = &range->req;
+
+    if (got->first != req->range_first || got->last > req->range_last)
+        return err_set(err, -EPROTO, "bytes %llu-%llu when %llu-%llu were asked for",
+                       (unsigned long long)got->first, (unsigned long long)got->last,
+                       (unsigned long long)req->range_first, (unsigned long long)req->range_last);
+    if (range->blob->size_bytes != 0 && got->total != UINT64_MAX &&
+        got->total != range->blob->size_bytes)
+        return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
+                       (unsigned long long)got->total, (unsigned long long)range->blob->size_bytes);
+    return 0;
+}
+
+/* Some answer in parts though one was asked for. */
+static bool is_in_parts(const struct answer *answer)
+{
+    return answer->content_range == NULL && answer->content_type != NULL &&
+           text_equal_nocase(answer->content_type, "multipart/byteranges") &&
+           answer->boundary != NULL && *answer->boundary != '\0';
+}
+
+static int begin_part(struct range_request *range, struct err *err)
+{
+    const struct answer *answer = &range->req.answer;
     struct content_range got;
 
-    if (req->answer.content_range == NULL ||
-        content_range_parse(req->answer.content_range, &got) < 0)
-        return err_set(err, -EPROTO, "a part that does not say which");
-    if (got.first != req->range_first || got.last > req->range_last)
-        return err_set(err, -EPROTO, "bytes %llu-%llu when %llu-%llu were asked for",
-                       (unsigned long long)got.first, (unsigned long long)got.last,
-                       (unsigned long long)req->range_first, (unsigned long long)req->range_last);
-    if (range->blob->size_bytes != 0 && got.total != UINT64_MAX &&
-        got.total != range->blob->size_bytes)
-        return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
-                       (unsigned long long)got.total, (unsigned long long)range->blob->size_bytes);
     range->skip = 0;
-    return 0;
+    range->is_in_parts = is_in_parts(answer);
+    if (range->is_in_parts) {
+        multipart_init(&range->parts, answer->boundary);
+        return 0;
+    }
+    if (answer->content_range == NULL || content_range_parse(answer->content_range, &got) < 0)
+        return err_set(err, -EPROTO, "a part that does not say which");
+    return check_range(range, &got, err);
 }
 
 static int begin_whole(struct range_request *range, struct err *err)
@@ -75,6 +97,7 @@ static int begin_whole(struct range_request *range, struct err *err)
         log_warn("the registry ignores ranges, reading past what is not wanted", "host=%s",
                  range->req.at->host);
     range->skip = range->req.range_first;
+    range->is_in_parts = false;
     return 0;
 }
 
@@ -97,26 +120,45 @@ static struct bytes skip_front(struct range_request *range, struct bytes body)
     return bytes_of(body.data + skipped, body.len - skipped);
 }
 
+static void keep(struct request *req, struct bytes bytes)
+{
+    struct registry_fetch *fetch = of(req)->fetch;
+
+    if (bytes.len > 0)
+        memcpy(fetch->buf + (req->range_first - fetch->off), bytes.data, bytes.len);
+    req->range_first += bytes.len;
+    /* A part ends by itself, and its connection is good for more; whatever happens to it when all
+     * is there does not matter. */
+    req->is_enough = req->range_first > req->range_last;
+}
+
+static int keep_part(void *arg, const struct content_range *part, struct bytes bytes,
+                     struct err *err)
+{
+    struct range_request *range = arg;
+    int rc = check_range(range, part, err);
+
+    if (rc == 0)
+        keep(&range->req, bytes);
+    return rc;
+}
+
 static int add(struct request *req, struct bytes body, struct err *err)
 {
     struct range_request *range = of(req);
+    struct multipart_sink sink = {.part = keep_part, .arg = range};
     struct bytes wanted = skip_front(range, body);
     uint64_t left = req->range_last + 1 - req->range_first;
 
+    if (range->is_in_parts)
+        return multipart_add(&range->parts, body, &sink, err);
     if (wanted.len > left) {
         if (req->answer.status == 206)
             return err_set(err, -EPROTO, "more bytes than were asked for");
         wanted.len = (size_t)left;
     }
-    if (wanted.len > 0)
-        memcpy(range->fetch->buf + (req->range_first - range->fetch->off), wanted.data, wanted.len);
-    req->range_first += wanted.len;
-    if (wanted.len < left)
-        return 0;
-    /* A part ends by itself, and its connection is good for more; whatever happens to it now does
-     * not matter. */
-    req->is_enough = true;
-    return req->answer.status == 206 ? 0 : REQUEST_ENOUGH;
+    keep(req, wanted);
+    return req->is_enough && req->answer.status == 200 ? REQUEST_ENOUGH : 0;
 }
 
 static bool is_complete(const struct request *req)

@@ -342,6 +342,99 @@ static void a_registrys_reasons_become_one_printable_line(void **state)
     assert_null(refusal_text(bytes_of_str("")));
 }
 
+/* ---- bodies in parts ------------------------------------------------------------------------- */
+
+struct collected {
+    uint8_t bytes[64];
+    size_t count; /* how many were given */
+};
+
+static int collect(void *arg, const struct content_range *range, struct bytes bytes,
+                   struct err *err)
+{
+    struct collected *to = arg;
+
+    if (range->first + bytes.len > sizeof(to->bytes))
+        return err_set(err, -EFBIG, "past the end");
+    memcpy(to->bytes + range->first, bytes.data, bytes.len);
+    to->count += bytes.len;
+    return 0;
+}
+
+#define PARTS                                                                                      \
+    "preamble\r\n--b b\r\nContent-Type: x/y\r\nContent-Range: bytes 3-5/9\r\n\r\n-\r\n\r\n--b b  " \
+    "\r\n"                                                                                         \
+    "content-range:bytes 7-8/9\r\n\r\nhi\r\n--b b--\r\nepilogue: ignored\r\n"
+
+static void parts_are_found_however_they_are_cut(void **state)
+{
+    struct bytes all = bytes_of_str(PARTS);
+    (void)state;
+
+    for (size_t step = 1; step <= all.len; step++) {
+        struct collected got = {.count = 0};
+        struct multipart_sink sink = {.part = collect, .arg = &got};
+        struct multipart parts;
+
+        multipart_init(&parts, "b b");
+        for (size_t at = 0; at < all.len; at += step) {
+            size_t len = all.len - at < step ? all.len - at : step;
+            assert_ok(multipart_add(&parts, bytes_of(all.data + at, len), &sink, NULL));
+        }
+        assert_int_equal(parts.state, MULTIPART_END);
+        assert_int_equal(got.count, 5);
+        assert_memory_equal(got.bytes + 3, "-\r\n", 3);
+        assert_memory_equal(got.bytes + 7, "hi", 2);
+    }
+}
+
+static void parts_that_make_no_sense_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "--b\r\n\r\nbytes",
+        "--b\r\nContent-Range: bytes 5-3/9\r\n\r\n",
+        "--b\r\nContent-Range: nothing\r\n\r\n",
+        "--b\r\nContent-Range: bytes 1-2/9\r\nContent-Range: bytes 1-2/9\r\n\r\n",
+        "--b\r\nContent-Range: bytes 60-70/99\r\n\r\n0123456789",
+    };
+    SCOPED(mem) char *much = calloc(1, 100001);
+    struct collected got = {.count = 0};
+    struct multipart_sink sink = {.part = collect, .arg = &got};
+    struct multipart parts;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        multipart_init(&parts, "b");
+        if (multipart_add(&parts, bytes_of_str(bad[i]), &sink, NULL) >= 0)
+            fail_msg("%s", bad[i]);
+    }
+    memset(much, '\n', 100000);
+    multipart_init(&parts, "b");
+    assert_int_equal(multipart_add(&parts, bytes_of_str(much), &sink, NULL), -EPROTO);
+}
+
+static void boundaries_are_found_in_their_header(void **state)
+{
+    static const char *const cases[][2] = {
+        {"multipart/byteranges; boundary=abc", "abc"},
+        {"multipart/byteranges;BOUNDARY=\"a b;c\"; x=y", "a b;c"},
+        {"multipart/byteranges; x=y; boundary=abc; z=z", "abc"},
+        {"multipart/byteranges; boundary=\"abc", "abc"},
+        {"multipart/byteranges", NULL},
+        {"multipart/byteranges; xboundary=abc", NULL},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(mem) char *got = boundary_parse(cases[i][0]);
+
+        if (cases[i][1] == NULL)
+            assert_null(got);
+        else
+            assert_string_equal(got, cases[i][1]);
+    }
+}
+
 static void signed_addresses_say_until_when(void **state)
 {
     static const struct {
@@ -420,6 +513,9 @@ int main(void)
         cmocka_unit_test(what_is_shown_has_no_query),
         cmocka_unit_test(parameters_are_escaped_and_appended),
         cmocka_unit_test(loopback_is_known_by_name_and_number),
+        cmocka_unit_test(parts_are_found_however_they_are_cut),
+        cmocka_unit_test(parts_that_make_no_sense_are_refused),
+        cmocka_unit_test(boundaries_are_found_in_their_header),
         cmocka_unit_test(signed_addresses_say_until_when),
         cmocka_unit_test(a_mirrors_path_is_v2_unless_it_is_said),
         cmocka_unit_test(base64_goes_both_ways),

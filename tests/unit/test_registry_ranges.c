@@ -100,6 +100,36 @@ static void give_half(void *self, struct http_exchange *x)
     http_reply(x, 206, header, bytes_of(f->content + first, last - first + 1));
 }
 
+static void answer_in_parts(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    SCOPED(buf_value) struct buf body = BUF_EMPTY;
+    size_t first, last, middle;
+
+    assert_true(http_range(x, &first, &last));
+    middle = first + (last - first) / 3;
+    assert_ok(buf_addf(&body, "\r\n--THIS\r\nContent-Range: bytes %zu-%zu/%zu\r\n\r\n", first,
+                       middle, sizeof(f->content)));
+    assert_ok(buf_add(&body, f->content + first, middle - first + 1));
+    assert_ok(buf_addf(&body, "\r\n--THIS\r\nContent-Range: bytes %zu-%zu/%zu\r\n\r\n", middle + 1,
+                       last, sizeof(f->content)));
+    assert_ok(buf_add(&body, f->content + middle + 1, last - middle));
+    assert_ok(buf_add_str(&body, "\r\n--THIS--\r\n"));
+    http_reply(x, 206, "Content-Type: multipart/byteranges; boundary=THIS\r\n", buf_bytes(&body));
+}
+
+/* Parts of a larger blob, of what was not asked for, in the wrong order. */
+static void answer_in_wrong_parts(void *self, struct http_exchange *x)
+{
+    static const char *const ranges[] = {"0-9/100001", "1-10/100000", "5-9/100000", "0-10/100000"};
+    SCOPED(mem)
+    char *body = text_format("--b\r\nContent-Range: bytes %s\r\n\r\n0123456789a\r\n--b--",
+                             ranges[x->number % ARRAY_LEN(ranges)]);
+    (void)self;
+
+    http_reply_text(x, 206, "Content-Type: multipart/byteranges; boundary=b\r\n", body);
+}
+
 static void busy_twice(void *self, struct http_exchange *x)
 {
     static const int statuses[] = {503, 429};
@@ -214,6 +244,28 @@ static void a_registry_that_ignores_ranges_is_read_past(void **state)
 {
     (void)state;
     assert_int_equal(requests_for_success(ignore_ranges, PATIENCE_MS), 1);
+}
+
+static void a_body_in_parts_is_put_together(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(answer_in_parts, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_once(f, 500, 3500, &err));
+    assert_ok(fetch_once(f, 0, sizeof(f->content), &err));
+    assert_int_equal(http_server_count(f->server, ""), 2);
+}
+
+static void parts_of_something_else_are_refused(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(answer_in_wrong_parts, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(fetch_once(f, 0, 10, &err), -EBADMSG);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(fetch_once(f, 0, 10, &err), -EPROTO);
 }
 
 static void a_busy_registry_is_asked_again(void **state)
@@ -533,6 +585,8 @@ int main(void)
         cmocka_unit_test(a_reset_connection_is_replaced),
         cmocka_unit_test(a_slow_answer_is_not_a_stalled_one),
         cmocka_unit_test(a_registry_that_ignores_ranges_is_read_past),
+        cmocka_unit_test(a_body_in_parts_is_put_together),
+        cmocka_unit_test(parts_of_something_else_are_refused),
         cmocka_unit_test(a_busy_registry_is_asked_again),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
