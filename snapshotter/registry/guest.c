@@ -142,6 +142,20 @@ static bool is_of(const char *entry, const char *variable)
     return strncmp(entry, variable, len) == 0 && entry[len] == '=';
 }
 
+/* What goes between systemd and us alone; and what is added again, completed. */
+static bool is_left_out(const char *entry)
+{
+    static const char *const ours[] = {"DOCKER_CONFIG", "NOTIFY_SOCKET",  "LISTEN_FDS",
+                                       "LISTEN_PID",    "LISTEN_FDNAMES", "WATCHDOG_USEC",
+                                       "WATCHDOG_PID"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        if (is_of(entry, ours[i]))
+            return true;
+    }
+    return false;
+}
+
 static int add_variable(struct text_list *list, const char *name, const char *value)
 {
     SCOPED(mem) char *entry = text_format("%s=%s", name, value);
@@ -165,7 +179,7 @@ int guest_environment(const struct guest *guest, const char *config_dir, struct 
     int rc = 0;
 
     for (char **entry = environ; rc == 0 && *entry != NULL; entry++) {
-        if (!is_of(*entry, "DOCKER_CONFIG"))
+        if (!is_left_out(*entry))
             rc = text_list_add(ret, *entry);
     }
     if (rc == 0 && get("DOCKER_CONFIG") != NULL)

@@ -382,6 +382,21 @@ static void a_helper_gets_no_descriptor_and_no_blocked_signal_of_ours(void **sta
     assert_int_equal(strtoull(ignored + 8, NULL, 16) & 0x7fffffff, 0); /* above are libc's own */
 }
 
+static void a_helper_does_not_speak_to_systemd_for_us(void **state)
+{
+    SCOPED(mem) char *note = NULL;
+
+    assert_int_equal(setenv("NOTIFY_SOCKET", "/run/x", 1), 0);
+    assert_int_equal(setenv("LISTEN_FDS", "1", 1), 0);
+    write_config(*state, "{\"credsStore\":\"env\"}");
+    write_helper(*state, "env", "echo \"$NOTIFY_SOCKET|$LISTEN_FDS|$NOTES\" >$NOTES/env; " NOBODY);
+    expect_user("h", NULL, NULL);
+    note = read_note(*state, "env");
+    assert_true(text_has_prefix(note, "||/tmp/"));
+    assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+    assert_int_equal(unsetenv("LISTEN_FDS"), 0);
+}
+
 static void a_program_that_hangs_is_killed_with_its_children(void **state)
 {
     char name[] = "docker-credential-hangs", verb[] = "get";
@@ -536,6 +551,7 @@ int main(void)
         test(much_on_stderr_holds_nothing_up),
         test(a_child_that_keeps_the_pipes_open_holds_nothing_up),
         test(a_helper_gets_no_descriptor_and_no_blocked_signal_of_ours),
+        test(a_helper_does_not_speak_to_systemd_for_us),
         test(a_program_that_hangs_is_killed_with_its_children),
         test(in_a_guest_the_credentials_are_those_of_its_user),
         test(what_is_set_already_stays),
