@@ -30,12 +30,12 @@ int log_level_parse(const char *name, enum log_level *ret)
 {
     size_t i;
 
-    if (strcmp(name, "warn") == 0)
+    if (text_equal_nocase(name, "warn"))
         name = "warning";
-    if (strcmp(name, "panic") == 0)
+    if (text_equal_nocase(name, "panic"))
         name = "fatal";
     for (i = 0; i < ARRAY_LEN(level_names); i++) {
-        if (strcmp(name, level_names[i]) == 0) {
+        if (text_equal_nocase(name, level_names[i])) {
             *ret = (enum log_level)i;
             return 0;
         }

@@ -36,7 +36,8 @@ enum log_style {
  */
 void log_setup(enum log_level level, enum log_style style);
 
-/* "trace" … "fatal", and "panic" for fatal, "warning" for warn: 0, else -EINVAL. */
+/* "trace" … "fatal", and "panic" for fatal, "warning" for warn, in any case of letters: 0, else
+ * -EINVAL. */
 MUST_CHECK int log_level_parse(const char *name, enum log_level *ret);
 
 bool log_is_on(enum log_level level);

@@ -79,14 +79,24 @@ static void a_value_that_is_too_long_is_cut_and_the_line_is_whole(void **state)
 
 static void names_of_levels_are_known(void **state)
 {
-    enum log_level level;
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } names[] = {
+        {"trace", LOG_LEVEL_TRACE}, {"debug", LOG_LEVEL_DEBUG},  {"info", LOG_LEVEL_INFO},
+        {"warn", LOG_LEVEL_WARN},   {"warning", LOG_LEVEL_WARN}, {"error", LOG_LEVEL_ERROR},
+        {"fatal", LOG_LEVEL_FATAL}, {"panic", LOG_LEVEL_FATAL},  {"INFO", LOG_LEVEL_INFO},
+        {"Warn", LOG_LEVEL_WARN},
+    };
+    enum log_level level = LOG_LEVEL_INFO;
 
     (void)state;
-    assert_ok(log_level_parse("warn", &level));
-    assert_int_equal(level, LOG_LEVEL_WARN);
-    assert_ok(log_level_parse("panic", &level));
-    assert_int_equal(level, LOG_LEVEL_FATAL);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_ok(log_level_parse(names[i].name, &level));
+        assert_int_equal(level, names[i].level);
+    }
     assert_int_equal(log_level_parse("loud", &level), -EINVAL);
+    assert_int_equal(log_level_parse("", &level), -EINVAL);
 }
 
 static void a_limit_passes_once_per_period(void **state)
