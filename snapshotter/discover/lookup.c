@@ -38,8 +38,31 @@ static int read_manifest(const struct lookup *l, const struct digest *digest, st
     return 0;
 }
 
-static int load_index(const struct lookup *l, const struct digest *digest, struct soci_index **ret,
-                      struct err *err)
+static bool has_layer(const struct oci_manifest *image, const struct digest *layer)
+{
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (digest_equal(&image->layers[i].digest, layer))
+            return true;
+    }
+    return false;
+}
+
+/* An index without a single layer of the image is one of another image, and would make us unpack
+ * all layers ourselves. `image` NULL: it could not be read. */
+static int check_layers(const struct soci_index *index, const struct oci_manifest *image,
+                        struct err *err)
+{
+    if (index->ztoc_count == 0)
+        return err_set(err, -EBADMSG, "it names no ztoc");
+    for (size_t i = 0; image != NULL && i < index->ztoc_count; i++) {
+        if (has_layer(image, &index->ztocs[i].layer))
+            return 0;
+    }
+    return image == NULL ? 0 : err_set(err, -EBADMSG, "it names no layer of the image");
+}
+
+static int load_index(const struct lookup *l, const struct digest *digest,
+                      const struct oci_manifest *image, struct soci_index **ret, struct err *err)
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     SCOPED(soci_index) struct soci_index *index = NULL;
@@ -50,8 +73,8 @@ static int load_index(const struct lookup *l, const struct digest *digest, struc
     rc = read_manifest(l, digest, &json, err);
     if (rc == 0)
         rc = soci_index_parse(buf_bytes(&json), &index, err);
-    if (rc == 0 && index->ztoc_count == 0)
-        rc = err_set(err, -EBADMSG, "it names no ztoc");
+    if (rc == 0)
+        rc = check_layers(index, image, err);
     if (rc < 0)
         (void)err_prefix(err, rc, "index %s", text);
     else
@@ -82,15 +105,15 @@ static int find_v2(const struct lookup *l, struct discover_index *ret, struct er
         return err_set(err, -ENOENT, "the image manifest names no SOCI index");
     if (digest_parse(named, &digest, err) < 0)
         return err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION);
-    return load_index(l, &digest, &ret->index, err);
+    return load_index(l, &digest, ret->manifest, &ret->index, err);
 }
 
 /* One referrer: it must be for this image, whatever the registry's list says. */
 static int load_referrer(const struct lookup *l, const struct oci_descriptor *desc,
-                         struct soci_index **ret, struct err *err)
+                         const struct oci_manifest *image, struct soci_index **ret, struct err *err)
 {
     SCOPED(soci_index) struct soci_index *index = NULL;
-    int rc = load_index(l, &desc->digest, &index, err);
+    int rc = load_index(l, &desc->digest, image, &index, err);
 
     if (rc < 0)
         return rc;
@@ -106,7 +129,7 @@ static int load_referrer(const struct lookup *l, const struct oci_descriptor *de
 
 /* Clients append to a referrers tag, so its last entry is the newest. The order of the API's answer
  * says nothing: it is kept. */
-static int find_v1(const struct lookup *l, struct soci_index **ret, struct err *err)
+static int find_v1(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
     SCOPED(oci_index) struct oci_index *list = NULL;
     bool from_tag = false;
@@ -122,7 +145,7 @@ static int find_v1(const struct lookup *l, struct soci_index **ret, struct err *
     for (size_t i = 0; i < tries; i++) {
         size_t at = from_tag ? list->manifest_count - 1 - i : i;
 
-        rc = load_referrer(l, &list->manifests[at], ret, err);
+        rc = load_referrer(l, &list->manifests[at], ret->manifest, &ret->index, err);
         if (rc == 0 || is_out_of_reach(rc))
             return rc;
         log_debug("SOCI index passed over", "err=%s", err_text(err));
@@ -146,10 +169,10 @@ int lookup_run(const struct lookup *l, struct discover_index *ret, struct err *e
     if (is_out_of_reach(rc))
         return rc;
     if (is_named)
-        return load_index(l, &named, &ret->index, err);
+        return load_index(l, &named, ret->manifest, &ret->index, err);
     if (rc == 0)
         rc = l->v2_enabled ? find_v2(l, ret, err) : -ENOENT;
     if (l->v1_enabled && rc < 0 && !is_out_of_reach(rc))
-        rc = find_v1(l, &ret->index, err);
+        rc = find_v1(l, ret, err);
     return rc;
 }

@@ -171,12 +171,13 @@ static char *manifest_json(const struct digest *index)
         config, layer, annotations);
 }
 
-/* A SOCI index v1 for `subject`, with one ztoc (the text `ztoc`) for the layer "layer". */
-static char *index_json(struct digest subject, const char *ztoc, const char *tool)
+/* A SOCI index v1 for `subject`, with one ztoc (the text `ztoc`) for a layer. */
+static char *index_of_layer(struct digest subject, const char *layer_text, const char *ztoc,
+                            const char *tool)
 {
     SCOPED(mem) char *config = text_of(digest_of_text("{}"));
     SCOPED(mem) char *ztoc_digest = text_of(digest_of_text(ztoc));
-    SCOPED(mem) char *layer = text_of(digest_of_text("layer"));
+    SCOPED(mem) char *layer = text_of(digest_of_text(layer_text));
     SCOPED(mem) char *of = text_of(subject);
 
     return text_format(
@@ -193,6 +194,11 @@ static char *index_json(struct digest subject, const char *ztoc, const char *too
         "vnd.oci.image.manifest.v1+json\",\"digest\":\"%s\",\"size\":7},\"annotations\":{"
         "\"com.amazon.soci.build-tool-identifier\":\"%s\"}}",
         config, ztoc_digest, strlen(ztoc), layer, of, tool);
+}
+
+static char *index_json(struct digest subject, const char *ztoc, const char *tool)
+{
+    return index_of_layer(subject, "layer", ztoc, tool);
 }
 
 /* ---- a world: registry, store, discover ------------------------------------------------------ */
@@ -305,6 +311,22 @@ static void the_last_entry_of_a_tag_list_is_the_newest_and_wins(void **state)
     world_discover(w, true, true, false);
     assert_ok(find(w, tool, &err));
     assert_string_equal(tool, "new");
+    world_free(w);
+}
+
+static void an_index_of_none_of_the_images_layers_is_passed_over(void **state)
+{
+    struct world *w = world_new();
+    struct err err = ERR_NONE;
+    char tool[32];
+
+    (void)state;
+    w->repo.from_tag = true;
+    add_referrer(w, fake_add(&w->repo, index_json(w->manifest, "z1", "old")));
+    add_referrer(w, fake_add(&w->repo, index_of_layer(w->manifest, "another", "z2", "new")));
+    world_discover(w, true, true, false);
+    assert_ok(find(w, tool, &err));
+    assert_string_equal(tool, "old");
     world_free(w);
 }
 
@@ -736,6 +758,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_entry_of_a_tag_list_is_the_newest_and_wins),
+        cmocka_unit_test(an_index_of_none_of_the_images_layers_is_passed_over),
         cmocka_unit_test(the_referrers_api_is_taken_in_its_own_order),
         cmocka_unit_test(a_broken_or_missing_index_is_passed_over_for_the_next),
         cmocka_unit_test(an_index_for_another_image_is_not_taken),
