@@ -192,6 +192,8 @@ MUST_CHECK int lazy_check_lowest(const struct lazy_target *target,
 /* Download and unpack in the background what of the labels' list of layers has no ztoc. */
 void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
                           const struct text_map *labels, const struct soci_index *index);
+/* The client has gone: end what was begun of the image of `labels`. */
+void lazy_abandon(struct lazy *lazy, const struct text_map *labels);
 /* The layer's files into a snapshot's directory. */
 MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, struct err *err);
 /* Does a layer that unpacks to `diff_id` make the chain ID that containerd asked for? -EBADMSG: no;

@@ -155,6 +155,11 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
     return rc;
 }
 
+static void op_abandon(void *self, const struct text_map *labels)
+{
+    lazy_abandon(self, labels);
+}
+
 static void op_unmount(void *self, uint64_t id, const char *dir)
 {
     struct lazy *lazy = self;
@@ -299,6 +304,7 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
     return (struct snapshot_lazy){
         .mount = op_mount,
         .unpack = op_unpack,
+        .abandon = op_abandon,
         .remount = op_remount,
         .unmount = op_unmount,
         .mount_mapped = op_mount_mapped,

@@ -114,6 +114,21 @@ int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *dif
 
 /* ---- its files ------------------------------------------------------------------------------- */
 
+void lazy_abandon(struct lazy *lazy, const struct text_map *labels)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    struct local_image image;
+    struct err ignored = ERR_NONE;
+
+    if (lazy->options.local == NULL || lazy_target_from_prepare(labels, &target, &ignored) < 0 ||
+        lazy_repo_get(lazy->repos, target.repository, &repo, &ignored) < 0)
+        return;
+    image =
+        (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
+    local_abandon(lazy->options.local, &image);
+}
+
 static int take(struct lazy *lazy, const struct snapshot_unpack *how, struct local_layer **ret,
                 struct err *err)
 {

@@ -33,6 +33,7 @@ struct pull {
     struct registry_repo *repo;
     char *name;                   /* fixed at creation, as repo and manifest */
     struct digest manifest;       /* of the image */
+    int64_t asked_ms;             /* lock; when a layer of it was last begun or waited for */
     bool reading;                 /* lock; somebody fetches `content` */
     struct oci_manifest *content; /* lock, and fixed once it is set. Sizes are from here */
     int rc;         /* lock; why `content` could not be had, with `err`: then no job can be done */
@@ -70,12 +71,17 @@ struct local {
 /* ---- jobs.c ---------------------------------------------------------------------------------- */
 
 bool pull_is(const struct pull *pull, const struct local_image *image);
+struct pull *pull_find_locked(struct local *local,
+                              const struct local_image *image); /* NULL: none */
 void pull_unref(struct local *local, struct pull *pull);
 MUST_CHECK int job_new_locked(struct local *local, const struct local_image *image,
                               const struct digest *layer, struct job **ret);
 /* Out of the table. Its result goes with it, so files are removed: not with the lock held. */
 void job_unlink_locked(struct local *local, struct job *job);
 void job_free(struct local *local, struct job *job);
+
+/* Nobody waits for it, nor has asked for its image lately: then it is cancelled. */
+bool job_is_idle(struct local *local, struct job *job);
 
 /* ---- workers.c ------------------------------------------------------------------------------- */
 

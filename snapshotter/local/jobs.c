@@ -2,6 +2,9 @@
 /* jobs.c – the table of layers that are wanted, begun or ready. */
 #include "local/internal.h"
 
+#include "base/clock.h"
+#include "base/threads.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -20,7 +23,7 @@ static void pull_free(struct local *local, struct pull *pull)
     free(pull);
 }
 
-static struct pull *pull_find_locked(struct local *local, const struct local_image *image)
+struct pull *pull_find_locked(struct local *local, const struct local_image *image)
 {
     struct job *job;
 
@@ -76,6 +79,7 @@ int job_new_locked(struct local *local, const struct local_image *image, const s
         return -ENOMEM;
     }
     job->pull->users++;
+    job->pull->asked_ms = clock_mono_ms();
     job->layer = *layer;
     job->state = JOB_QUEUED;
     TAILQ_INSERT_TAIL(&local->jobs, job, link);
@@ -83,6 +87,16 @@ int job_new_locked(struct local *local, const struct local_image *image, const s
     (void)pthread_cond_signal(&local->work);
     *ret = job;
     return 0;
+}
+
+bool job_is_idle(struct local *local, struct job *job)
+{
+    LOCKED(&local->lock);
+
+    if (job->taken || clock_mono_ms() - job->pull->asked_ms < local->options.idle_ms)
+        return false;
+    atomic_store(&job->cancelled, true); /* so that nobody takes it from here on */
+    return true;
 }
 
 void job_unlink_locked(struct local *local, struct job *job)

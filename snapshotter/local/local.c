@@ -11,6 +11,7 @@
 enum { LOCAL_THREADS = 3 };
 enum { LOCAL_CHUNK_BYTES = 2 * 1024 * 1024 }; /* more than a fast link holds in a round trip */
 #define LOCAL_KEEP_MS (5 * 60 * 1000)
+#define LOCAL_IDLE_MS 60000
 enum { LOCAL_JOBS_MAX = 64 }; /* begun without being asked for */
 enum { LOCAL_CANCEL_POLL_MS = 200 };
 
@@ -51,8 +52,12 @@ static size_t count_jobs_locked(struct local *local, const struct local_image *i
 void local_begin(struct local *local, const struct local_image *image, const struct digest *layers,
                  size_t count)
 {
+    struct pull *pull;
     LOCKED(&local->lock);
 
+    pull = pull_find_locked(local, image);
+    if (pull != NULL)
+        pull->asked_ms = clock_mono_ms();
     for (size_t i = 0; i < count && !local->stopping; i++) {
         struct job *job;
 
@@ -93,6 +98,7 @@ static int claim(struct local *local, const struct local_image *image, const str
     if (*ret == NULL && job_new_locked(local, image, layer, ret) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     (*ret)->taken = true;
+    (*ret)->pull->asked_ms = clock_mono_ms();
     return 0;
 }
 
@@ -107,6 +113,7 @@ static bool wait_a_little(struct local *local, struct job *job, bool *ret_stoppi
             break;
     }
     *ret_stopping = local->stopping;
+    job->pull->asked_ms = clock_mono_ms();
     if (job->state != JOB_READY && job->state != JOB_FAILED)
         return false;
     job_unlink_locked(local, job);
@@ -133,23 +140,45 @@ static struct job *take_unwanted_locked(struct local *local, const struct pull *
     return NULL;
 }
 
+/* The lock is let go now and then; the caller keeps the pull alive. */
+static void drop_unwanted_locked(struct local *local, const struct pull *pull)
+{
+    struct job *unwanted;
+
+    while ((unwanted = take_unwanted_locked(local, pull)) != NULL) {
+        (void)pthread_mutex_unlock(&local->lock);
+        job_free(local, unwanted);
+        (void)pthread_mutex_lock(&local->lock);
+    }
+}
+
 static void give_up(struct local *local, struct job *job)
 {
     struct pull *pull = job->pull; /* lives until the last of its jobs is freed, see below */
-    struct job *unwanted;
 
     (void)pthread_mutex_lock(&local->lock);
     pull->users++;
     job->taken = false;
     if (job->state == JOB_FAILED) /* settled since we looked; nobody else would free it */
         job->state = JOB_QUEUED;
-    while ((unwanted = take_unwanted_locked(local, pull)) != NULL) {
-        (void)pthread_mutex_unlock(&local->lock);
-        job_free(local, unwanted);
-        (void)pthread_mutex_lock(&local->lock);
-    }
+    drop_unwanted_locked(local, pull);
     (void)pthread_mutex_unlock(&local->lock);
     pull_unref(local, pull);
+}
+
+void local_abandon(struct local *local, const struct local_image *image)
+{
+    struct pull *pull;
+
+    (void)pthread_mutex_lock(&local->lock);
+    pull = pull_find_locked(local, image);
+    if (pull != NULL) {
+        pull->users++;
+        drop_unwanted_locked(local, pull);
+    }
+    (void)pthread_mutex_unlock(&local->lock);
+    if (pull != NULL)
+        pull_unref(local, pull);
 }
 
 static bool is_unwanted(const struct local_cancel *cancel)
@@ -195,6 +224,8 @@ static void set_options(struct local *local, const struct local_options *options
         local->options.chunk_bytes = LOCAL_CHUNK_BYTES;
     if (options->keep_ms == 0)
         local->options.keep_ms = LOCAL_KEEP_MS;
+    if (options->idle_ms == 0)
+        local->options.idle_ms = LOCAL_IDLE_MS;
 }
 
 static int init(struct local *local, const char *dir, struct err *err)

@@ -45,7 +45,10 @@ struct local_options {
     size_t threads;                        /* layers at once; 0: 3 */
     size_t chunk_bytes; /* one request; two are under way for each layer. 0: 2 MiB */
     int64_t keep_ms;    /* how long a layer waits for who takes it; 0: 5 minutes */
-    bool userxattr;     /* as in unpack.h */
+    /* What was begun ahead ends when nobody has asked for a layer of the image for so long: its
+     * client must be gone. 0: 1 minute, more than a client waits for a layer that is mounted. */
+    int64_t idle_ms;
+    bool userxattr; /* as in unpack.h */
 };
 struct local;
 MUST_CHECK int local_new(const struct local_options *options, struct local **ret, struct err *err);
@@ -87,6 +90,10 @@ struct local_cancel {
     bool (*is_cancelled)(void *self); /* NULL: never */
     void *self;
 };
+/* The client that wanted the image has gone: of what was begun for it, nothing more is downloaded,
+ * and what is ready waits for the next try. Layers that somebody waits for are not touched. */
+void local_abandon(struct local *local, const struct local_image *image);
+
 struct local_layer; /* an unpacked layer that is the caller's */
 /* Blocks until the layer is there, begun or not. -ECANCELED: the caller wants no more (then what
  * was begun of the same image ends too), or local_stop(). Otherwise what the registry, the layer or

@@ -49,9 +49,19 @@ static int layer_new(struct local *local, struct local_layer **ret, struct err *
     return 0;
 }
 
+struct filling {
+    struct local *local;
+    struct job *job;
+    struct unpack *unpack;
+};
+
 static int on_bytes(void *arg, struct bytes piece, struct err *err)
 {
-    return unpack_feed(arg, piece, err);
+    struct filling *f = arg;
+
+    if (job_is_idle(f->local, f->job))
+        return err_set(err, -ECANCELED, "nobody has asked for its image lately");
+    return unpack_feed(f->unpack, piece, err);
 }
 
 static int copy_list(struct text_list *to, const struct text_list *from)
@@ -69,6 +79,7 @@ static int fill(struct local *local, struct job *job, uint64_t layer_bytes,
     const struct unpack_options unpack_options = {
         .dir = layer->fs_dir, .layer = job->layer, .userxattr = local->options.userxattr};
     SCOPED(unpack) struct unpack *u = NULL;
+    struct filling filling = {.local = local, .job = job};
     struct download_options options = {
         .registry = local->options.registry,
         .repo = job->pull->repo,
@@ -77,12 +88,13 @@ static int fill(struct local *local, struct job *job, uint64_t layer_bytes,
         .chunk_bytes = local->options.chunk_bytes,
         .cancelled = &job->cancelled,
         .write = on_bytes,
+        .arg = &filling,
     };
     int rc = unpack_new(&unpack_options, &u, err);
 
     if (rc < 0)
         return rc;
-    options.arg = u;
+    filling.unpack = u;
     rc = download(&options, err);
     if (rc == 0)
         rc = unpack_finish(u, &layer->diff_id, err);

@@ -61,6 +61,9 @@ struct snapshot_lazy {
      * before. May take as long as a download takes. NULL: never. */
     int (*unpack)(void *self, const struct snapshot_unpack *request, struct text_map *ret_labels,
                   struct err *err);
+    /* Whoever asked for the layer of `labels` went away while it was mounted: what was begun ahead
+     * for others of its image is not wanted any more. NULL: nothing ever is. */
+    void (*abandon)(void *self, const struct text_map *labels);
     /* After a restart, from disk alone, with what mount() left in the row's labels. */
     int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels,
                    struct err *err);

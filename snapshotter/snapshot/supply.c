@@ -123,6 +123,17 @@ static int unpack(struct snapshotter *s, struct claim *claim, const char *dir,
 
 /* ---- as a mount, or else as files ------------------------------------------------------------ */
 
+/* An unpack() notices by itself. */
+static void abandon_if_cancelled(const struct snapshotter *s,
+                                 const struct snapshot_prepare_request *request)
+{
+    const struct snapshot_cancel *cancel = &request->cancel;
+
+    if (s->lazy.abandon != NULL && cancel->is_cancelled != NULL &&
+        cancel->is_cancelled(cancel->self))
+        s->lazy.abandon(s->lazy.self, request->labels);
+}
+
 static int mount_layer(struct snapshotter *s, const struct claim *claim, const char *dir,
                        const struct snapshot_prepare_request *request, struct err *err)
 {
@@ -130,6 +141,8 @@ static int mount_layer(struct snapshotter *s, const struct claim *claim, const c
     int rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, request->namespace_,
                            request->labels, &labels, err);
 
+    if (rc == 0)
+        abandon_if_cancelled(s, request);
     if (rc != 0)
         return rc;
     rc = commit_as_target(s, claim, &labels, true, err);

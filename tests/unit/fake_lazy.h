@@ -26,6 +26,7 @@ struct fake_lazy {
     pthread_mutex_t lock;
     struct fake_mount mounts[FAKE_LAZY_MAX]; /* lock */
     int mount_calls, remount_calls;          /* lock */
+    int abandon_calls;                       /* lock */
     int64_t mount_takes_ms;                  /* fixed before calls */
     int mount_rc, remount_rc, unpack_rc;     /* fixed before calls */
     int unpack_calls;                        /* lock */
@@ -109,6 +110,15 @@ static inline int fake_lazy_unpack(void *self, const struct snapshot_unpack *how
     assert_non_null(text_map_get(how->labels, SNAPSHOT_LABEL_TARGET));
     assert_ok(text_map_set(ret_labels, "unpacked", "yes"));
     return file_replace(file, bytes_of_str("content"), 0644, err);
+}
+
+static inline void fake_lazy_abandon(void *self, const struct text_map *labels)
+{
+    struct fake_lazy *fake = self;
+    LOCKED(&fake->lock);
+
+    assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
+    fake->abandon_calls++;
 }
 
 static inline int fake_lazy_remount(void *self, uint64_t id, const char *dir,
@@ -214,6 +224,7 @@ static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
 {
     return (struct snapshot_lazy){.mount = fake_lazy_mount,
                                   .unpack = fake_lazy_unpack,
+                                  .abandon = fake_lazy_abandon,
                                   .remount = fake_lazy_remount,
                                   .unmount = fake_lazy_unmount,
                                   .mount_mapped = fake_lazy_mount_mapped,

@@ -191,10 +191,13 @@ static void make_manifest(struct world *w)
     w->manifest_json = text_copy(buf_str(&json));
 }
 
-static void start_with(struct world *w, int64_t keep_ms)
+static void start_with(struct world *w, int64_t keep_ms, int64_t idle_ms)
 {
-    const struct local_options options = {
-        .dir = w->dir, .registry = &fake_registry, .chunk_bytes = 4096, .keep_ms = keep_ms};
+    const struct local_options options = {.dir = w->dir,
+                                          .registry = &fake_registry,
+                                          .chunk_bytes = 4096,
+                                          .keep_ms = keep_ms,
+                                          .idle_ms = idle_ms};
     struct err err = ERR_NONE;
 
     if (local_new(&options, &w->local, &err) < 0)
@@ -215,7 +218,7 @@ static int setup(void **state)
     for (size_t i = 0; i < LAYERS; i++)
         make_layer(w, i, 1000 + 20000 * i);
     make_manifest(w);
-    start_with(w, 0);
+    start_with(w, 0, 0);
     *state = w;
     return 0;
 }
@@ -401,6 +404,62 @@ static void whoever_gives_up_ends_what_was_begun_for_the_image(void **state)
     assert_true(atomic_load(&w->opens) <= 3);
 }
 
+static void what_was_begun_for_an_image_ends_when_it_is_abandoned(void **state)
+{
+    struct world *w = *state;
+    const struct local_image other = {
+        .repo = &w->repo, .name = "elsewhere/app", .manifest = w->image.manifest};
+
+    atomic_store(&w->fetch_takes_ms, 500);
+    local_begin(w->local, &w->image, w->layers, LAYERS);
+    wait_for(&w->opens, 2);
+    local_abandon(w->local, &other); /* of which nothing was begun */
+    local_abandon(w->local, &w->image);
+    clock_sleep_ms(2000);
+    assert_true(is_empty(w->dir));
+    assert_true(atomic_load(&w->opens) <= 3);
+}
+
+static void *abandon_soon(void *arg)
+{
+    struct world *w = arg;
+
+    wait_for(&w->opens, 2);
+    clock_sleep_ms(50); /* by then it is waited for */
+    local_abandon(w->local, &w->image);
+    return NULL;
+}
+
+static void what_was_begun_ends_when_nobody_asks_for_the_image_any_more(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct err err = ERR_NONE;
+
+    local_free(w->local);
+    start_with(w, 0, 100);
+    atomic_store(&w->fetch_takes_ms, 300);
+    local_begin(w->local, &w->image, w->layers, LAYERS);
+    clock_sleep_ms(2500); /* they would be ready by then */
+    assert_true(is_empty(w->dir));
+    assert_ok(take(w, 3, &layer, &err)); /* made anew, and as long as it takes */
+}
+
+static void a_layer_that_somebody_waits_for_is_not_abandoned(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    pthread_t thread;
+    struct err err = ERR_NONE;
+
+    atomic_store(&w->fetch_takes_ms, 300);
+    local_begin(w->local, &w->image, w->layers, 2);
+    assert_int_equal(pthread_create(&thread, NULL, abandon_soon, w), 0);
+    assert_ok(take(w, 0, &layer, &err));
+    (void)pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&w->opens), 2);
+}
+
 static void a_stop_ends_whoever_waits(void **state)
 {
     struct world *w = *state;
@@ -421,7 +480,7 @@ static void what_nobody_takes_is_removed_after_a_while(void **state)
     struct err err = ERR_NONE;
 
     local_free(w->local);
-    start_with(w, 300);
+    start_with(w, 300, 0);
     local_begin(w->local, &w->image, w->layers, 2);
     wait_for(&w->opens, 2);
     while (!is_empty(w->dir) && clock_mono_ms() < deadline_ms)
@@ -439,7 +498,7 @@ static void what_an_earlier_process_left_is_removed_at_the_start(void **state)
 
     local_free(w->local);
     assert_ok(dir_make_all(left, 0755, &err));
-    start_with(w, 0);
+    start_with(w, 0, 0);
     assert_true(is_empty(w->dir));
 }
 
@@ -455,6 +514,9 @@ int main(void)
         TEST(what_fails_says_why_and_is_tried_anew),
         TEST(a_layer_that_the_image_does_not_list_is_refused),
         TEST(whoever_gives_up_ends_what_was_begun_for_the_image),
+        TEST(what_was_begun_for_an_image_ends_when_it_is_abandoned),
+        TEST(what_was_begun_ends_when_nobody_asks_for_the_image_any_more),
+        TEST(a_layer_that_somebody_waits_for_is_not_abandoned),
         TEST(a_stop_ends_whoever_waits),
         TEST(what_nobody_takes_is_removed_after_a_while),
         TEST(what_an_earlier_process_left_is_removed_at_the_start),

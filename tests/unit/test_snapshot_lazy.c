@@ -249,6 +249,36 @@ static void a_removed_layer_is_unmounted_soon(void **state)
     assert_int_equal(f->fake.mount_calls, 2);
 }
 
+static bool is_gone(void *self)
+{
+    return *(bool *)self;
+}
+
+/* The layer is there all the same: containerd's garbage collection decides. */
+static void a_client_that_went_away_during_a_mount_abandons_its_image(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    bool gone = false;
+    struct snapshot_prepare_request request = {.key = "k",
+                                               .parent = "",
+                                               .namespace_ = "ns",
+                                               .labels = &labels,
+                                               .cancel = {is_gone, &gone}};
+    struct err err = ERR_NONE;
+
+    assert_ok(text_map_set(&labels, SNAPSHOT_LABEL_TARGET, "first"));
+    assert_int_equal(snapshot_prepare(f->s, &request, &mounts, &err), -EEXIST);
+    assert_int_equal(f->fake.abandon_calls, 0);
+    gone = true;
+    request.key = "k2";
+    assert_ok(text_map_set(&labels, SNAPSHOT_LABEL_TARGET, "second"));
+    assert_int_equal(snapshot_prepare(f->s, &request, &mounts, &err), -EEXIST);
+    assert_int_equal(f->fake.abandon_calls, 1);
+    assert_int_equal(fake_lazy_count(&f->fake), 2);
+}
+
 /* Two layers are below an active snapshot, one is below a view, one is below nothing. */
 static void the_end_releases_layers_that_nothing_stands_on(void **state)
 {
@@ -407,6 +437,7 @@ int main(void)
         T(usage_of_a_lazy_layer_is_nothing),
         T(an_update_of_all_labels_keeps_what_a_lazy_layer_needs),
         T(a_removed_layer_is_unmounted_soon),
+        T(a_client_that_went_away_during_a_mount_abandons_its_image),
         T(the_end_releases_layers_that_nothing_stands_on),
         T(cleanup_leaves_a_layer_that_is_in_use),
         T(prepares_of_one_target_at_once_mount_it_once),
