@@ -36,7 +36,8 @@ struct fs_mount_options {
      * NULL: shown as they are. A layer may be mounted as often as there are maps. */
     const struct idmaps *ids;
 };
-/* Mount `layer` (a reference is taken) at options->dir. Blocks until the kernel has it. */
+/* Mount `layer` (a reference is taken) at options->dir. Blocks until the kernel has it. -EMFILE: a
+ * process can have about a thousand mounts, and has. */
 MUST_CHECK int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
                         struct fs_mount **ret, struct err *err);
 /* Take it away: MNT_DETACH, so that whoever has it open still finishes; then stop serving it when

@@ -152,6 +152,18 @@ void fuse_mount_unref(struct fuse_mount *f)
 }
 DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_unref)
 
+/* libfuse 3.14 takes a thread key for each session, and a process has some thousand of those. */
+static int why_no_session(struct err *err)
+{
+    pthread_key_t key;
+
+    if (pthread_key_create(&key, NULL) != 0)
+        return err_set(err, -EMFILE, "as many mounts as one process can have (%ld thread keys)",
+                       sysconf(_SC_THREAD_KEYS_MAX));
+    (void)pthread_key_delete(key);
+    return err_sys(err, -ENOMEM, "libfuse session");
+}
+
 static int make_session(struct fuse_mount *f, struct err *err)
 {
     char name[] = "soci", debug[] = "-odebug", fd_path[32];
@@ -162,7 +174,7 @@ static int make_session(struct fuse_mount *f, struct err *err)
     f->session = fuse_session_new(&args, &ops, sizeof(ops), f);
     fuse_opt_free_args(&args); /* a copy by now */
     if (f->session == NULL)
-        return err_sys(err, -ENOMEM, "libfuse session");
+        return why_no_session(err);
     (void)snprintf(fd_path, sizeof(fd_path), "/dev/fd/%d", f->channel.fd);
     if (fuse_session_mount(f->session, fd_path) != 0)
         return err_set(err, -EIO, "libfuse does not take the descriptor");

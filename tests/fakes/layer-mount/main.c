@@ -6,12 +6,14 @@
  *   waiting                             how many reads wait
  *   unmount, force, abandon             end the mount at DIR
  *   mount                               again
+ *   exhaust                             take all thread keys; how many that were
  *
  * Each line is answered by `ok` and a number, or `error` and a text. At the end of stdin it is
  * abandoned. */
 #include "fs/fs.h"
 #include "rig.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,10 +45,22 @@ static int set_mode(struct session *s, const char *name)
     return -EINVAL;
 }
 
+static int take_all_keys(void)
+{
+    pthread_key_t key;
+    int count = 0;
+
+    while (pthread_key_create(&key, NULL) == 0)
+        count++;
+    return count;
+}
+
 static int obey(struct session *s, const char *line, struct err *err)
 {
     if (strcmp(line, "waiting") == 0)
         return (int)rig_waiting(s->rig);
+    if (strcmp(line, "exhaust") == 0)
+        return take_all_keys();
     if (strcmp(line, "mount") == 0)
         return mount_it(s, err);
     if (strcmp(line, "unmount") == 0 || strcmp(line, "force") == 0)
