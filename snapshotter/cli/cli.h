@@ -4,8 +4,8 @@
 #define CLI_CLI_H
 
 #include "base/err.h"
+#include "base/flags.h"
 #include "base/text.h"
-#include "cli/flags.h"
 #include "index/index.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flags.c – parsing flags into option structs by a table. */
-#include "cli/flags.h"
+#include "base/flags.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -165,7 +165,7 @@ static int take_flag(const struct flag_set *sets, size_t set_count, struct flag_
     len = equals == NULL ? strlen(text) : (size_t)(equals - text);
     flag = find_flag(sets, set_count, text, len, &options);
     if (flag == NULL)
-        return err_set(err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, text);
+        return err_set(err, -ENOENT, "flag provided but not defined: -%.*s", (int)len, text);
     (*at)++;
     if (equals != NULL)
         return set_checked(flag, options, equals + 1, err);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flags.h – command-line flags as the reference's command line takes them: one or two dashes, `--f
- * v` or `--f=v`, flags and arguments in any order, a list flag repeated or with commas, `--` ends
- * the flags. */
-#ifndef CLI_FLAGS_H
-#define CLI_FLAGS_H
+/* flags.h – command-line flags by a table, for the programs with verbs: one or two dashes, `--f v`
+ * or `--f=v`, flags and arguments in any order, a list flag repeated or with commas, `--` ends the
+ * flags. It is what the reference's command line takes. */
+#ifndef BASE_FLAGS_H
+#define BASE_FLAGS_H
 
+#include "base/attr.h"
 #include "base/err.h"
 #include "base/text.h"
 
@@ -45,8 +46,8 @@ struct flag_args {
 
 /* Defaults from the environment first, then the arguments. With `until_word` it stops at the first
  * argument that is no flag; else all of them are taken. *used: how many items of `args` were read.
- * `words` gets the arguments that are no flags. -EINVAL: `flag provided but not defined: -x`, or
- * `invalid value "v" for flag -x: …`. */
+ * `words` gets the arguments that are no flags. -ENOENT: `flag provided but not defined: -x`, which
+ * is args.items[*used]; -EINVAL: `invalid value "v" for flag -x: …`. */
 MUST_CHECK int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args args,
                            bool until_word, int *used, struct text_list *words, struct err *err);
 /* One line per flag, as in a help text. */
