@@ -15,14 +15,15 @@
 enum { SNAPDB_IDLE_MAX = 2 };
 
 struct snapdb {
-    char *path, *reserve_path;   /* fixed at creation */
-    pthread_mutex_t writer_lock; /* held from begin to commit or rollback */
-    atomic_uintptr_t owner;      /* the thread that is in a transaction; 0: none */
-    struct snapdb_conn *writer;  /* writer_lock */
-    uint64_t last_id;            /* writer_lock; the highest id that was handed out */
-    pthread_mutex_t idle_lock;   /* taken after writer_lock */
-    struct snapdb_conn *idle;    /* idle_lock */
-    size_t idle_count;           /* idle_lock */
+    char *path, *reserve_path;                /* fixed at creation */
+    pthread_mutex_t writer_lock;              /* held from begin to commit or rollback */
+    atomic_uintptr_t owner;                   /* the thread that is in a transaction; 0: none */
+    struct snapdb_conn *writer;               /* writer_lock */
+    uint64_t last_id;                         /* writer_lock; the highest id that was handed out */
+    struct snapdb_checkpointer *checkpointer; /* fixed at creation */
+    pthread_mutex_t idle_lock;                /* taken after writer_lock */
+    struct snapdb_conn *idle;                 /* idle_lock */
+    size_t idle_count;                        /* idle_lock */
 };
 
 /* A pthread_t is a pointer or a number on every libc we build against, and never 0 for a live
@@ -141,6 +142,9 @@ int snapdb_open(struct store *store, struct snapdb **ret, struct err *err)
         rc = snapdb_conn_upgrade(db->writer, err);
     if (rc == 0)
         rc = read_last_id(db, err);
+    if (rc == 0)
+        rc =
+            snapdb_checkpointer_new(db->path, &db->writer_lock, db->writer, &db->checkpointer, err);
     if (rc < 0)
         return err_prefix(err, rc, "%s", db->path);
     snapdb_fill_reserve(db);
@@ -152,13 +156,14 @@ void snapdb_close(struct snapdb *db)
 {
     if (db == NULL)
         return;
+    snapdb_checkpointer_free(db->checkpointer, db->writer);
     while (db->idle != NULL) {
         struct snapdb_conn *conn = db->idle;
         db->idle = conn->next;
         snapdb_conn_close(conn);
     }
     if (db->writer != NULL)
-        snapdb_conn_close(db->writer);
+        snapdb_conn_close(db->writer); /* the last one: it moves the log and removes it */
     (void)pthread_mutex_destroy(&db->idle_lock);
     (void)pthread_mutex_destroy(&db->writer_lock);
     free(db->reserve_path);
@@ -185,6 +190,7 @@ int snapdb_begin(struct snapdb *db, struct err *err)
 
     if (in_transaction(db))
         return err_set(err, -EBUSY, "snapshot database: a transaction inside a transaction");
+    snapdb_checkpointer_wait(db->checkpointer);
     (void)pthread_mutex_lock(&db->writer_lock);
     atomic_store_explicit(&db->owner, (uintptr_t)pthread_self(), memory_order_relaxed);
     rc = snapdb_conn_run(db->writer, SQL_BEGIN, err);

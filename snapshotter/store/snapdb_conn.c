@@ -11,12 +11,16 @@
 enum { SNAPDB_SCHEMA_VERSION = 1 };
 enum { SNAPDB_BUSY_MS = 10000 }; /* for a checkpoint or recovery by another connection of ours */
 
+#define SNAPDB_LOG_KEPT "20000000" /* bytes of log that stay on disk: more than is usual */
+
 /* What a connection is told first. A commit must survive power loss: containerd's own database
  * remembers the snapshot, and an image with a snapshot that we forgot is broken for good. So
  * synchronous is FULL, one fdatasync of the log per commit. A few pages of cache are plenty for
- * what is asked of each connection. */
+ * what is asked of each connection. The log is moved into the database by snapdb_checkpoint.c. */
 static const char setup_sql[] = "PRAGMA journal_mode = WAL;"
                                 "PRAGMA synchronous = FULL;"
+                                "PRAGMA wal_autocheckpoint = 0;"
+                                "PRAGMA journal_size_limit = " SNAPDB_LOG_KEPT ";"
                                 "PRAGMA foreign_keys = ON;"
                                 "PRAGMA temp_store = MEMORY;"
                                 "PRAGMA cache_size = -256;";
@@ -59,9 +63,13 @@ static const char *const sql_text[SQL_COUNT] = {
                    " usage_inodes, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     [SQL_UPDATE] = "UPDATE snapshot SET name = ?1, parent = ?2, kind = ?3, created_ns = ?4,"
                    " updated_ns = ?5, usage_bytes = ?6, usage_inodes = ?7 WHERE id = ?8",
+    [SQL_UPDATE_REST] = "UPDATE snapshot SET kind = ?3, created_ns = ?4, updated_ns = ?5,"
+                        " usage_bytes = ?6, usage_inodes = ?7 WHERE id = ?8",
     [SQL_DELETE] = "DELETE FROM snapshot WHERE name = ?1",
     [SQL_ADD_LABEL] = "INSERT INTO label (snapshot, key, value) VALUES (?1, ?2, ?3)",
-    [SQL_DROP_LABELS] = "DELETE FROM label WHERE snapshot = ?1",
+    [SQL_SET_LABEL] = "INSERT INTO label (snapshot, key, value) VALUES (?1, ?2, ?3)"
+                      " ON CONFLICT (snapshot, key) DO UPDATE SET value = ?3",
+    [SQL_DROP_LABEL] = "DELETE FROM label WHERE snapshot = ?1 AND key = ?2",
     [SQL_FIND_CHILD] = "SELECT 1 FROM snapshot WHERE parent = ?1 LIMIT 1",
     [SQL_WALK] = ROW_COLUMNS "ORDER BY s.id, l.key",
     [SQL_WALK_LABEL] = ROW_COLUMNS "WHERE s.id IN (SELECT snapshot FROM label WHERE key = ?1"

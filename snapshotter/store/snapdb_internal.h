@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "store/store.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 enum snapdb_sql {
@@ -16,9 +17,11 @@ enum snapdb_sql {
     SQL_GET_BY_ID,
     SQL_INSERT,
     SQL_UPDATE,
+    SQL_UPDATE_REST,
     SQL_DELETE,
     SQL_ADD_LABEL,
-    SQL_DROP_LABELS,
+    SQL_SET_LABEL,
+    SQL_DROP_LABEL,
     SQL_FIND_CHILD,
     SQL_WALK,
     SQL_WALK_LABEL,
@@ -54,6 +57,23 @@ bool snapdb_has_directories(const char *dir);
  * beside them; `why` and its name are logged. */
 MUST_CHECK int snapdb_set_aside(const char *dir, const struct err *why, struct err *err);
 
+/* ---- snapdb_checkpoint.c ---- */
+
+/* Moves the log into the database when commits of `writer` made it long enough, on a thread of its
+ * own. *writer_lock is held by whoever is in a transaction. */
+struct snapdb_checkpointer;
+MUST_CHECK int snapdb_checkpointer_new(const char *path, pthread_mutex_t *writer_lock,
+                                       struct snapdb_conn *writer, struct snapdb_checkpointer **ret,
+                                       struct err *err);
+/* Joins the thread; no transaction is open or follows. What is in the log stays there. NULL is
+ * fine. */
+void snapdb_checkpointer_free(struct snapdb_checkpointer *cp, struct snapdb_conn *writer);
+/* Before a transaction begins, writer_lock not held: returns at once but for the moments in which
+ * the log is emptied. */
+void snapdb_checkpointer_wait(struct snapdb_checkpointer *cp);
+
+/* ---- snapdb_conn.c ---- */
+
 /* Make of SQLite's last error ours: -EEXIST a name is taken, -ENOENT a parent is not there or
  * -EBUSY a child is (`foreign`), -ENOSPC, -ENOMEM, -EBADMSG the file is damaged, else -EIO. */
 int snapdb_conn_fail(struct snapdb_conn *conn, int foreign, struct err *err);
@@ -76,8 +96,12 @@ MUST_CHECK int snapdb_conn_run(struct snapdb_conn *conn, enum snapdb_sql which, 
  * past them: 1 when another snapshot follows, 0 at the end, or an error. */
 MUST_CHECK int snapdb_row_read(struct snapdb_conn *conn, sqlite3_stmt *stmt, struct snapdb_row *ret,
                                struct err *err);
+/* By `name`; NULL: by id. -ENOENT: no such. */
+MUST_CHECK int snapdb_row_get(struct snapdb_conn *conn, const char *name, uint64_t id,
+                              struct snapdb_row *ret, struct err *err);
 MUST_CHECK int snapdb_row_insert(struct snapdb_conn *conn, const struct snapdb_row *row,
                                  struct err *err);
+/* Writes what is not there already: a label that stays costs nothing. */
 MUST_CHECK int snapdb_row_update(struct snapdb_conn *conn, const struct snapdb_row *row,
                                  struct err *err);
 

@@ -7,9 +7,8 @@
 
 /* ---- one row --------------------------------------------------------------------------------- */
 
-/* `name` NULL: by id. */
-static int read_one(struct snapdb_conn *conn, const char *name, uint64_t id, struct snapdb_row *ret,
-                    struct err *err)
+int snapdb_row_get(struct snapdb_conn *conn, const char *name, uint64_t id, struct snapdb_row *ret,
+                   struct err *err)
 {
     SCOPED(statement) sqlite3_stmt *stmt = NULL;
     int rc = snapdb_conn_statement(conn, name != NULL ? SQL_GET : SQL_GET_BY_ID, &stmt, err);
@@ -38,7 +37,7 @@ static int get(struct snapdb *db, const char *name, uint64_t id, struct snapdb_r
 
     if (rc < 0)
         return rc;
-    rc = read_one(conn, name, id, ret, err);
+    rc = snapdb_row_get(conn, name, id, ret, err);
     snapdb_give_reader(db, conn);
     return rc;
 }

@@ -90,37 +90,52 @@ static int bind_row(sqlite3_stmt *stmt, const struct snapdb_row *row)
     return bad;
 }
 
-static int add_labels(struct snapdb_conn *conn, const struct snapdb_row *row, struct err *err)
+/* `value` NULL: the statement has none. */
+static int write_label(struct snapdb_conn *conn, enum snapdb_sql which, uint64_t id,
+                       const char *key, const char *value, struct err *err)
 {
     SCOPED(statement) sqlite3_stmt *stmt = NULL;
-    int rc = snapdb_conn_statement(conn, SQL_ADD_LABEL, &stmt, err);
-    size_t i;
-
-    if (rc < 0)
-        return rc;
-    for (i = 0; i < row->labels.count; i++) {
-        const struct text_pair *label = &row->labels.items[i];
-        if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)row->id) != SQLITE_OK ||
-            sqlite3_bind_text(stmt, 2, label->key, -1, SQLITE_STATIC) != SQLITE_OK ||
-            sqlite3_bind_text(stmt, 3, label->value, -1, SQLITE_STATIC) != SQLITE_OK ||
-            sqlite3_step(stmt) != SQLITE_DONE)
-            return snapdb_conn_fail(conn, -ENOENT, err);
-        (void)sqlite3_reset(stmt);
-    }
-    return 0;
-}
-
-static int drop_labels(struct snapdb_conn *conn, uint64_t id, struct err *err)
-{
-    SCOPED(statement) sqlite3_stmt *stmt = NULL;
-    int rc = snapdb_conn_statement(conn, SQL_DROP_LABELS, &stmt, err);
+    int rc = snapdb_conn_statement(conn, which, &stmt, err);
 
     if (rc < 0)
         return rc;
     if (sqlite3_bind_int64(stmt, 1, (sqlite3_int64)id) != SQLITE_OK ||
+        sqlite3_bind_text(stmt, 2, key, -1, SQLITE_STATIC) != SQLITE_OK ||
+        (value != NULL && sqlite3_bind_text(stmt, 3, value, -1, SQLITE_STATIC) != SQLITE_OK) ||
         sqlite3_step(stmt) != SQLITE_DONE)
-        return snapdb_conn_fail(conn, -EIO, err);
+        return snapdb_conn_fail(conn, -ENOENT, err);
     return 0;
+}
+
+static int add_labels(struct snapdb_conn *conn, const struct snapdb_row *row, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < row->labels.count; i++)
+        rc = write_label(conn, SQL_ADD_LABEL, row->id, row->labels.items[i].key,
+                         row->labels.items[i].value, err);
+    return rc;
+}
+
+/* Each label is in two trees, and in the second one the labels of a snapshot lie far from one
+ * another. */
+static int update_labels(struct snapdb_conn *conn, const struct text_map *old,
+                         const struct snapdb_row *row, struct err *err)
+{
+    int rc = 0;
+    size_t i;
+
+    for (i = 0; rc == 0 && i < old->count; i++) {
+        if (text_map_get(&row->labels, old->items[i].key) == NULL)
+            rc = write_label(conn, SQL_DROP_LABEL, row->id, old->items[i].key, NULL, err);
+    }
+    for (i = 0; rc == 0 && i < row->labels.count; i++) {
+        const struct text_pair *label = &row->labels.items[i];
+        const char *value = text_map_get(old, label->key);
+        if (value == NULL || strcmp(value, label->value) != 0)
+            rc = write_label(conn, SQL_SET_LABEL, row->id, label->key, label->value, err);
+    }
+    return rc;
 }
 
 /* Insert or update the record without its labels. */
@@ -149,9 +164,15 @@ int snapdb_row_insert(struct snapdb_conn *conn, const struct snapdb_row *row, st
 
 int snapdb_row_update(struct snapdb_conn *conn, const struct snapdb_row *row, struct err *err)
 {
-    int rc = write_record(conn, SQL_UPDATE, row, err);
+    SCOPED(snapdb_row) struct snapdb_row old = {.id = 0};
+    int rc = snapdb_row_get(conn, NULL, row->id, &old, err);
+    bool has_moved;
 
-    if (rc == 0)
-        rc = drop_labels(conn, row->id, err);
-    return rc < 0 ? rc : add_labels(conn, row, err);
+    if (rc < 0)
+        return rc;
+    /* Writing a column writes its index too, whether it changes or not. */
+    has_moved = strcmp(old.name, row->name) != 0 ||
+                strcmp(old.parent, row->parent == NULL ? "" : row->parent) != 0;
+    rc = write_record(conn, has_moved ? SQL_UPDATE : SQL_UPDATE_REST, row, err);
+    return rc < 0 ? rc : update_labels(conn, &old.labels, row, err);
 }

@@ -138,7 +138,8 @@ void snapdb_row_fini(struct snapdb_row *row);
 DEFINE_SCOPED_VALUE(snapdb_row, struct snapdb_row, snapdb_row_fini)
 
 /* One database, several threads: a transaction is a begin … commit/rollback of one thread; writers
- * queue. Reads outside a transaction see the last commit. The rules of containerd's model are
+ * queue. A commit is one sync of the log, which a thread of the database's own moves into it. Reads
+ * outside a transaction see the last commit. The rules of containerd's model are
  * snapshot/'s. */
 struct snapdb;
 /* A database that is damaged, or gone while there are snapshots, is set aside together with their

@@ -92,6 +92,14 @@ static bool has(struct snapdb *db, const char *name)
     return rc == 0;
 }
 
+static int stop_at_second(void *arg, const struct snapdb_row *row)
+{
+    size_t *count = arg;
+
+    (void)row;
+    return ++*count == 2 ? -ECANCELED : 0;
+}
+
 static void a_row_comes_back_as_it_went_in_also_after_reopening(void **state)
 {
     struct fixture *f = *state;
@@ -150,6 +158,54 @@ static void an_update_replaces_name_and_labels(void **state)
     assert_string_equal(got.name, "new");
     assert_int_equal(got.labels.count, 1);
     assert_null(text_map_get(&got.labels, "z"));
+}
+
+static void an_update_writes_labels_that_are_new_or_changed_and_drops_those_that_went(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0}, got = {.id = 0};
+    struct err err = ERR_NONE;
+    size_t count = 0;
+
+    insert_committed(f->db, "a", "");
+    assert_ok(snapdb_begin(f->db, &err));
+    assert_ok(snapdb_get(f->db, "a", &row, &err));
+    text_map_remove(&row.labels, "z");
+    assert_ok(text_map_set(&row.labels, "name", "other"));
+    assert_ok(text_map_set(&row.labels, "new", "1"));
+    row.usage_bytes = 9;
+    assert_ok(snapdb_update(f->db, &row, &err));
+    assert_ok(snapdb_commit(f->db, &err));
+    assert_ok(snapdb_get(f->db, "a", &got, &err));
+    assert_int_equal(got.usage_bytes, 9);
+    assert_int_equal(got.labels.count, 2);
+    assert_string_equal(text_map_get(&got.labels, "name"), "other");
+    assert_string_equal(text_map_get(&got.labels, "new"), "1");
+    assert_ok(snapdb_walk_label(f->db, "name", "a", stop_at_second, &count, &err));
+    assert_int_equal(count, 0); /* the index too knows the new value alone */
+    assert_ok(snapdb_walk_label(f->db, "name", "other", stop_at_second, &count, &err));
+    assert_int_equal(count, 1);
+}
+
+static void an_update_can_put_a_row_on_a_parent_and_on_none_that_is_missing(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0}, got = {.id = 0};
+    struct err err = ERR_NONE;
+
+    insert_committed(f->db, "base", "");
+    insert_committed(f->db, "a", "");
+    assert_ok(snapdb_begin(f->db, &err));
+    assert_ok(snapdb_get(f->db, "a", &row, &err));
+    free(row.parent);
+    row.parent = text_copy("nobody");
+    assert_int_equal(snapdb_update(f->db, &row, &err), -ENOENT);
+    free(row.parent);
+    row.parent = text_copy("base");
+    assert_ok(snapdb_update(f->db, &row, &err));
+    assert_ok(snapdb_commit(f->db, &err));
+    assert_ok(snapdb_get(f->db, "a", &got, &err));
+    assert_string_equal(got.parent, "base");
 }
 
 static void an_update_of_an_unknown_id_is_refused(void **state)
@@ -259,14 +315,6 @@ static int count_row(void *arg, const struct snapdb_row *row)
     assert_string_equal(text_map_get(&row->labels, "name"), row->name);
     ++*count;
     return 0;
-}
-
-static int stop_at_second(void *arg, const struct snapdb_row *row)
-{
-    size_t *count = arg;
-
-    (void)row;
-    return ++*count == 2 ? -ECANCELED : 0;
 }
 
 static void a_walk_visits_every_row_with_its_own_labels_or_ends_when_told(void **state)
@@ -535,6 +583,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(a_row_comes_back_as_it_went_in_also_after_reopening),
         T(an_update_replaces_name_and_labels),
+        T(an_update_writes_labels_that_are_new_or_changed_and_drops_those_that_went),
+        T(an_update_can_put_a_row_on_a_parent_and_on_none_that_is_missing),
         T(an_update_of_an_unknown_id_is_refused),
         T(a_taken_name_is_refused),
         T(a_parent_that_is_not_there_is_refused),
