@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* encode.c – a report as one JSON object: docs/finch-soci.md is the format. */
+#include "report/internal.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+
+/* What is being written; the first failure stays. */
+struct out {
+    struct buf *to;
+    int rc;
+};
+
+static void raw(struct out *out, const char *text)
+{
+    if (out->rc == 0)
+        out->rc = buf_add_str(out->to, text);
+}
+
+/* `name` with what stands in front of it: `{"`, `,"`. */
+static void string(struct out *out, const char *name, const char *value)
+{
+    raw(out, name);
+    raw(out, "\":");
+    if (out->rc == 0)
+        out->rc = text_add_json(out->to, bytes_of_str(value == NULL ? "" : value), false);
+}
+
+static void number(struct out *out, const char *name, uint64_t value)
+{
+    if (out->rc == 0)
+        out->rc = buf_addf(out->to, "%s\":%" PRIu64, name, value);
+}
+
+static void boolean(struct out *out, const char *name, bool value)
+{
+    if (out->rc == 0)
+        out->rc = buf_addf(out->to, "%s\":%s", name, value ? "true" : "false");
+}
+
+static void rows(struct out *out, const struct report *report)
+{
+    raw(out, ",\"checks\":[");
+    for (size_t i = 0; i < report->row_count; i++) {
+        const struct report_row *row = &report->rows[i];
+
+        string(out, i == 0 ? "{\"name" : ",{\"name", row->name);
+        string(out, ",\"state", report_mark_name(row->mark));
+        string(out, ",\"text", row->text);
+        string(out, ",\"mend", row->mend);
+        raw(out, "}");
+    }
+    raw(out, "]");
+}
+
+static void daemon_numbers(struct out *out, const struct report_daemon *daemon)
+{
+    boolean(out, ",\"snapshotter\":{\"answers", daemon->answers);
+    string(out, ",\"version", daemon->version);
+    number(out, ",\"uptimeSeconds", daemon->uptime_s);
+    number(out, ",\"rssBytes", daemon->rss_bytes);
+    number(out, ",\"layerBytes", daemon->layer_bytes);
+    number(out, ",\"blobBytes", daemon->blob_bytes);
+    number(out, ",\"waitingReaders", daemon->waiting_readers);
+    number(out, ",\"fetchingBytes", daemon->fetching_bytes);
+    number(out, ",\"bytesPerSecond", daemon->bytes_per_s);
+    number(out, ",\"errors", daemon->errors);
+    raw(out, "}");
+}
+
+static void images(struct out *out, const struct report_daemon *daemon)
+{
+    raw(out, ",\"images\":[");
+    for (size_t i = 0; i < daemon->image_count; i++) {
+        const struct report_image *image = &daemon->images[i];
+
+        string(out, i == 0 ? "{\"image" : ",{\"image", image->image);
+        string(out, ",\"manifest", image->manifest);
+        string(out, ",\"index", image->index);
+        number(out, ",\"lazy", image->lazy);
+        number(out, ",\"local", image->local);
+        number(out, ",\"pending", image->pending);
+        number(out, ",\"failed", image->failed);
+        number(out, ",\"sizeBytes", image->size_bytes);
+        number(out, ",\"presentBytes", image->present_bytes);
+        raw(out, "}");
+    }
+    raw(out, "]");
+}
+
+static void events(struct out *out, const struct report_daemon *daemon)
+{
+    raw(out, ",\"events\":[");
+    for (size_t i = 0; i < daemon->event_count; i++) {
+        const struct report_event *event = &daemon->events[i];
+
+        string(out, i == 0 ? "{\"kind" : ",{\"kind", event->kind);
+        string(out, ",\"time", event->time);
+        number(out, ",\"count", event->count);
+        string(out, ",\"image", event->image);
+        string(out, ",\"layer", event->layer);
+        string(out, ",\"text", event->text);
+        raw(out, "}");
+    }
+    raw(out, "]");
+}
+
+int report_encode(const struct report *report, struct buf *ret)
+{
+    struct out out = {.to = ret};
+
+    boolean(&out, "{\"well", report_is_well(report));
+    string(&out, ",\"namespace", report->namespace_);
+    rows(&out, report);
+    daemon_numbers(&out, &report->daemon);
+    images(&out, &report->daemon);
+    events(&out, &report->daemon);
+    raw(&out, "}\n");
+    return out.rc;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of report/ share. */
+#ifndef REPORT_INTERNAL_H
+#define REPORT_INTERNAL_H
+
+#include "report/report.h"
+
+/* Columns that a cleaned text takes: its code points. */
+size_t report_columns(const char *text);
+/* Bytes of the longest start of `text` that takes at most `columns`. */
+size_t report_fitting(const char *text, size_t columns);
+void report_daemon_fini(struct report_daemon *daemon);
+
+#endif
