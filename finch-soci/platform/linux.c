@@ -23,6 +23,17 @@ char *platform_home(void)
     return user == NULL ? NULL : text_copy(user->pw_dir);
 }
 
+/* The packages' Finch has one file for all users; with a machine it is each user's own. */
+char *platform_finch_config(bool with_vm)
+{
+    SCOPED(mem) char *home = NULL;
+
+    if (!with_vm)
+        return text_copy("/etc/finch/finch.yaml");
+    home = platform_home();
+    return home == NULL ? NULL : text_format("%s/.finch/finch.yaml", home);
+}
+
 char *platform_program_dir(void)
 {
     char *path = realpath("/proc/self/exe", NULL);
