@@ -4,7 +4,9 @@
  * What was found stays found. That nothing was found, or an error, is remembered for a minute at
  * most, and told no layer twice: one that asks again belongs to another pull, which sees an index
  * that was pushed meanwhile. One look-up per image however many layers ask, on a thread of
- * discover's own: a caller whose deadline passes leaves, and the work goes on for the next one.
+ * discover's own: a caller whose deadline passes leaves, and the work goes on for the next pull.
+ * The other layers of this one are told at once then, and do not wait for the same registry in
+ * turn.
  *
  * containerd prepares the layers of an image one after another, so as soon as an index is found all
  * its ztocs are fetched in parallel in the background, and each Prepare waits for its own alone. */

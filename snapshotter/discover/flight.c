@@ -35,7 +35,8 @@ struct flight {
     size_t refs; /* the list's, one per submitted job, one per waiter */
     enum flight_state state;
     bool listed;
-    int64_t expires_ms; /* of a settled failure */
+    int64_t expires_ms;    /* of a settled failure */
+    int64_t late_until_ms; /* who asks for the first time before this is not kept waiting */
     struct text_list askers;
     int rc;
     struct err err;
@@ -224,6 +225,35 @@ static struct flight *flight_new(struct flights *flights, const char *key)
     return f;
 }
 
+static bool is_late_locked(const struct flight *f)
+{
+    const struct flights_options *o = &f->owner->options;
+
+    return f->state != FLIGHT_SETTLED && o->now_ms(o->now_self) < f->late_until_ms;
+}
+
+/* Somebody waited in vain: others of the same round need not. */
+static void note_late_locked(struct flight *f)
+{
+    const struct flights_options *o = &f->owner->options;
+
+    f->late_until_ms = o->now_ms(o->now_self) + o->failure_ttl_ms;
+}
+
+/* Whoever asks for a second time while it is late begins another round, and waits. */
+static void note_asker_locked(struct flight *f, const char *asker)
+{
+    if (asker == NULL)
+        return;
+    if (is_late_locked(f) && has_asked_locked(f, asker)) {
+        text_list_fini(&f->askers);
+        f->askers = (struct text_list)TEXT_LIST_EMPTY;
+        f->late_until_ms = 0;
+    }
+    /* Out of memory: it is answered from memory once more. */
+    (void)!text_list_add(&f->askers, asker);
+}
+
 /* A new flight in the list, with *task. NULL: *ret_rc says why. */
 static struct flight *add_locked(struct flights *flights, const char *key,
                                  struct flight_task **task, struct flight **ret_dead, int *ret_rc)
@@ -265,8 +295,7 @@ static struct flight *join(struct flights *flights, const char *key, const char 
     if (f == NULL)
         f = add_locked(flights, key, task, &unused, ret_rc);
     if (f != NULL) {
-        if (asker != NULL) /* out of memory: it is answered from memory once more */
-            (void)!text_list_add(&f->askers, asker);
+        note_asker_locked(f, asker);
         f->refs++;
         submit_locked(f, job_class);
     }
@@ -305,6 +334,11 @@ int flights_start(struct flights *flights, const char *key, struct flight_task *
     return 0;
 }
 
+static int no_answer(struct err *err)
+{
+    return err_set(err, -ETIMEDOUT, "no answer from the registry in time");
+}
+
 static int outcome_locked(struct flights *flights, struct flight *f, int64_t deadline_ms,
                           void **ret_result, struct err *err)
 {
@@ -313,8 +347,7 @@ static int outcome_locked(struct flights *flights, struct flight *f, int64_t dea
     while (f->state != FLIGHT_SETTLED && !flights->stop && waited != -ETIMEDOUT)
         waited = clock_cond_wait_until(&flights->settled, &flights->lock, deadline_ms);
     if (f->state != FLIGHT_SETTLED)
-        return flights->stop ? err_set(err, -ECANCELED, "stopping")
-                             : err_set(err, -ETIMEDOUT, "no answer from the registry in time");
+        return flights->stop ? err_set(err, -ECANCELED, "stopping") : no_answer(err);
     if (f->rc < 0 && err != NULL)
         *err = f->err;
     if (f->rc >= 0 && ret_result != NULL)
@@ -331,7 +364,13 @@ int flights_wait(struct flights *flights, const char *key, const char *asker,
     if (f == NULL)
         return rc;
     (void)pthread_mutex_lock(&flights->lock);
-    rc = outcome_locked(flights, f, deadline_ms, ret_result, err);
+    if (asker != NULL && is_late_locked(f)) {
+        rc = no_answer(err);
+    } else {
+        rc = outcome_locked(flights, f, deadline_ms, ret_result, err);
+        if (f->state != FLIGHT_SETTLED)
+            note_late_locked(f);
+    }
     (void)pthread_mutex_unlock(&flights->lock);
     leave(flights, f);
     return rc;

@@ -49,7 +49,9 @@ MUST_CHECK int flights_start(struct flights *flights, const char *key, struct fl
  * the caller's.
  *
  * `asker` (NULL: nobody in particular) says who asks: whoever was told of a failure once and asks
- * again wants to know anew, and does not get it from memory. */
+ * again wants to know anew, and does not get it from memory. When one has waited in vain, others
+ * that ask for the first time are told -ETIMEDOUT at once while the work is under way, for
+ * failure_ttl_ms; whoever asks again waits. */
 MUST_CHECK int flights_wait(struct flights *flights, const char *key, const char *asker,
                             struct flight_task **task, int64_t deadline_ms, void **ret_result,
                             struct err *err);

@@ -256,6 +256,60 @@ static void who_asks_again_while_it_is_under_way_waits_for_the_same(void **state
     world_free(w, 2);
 }
 
+/* Far more than the test may take. */
+enum { LONG_MS = 60 * 1000 };
+
+static void when_one_has_waited_in_vain_the_others_are_told_at_once(void **state)
+{
+    struct world *w = world_new(2, 10, true);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(ask_as(w, "k", "first layer", 20, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "second layer", LONG_MS, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "third layer", LONG_MS, &err), -ETIMEDOUT);
+    wait_entered(&w->gate, 1);
+    set_gate(&w->gate, true, 0);
+    assert_int_equal(ask_as(w, "k", "first layer", LONG_MS, &err), 0); /* the next pull's */
+    assert_int_equal(ask_as(w, "k", "fourth layer", LONG_MS, &err), 0);
+    assert_int_equal(w->gate.entered, 1);
+    world_free(w, 5);
+}
+
+static void each_round_of_askers_waits_in_vain_once(void **state)
+{
+    struct world *w = world_new(2, 10, true);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(ask_as(w, "k", "first layer", 20, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "second layer", LONG_MS, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "first layer", 20, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "second layer", LONG_MS, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "second layer", 20, &err), -ETIMEDOUT);
+    assert_int_equal(ask_as(w, "k", "first layer", LONG_MS, &err), -ETIMEDOUT);
+    world_free(w, 6);
+}
+
+static void that_it_is_late_is_forgotten_with_time(void **state)
+{
+    struct world *w = world_new(2, 10, true);
+    struct err err = ERR_NONE;
+    int64_t start_ms;
+
+    (void)state;
+    assert_int_equal(ask_as(w, "k", "first layer", 20, &err), -ETIMEDOUT);
+    wait_entered(&w->gate, 1);
+    {
+        LOCKED(&w->gate.lock);
+        w->gate.now_ms += 60000;
+    }
+    start_ms = clock_mono_ms();
+    assert_int_equal(ask_as(w, "k", "second layer", 50, &err), -ETIMEDOUT);
+    assert_true(clock_mono_ms() - start_ms >= 50);
+    world_free(w, 2);
+}
+
 static void a_success_is_kept_however_old_it_is(void **state)
 {
     struct world *w = world_new(2, 10, true);
@@ -385,6 +439,9 @@ int main(void)
         cmocka_unit_test(a_failure_is_remembered_and_asked_for_anew_when_it_is_old),
         cmocka_unit_test(who_was_told_of_a_failure_and_asks_again_is_not_told_the_same),
         cmocka_unit_test(who_asks_again_while_it_is_under_way_waits_for_the_same),
+        cmocka_unit_test(when_one_has_waited_in_vain_the_others_are_told_at_once),
+        cmocka_unit_test(each_round_of_askers_waits_in_vain_once),
+        cmocka_unit_test(that_it_is_late_is_forgotten_with_time),
         cmocka_unit_test(a_success_is_kept_however_old_it_is),
         cmocka_unit_test(a_success_that_is_not_to_be_kept_is_done_again),
         cmocka_unit_test(who_gives_up_leaves_the_work_to_the_next),
