@@ -204,6 +204,11 @@ int config_parse(struct bytes text, struct config *config, struct err *err)
     return rc < 0 ? rc : config_check(config, err);
 }
 
+bool config_has_blob_retries(const struct config *config)
+{
+    return config->blob.max_retries != 0 || config_line(config, "http.MaxRetries") != 0;
+}
+
 int config_load(const char *path, bool may_be_missing, struct config *config, struct err *err)
 {
     SCOPED(buf_value) struct buf text = BUF_EMPTY;

@@ -128,6 +128,8 @@ MUST_CHECK int config_parse(struct bytes text, struct config *config, struct err
 /* The same from a file. A file that is not there is an error unless `may_be_missing`. */
 MUST_CHECK int config_load(const char *path, bool may_be_missing, struct config *config,
                            struct err *err);
+/* Does the file say how often a range is asked for again? */
+bool config_has_blob_retries(const struct config *config);
 /* Append the configuration as TOML, every key. 0 or -ENOMEM. */
 MUST_CHECK int config_print(const struct config *config, struct buf *ret);
 

@@ -93,6 +93,7 @@ static int start_registry(struct service *s, const struct config *config, struct
         .blob_max_retries = retries(config->blob.max_retries),
         .blob_min_wait_ms = config->blob.min_wait_ms,
         .blob_max_wait_ms = config->blob.max_wait_ms,
+        .blob_until_budget = !config_has_blob_retries(config),
         /* Who waits is gone after the mount's timeout, and the next one must not find a question
          * asleep that would be answered now. */
         .call_budget_ms = config->http.request_timeout_ms,

@@ -124,6 +124,7 @@ MUST_CHECK int lazy_repos_new(struct registry *registry, const struct registry_k
                               struct lazy_repos **ret, struct err *err);
 struct lazy_repos *lazy_repos_ref(struct lazy_repos *repos);
 void lazy_repos_unref(struct lazy_repos *repos);
+bool lazy_repos_wait_for_readers(const struct lazy_repos *repos); /* registry_waits_for_readers() */
 /* The repository of that name (host/repository), with a reference for the caller. Never on the
  * network. */
 MUST_CHECK int lazy_repo_get(struct lazy_repos *repos, const char *name, struct registry_repo **ret,

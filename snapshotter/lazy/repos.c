@@ -113,6 +113,11 @@ int lazy_repo_get(struct lazy_repos *repos, const char *name, struct registry_re
     return 0;
 }
 
+bool lazy_repos_wait_for_readers(const struct lazy_repos *repos)
+{
+    return registry_waits_for_readers(repos->registry);
+}
+
 int lazy_repos_new(struct registry *registry, const struct registry_keychain *keychain,
                    struct lazy_repos **ret, struct err *err)
 {

@@ -3,8 +3,11 @@
  * repository of those that should have it gives it out.
  *
  *   start ─▶ the one that worked last, else the newest ─▶ bytes
- *                │ refused, or not there
- *                └▶ the next of origins.c, within the fetch's budget ─▶ … ─▶ what the first said */
+ *                │ refused, not there, or down
+ *                └▶ the next of origins.c, within the fetch's budget ─▶ … ─▶ what the first said
+ *
+ * When a reader waits and the first was down, the first is asked again, for as long as there is
+ * time: an outage should be a pause. */
 #include "lazy/internal.h"
 
 #include "base/cleanup.h"
@@ -44,6 +47,7 @@ struct bridge {
     struct span_fetch *span_fetch;
     struct lazy_source *source;
     const struct place *place; /* source->lock: where it is asked just now */
+    const struct place *first; /* fixed by the first ask() */
     bool cancelled;            /* source->lock */
     /* start()'s, then the network thread's */
     uint32_t tried; /* bits: of source->places */
@@ -169,13 +173,29 @@ static int ask(struct bridge *bridge, const struct place *place, struct err *err
     (void)pthread_mutex_lock(&s->lock);
     bridge->place = place;
     (void)pthread_mutex_unlock(&s->lock);
+    if (bridge->first == NULL)
+        bridge->first = place;
     return registry_blob_fetch(place->blob, &bridge->fetch, err);
 }
 
-/* Refused, not there, or what gives credentials for it does not work. */
+static bool is_down(int rc)
+{
+    return rc == -EIO || rc == -EAGAIN || rc == -ETIMEDOUT;
+}
+
 static bool may_be_elsewhere(int rc)
 {
-    return rc == -EACCES || rc == -ENOENT || rc == -EAGAIN;
+    return rc == -EACCES || rc == -ENOENT || is_down(rc);
+}
+
+/* All were asked. True, once: the first may be well again before the reader's time is over. */
+static bool wait_for_first(struct bridge *bridge)
+{
+    if (bridge->fetch.is_awaited || !bridge->span_fetch->urgent || !is_down(bridge->first_rc) ||
+        !lazy_repos_wait_for_readers(bridge->source->repos))
+        return false;
+    bridge->fetch.is_awaited = true;
+    return true;
 }
 
 /* In the network thread, so that done() cannot come meanwhile. A cancel() that came before there
@@ -185,8 +205,14 @@ static bool ask_next(struct bridge *bridge)
     const struct place *place = NULL;
     struct err err = ERR_NONE;
 
-    if (is_cancelled(bridge) || next_place(bridge, &place, &err) < 0 ||
-        ask(bridge, place, &err) < 0)
+    if (is_cancelled(bridge))
+        return false;
+    if (next_place(bridge, &place, &err) < 0) {
+        if (!wait_for_first(bridge))
+            return false;
+        place = bridge->first;
+    }
+    if (ask(bridge, place, &err) < 0)
         return false;
     if (is_cancelled(bridge))
         registry_fetch_cancel(place->blob, &bridge->fetch);
@@ -201,7 +227,7 @@ static void note_success(struct bridge *bridge)
     (void)pthread_mutex_lock(&s->lock);
     s->best = bridge->place;
     (void)pthread_mutex_unlock(&s->lock);
-    if (bridge->tries <= 1)
+    if (bridge->place == bridge->first)
         return;
     digest_format(&s->target.layer, layer);
     log_info("layer comes from another repository that has it", "layer=%s from=%s err=%s", layer,

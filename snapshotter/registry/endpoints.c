@@ -4,8 +4,8 @@
  * Where something fails the next one is asked: at once when nobody answers or the answer is no,
  * after few retries when it is "later". Who was down is asked last for a while, so that it does not
  * cost its timeouts each time. When all have failed and one of them may heal, there is another
- * round after a while, until the retries of the request as a whole are spent. With no mirrors that
- * is a loop of attempts at the registry. */
+ * round after a while, until the retries of the request as a whole are spent, or its time. With no
+ * mirrors that is a loop of attempts at the registry. */
 #include "registry/internal.h"
 
 #include "base/clock.h"
@@ -17,6 +17,9 @@ enum { SHUN_MS = 30 * 1000 };
 /* While there are others to ask. */
 enum { RETRIES_HERE_MAX = 2 };
 enum { WAIT_HERE_MAX_MS = 1000 };
+/* Between attempts that go on until the time is spent: so late a reader notices that an outage is
+ * over. */
+enum { UNTIL_END_WAIT_MAX_MS = 3000 };
 /* Hosts where redirects lead and that want credentials. */
 enum { ELSEWHERE_MAX = 8 };
 
@@ -149,9 +152,23 @@ static void move_on(struct request *req)
     request_start_over(req);
 }
 
+/* A mirror's hope is no reason to wait for long where the registry itself has said no. */
+static bool goes_on_until_end(const struct request *req)
+{
+    return req->until_end && (req->origin_rc == 0 || is_down(req->origin_rc));
+}
+
 static bool has_retries_left(const struct request *req)
 {
-    return !req->no_retry && req->retries < req->limits->max_retries;
+    return !req->no_retry && (goes_on_until_end(req) || req->retries < req->limits->max_retries);
+}
+
+static int64_t growing_wait(const struct request *req)
+{
+    int64_t wait_ms = net_backoff_ms(req->repo->registry, req->limits, req->retries + 1);
+
+    return goes_on_until_end(req) && wait_ms > UNTIL_END_WAIT_MAX_MS ? UNTIL_END_WAIT_MAX_MS
+                                                                     : wait_ms;
 }
 
 /* As long as is wanted (-1: a while that grows), but with time left for a last attempt; negative:
@@ -162,7 +179,7 @@ static int64_t fit_wait(const struct request *req, int64_t wait_ms)
     int64_t left_ms = req->end_ms - clock_mono_ms();
 
     if (wait_ms < 0)
-        wait_ms = net_backoff_ms(req->repo->registry, req->limits, req->retries + 1);
+        wait_ms = growing_wait(req);
     if (req->longest_wait_ms != 0 && wait_ms > req->longest_wait_ms)
         return -1;
     if (wait_ms > req->limits->max_wait_ms)

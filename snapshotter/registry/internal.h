@@ -338,6 +338,7 @@ struct request {
     bool no_retry;
     int64_t longest_wait_ms; /* between attempts, else it fails; 0: that of `limits` */
     int64_t end_ms;          /* monotonic: it fails when it has no good answer by then; 0: never */
+    bool until_end;          /* what may heal is tried again until then, max_retries or not */
     bool ranged;
     uint64_t range_first,
         range_last; /* kind->add() moves range_first on: a retry asks for the rest */

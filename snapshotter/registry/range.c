@@ -280,6 +280,8 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.limits = &blob->repo->registry->blob_limits;
     range->req.longest_wait_ms = fetch->longest_wait_ms;
     range->req.end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
+    range->req.until_end = fetch->is_awaited && fetch->budget_ms > 0 &&
+                           blob->repo->registry->options.blob_until_budget;
     range->req.ranged = true;
     range->req.range_first = fetch->off;
     range->req.range_last = fetch->off + fetch->len - 1;

@@ -113,6 +113,11 @@ int registry_new(const struct registry_options *options, struct registry **ret, 
     return 0;
 }
 
+bool registry_waits_for_readers(const struct registry *registry)
+{
+    return registry->options.blob_until_budget;
+}
+
 void registry_free(struct registry *registry)
 {
     if (registry == NULL)

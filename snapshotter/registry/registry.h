@@ -47,6 +47,9 @@ struct registry_options {
     unsigned blob_max_retries;
     int64_t blob_min_wait_ms;
     int64_t blob_max_wait_ms;
+    /* A range for which somebody waits (registry_fetch.is_awaited) is tried again while there is
+     * time, however often, and every few seconds: the numbers above are for the others. */
+    bool blob_until_budget;
     /* What blocks fails after the first of these, retries included, and rather than wait longer
      * than the second for the next attempt, whatever Retry-After says; 0: no such limits. */
     int64_t call_budget_ms;
@@ -68,6 +71,7 @@ struct registry_options {
 struct registry;
 MUST_CHECK int registry_new(const struct registry_options *options, struct registry **ret,
                             struct err *err);
+bool registry_waits_for_readers(const struct registry *registry); /* blob_until_budget */
 /* At the end of a process: what is under way and all that is asked for later ends with -ECANCELED,
  * so that whoever waits is done and can be joined. Any thread. */
 void registry_cancel_all(struct registry *registry);
@@ -166,6 +170,8 @@ struct registry_fetch {
      * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
      * once more shortly before. 0: max_retries alone is the limit. */
     int64_t budget_ms;
+    /* Somebody waits for it, until budget_ms at most: see blob_until_budget. */
+    bool is_awaited;
     /* It fails rather than wait longer than this for the next attempt. 0: it waits. */
     int64_t longest_wait_ms;
     /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a

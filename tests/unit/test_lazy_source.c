@@ -18,7 +18,7 @@ enum { DEADLINE_MS = 30 * 1000 };
 
 /* ---- registries ------------------------------------------------------------------------------ */
 
-enum behaviour { GIVES, REFUSES, HAS_NOT, HANGS, BREAKS };
+enum behaviour { GIVES, REFUSES, HAS_NOT, HANGS, BREAKS, IS_DOWN };
 
 struct host {
     struct http_server *server;
@@ -59,6 +59,9 @@ static void answer(void *self, struct http_exchange *x)
     case BREAKS:
         http_reply_text(x, 501, NULL, "");
         break;
+    case IS_DOWN:
+        http_cut(x);
+        break;
     }
 }
 
@@ -74,7 +77,8 @@ static struct lazy_target target_at(const struct world *w, size_t host)
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
-    const struct registry_options options = {.max_retries = UINT_MAX, .http_loopback = true};
+    const struct registry_options options = {
+        .max_retries = UINT_MAX, .http_loopback = true, .blob_until_budget = true};
     struct err err = ERR_NONE;
     struct lazy_target target;
 
@@ -337,6 +341,37 @@ static void what_is_broken_is_not_asked_for_elsewhere(void **state)
     lazy_origin_remove(b);
 }
 
+static void while_one_is_down_the_other_is_asked(void **state)
+{
+    struct world *w = *state;
+    struct lazy_origin *a = add(w, 0), *b = add(w, 1);
+
+    atomic_store(&w->hosts[1].does, IS_DOWN);
+    expect_bytes(w);
+    assert_int_equal(asked(w, 1), 1);
+    assert_int_equal(asked(w, 0), 1);
+    lazy_origin_remove(a);
+    lazy_origin_remove(b);
+}
+
+static void a_reader_waits_for_the_first_to_come_back(void **state)
+{
+    struct world *w = *state;
+    struct lazy_origin *a = add(w, 0), *b = add(w, 1);
+    struct waited got;
+
+    atomic_store(&w->hosts[0].does, HAS_NOT);
+    atomic_store(&w->hosts[1].does, IS_DOWN);
+    begin(w, &got);
+    while (asked(w, 1) < 4)
+        clock_sleep_ms(10);
+    atomic_store(&w->hosts[1].does, GIVES);
+    assert_ok(end(w, &got));
+    assert_int_equal(asked(w, 0), 1);
+    lazy_origin_remove(a);
+    lazy_origin_remove(b);
+}
+
 static void a_second_try_can_be_cancelled(void **state)
 {
     struct world *w = *state;
@@ -387,6 +422,8 @@ int main(void)
         test(a_layer_of_no_image_is_read_from_where_it_came),
         test(when_all_refuse_the_first_is_quoted),
         test(what_is_broken_is_not_asked_for_elsewhere),
+        test(while_one_is_down_the_other_is_asked),
+        test(a_reader_waits_for_the_first_to_come_back),
         test(a_second_try_can_be_cancelled),
         test(a_cancel_at_any_moment_ends_a_fetch),
     };

@@ -72,6 +72,7 @@ static void mirrored_open(struct mirrored *m, http_handler *origin,
         .user_agent = "test/1",
         .response_timeout_ms = PATIENCE_MS,
         .max_retries = MAX_RETRIES,
+        .blob_until_budget = true,
         .min_wait_ms = 1,
         .max_wait_ms = 2000,
         .http_loopback = true,
@@ -234,6 +235,48 @@ static void retries_end_also_with_mirrors(void **state)
     assert_int_equal(fetch_once(m.f, 0, 1000, &err), -EIO);
     assert_text_has(err_text(&err), "attempts");
     assert_true(origin_asked(&m) <= 2 * (MAX_RETRIES + 1));
+}
+
+static void break_down_often(void *self, struct http_exchange *x)
+{
+    if (x->number < 2 * MAX_RETRIES)
+        http_cut(x);
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static int fetch_awaited(struct mirrored *m)
+{
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(m->f);
+    SCOPED(mem) struct fetched *got = calloc(1, sizeof(*got));
+    struct err err = ERR_NONE;
+
+    assert_non_null(got);
+    fetched_init(got, 0, 1000);
+    got->fetch.budget_ms = DEADLINE_MS;
+    got->fetch.is_awaited = true;
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+    return fetched_wait(got);
+}
+
+static void who_waits_is_served_by_the_first_that_is_back(void **state)
+{
+    SCOPED(mirrored) struct mirrored m;
+    (void)state;
+
+    mirrored_open(&m, break_down, NULL, 2, (http_handler *const[]){NULL, break_down_often});
+    assert_ok(fetch_awaited(&m));
+    assert_true(origin_asked(&m) > MAX_RETRIES);
+}
+
+static void no_mirror_is_waited_for_where_the_registry_said_no(void **state)
+{
+    SCOPED(mirrored) struct mirrored m;
+    (void)state;
+
+    mirrored_open(&m, have_nothing, NULL, 1, (http_handler *const[]){NULL});
+    assert_int_equal(fetch_awaited(&m), -ENOENT);
+    assert_int_equal(origin_asked(&m), 1 + MAX_RETRIES);
 }
 
 static void the_origin_is_asked_alone_when_bytes_were_wrong(void **state)
@@ -482,6 +525,8 @@ int main(void)
         cmocka_unit_test(what_the_registry_itself_says_is_the_error),
         cmocka_unit_test(all_are_asked_again_while_there_are_retries),
         cmocka_unit_test(retries_end_also_with_mirrors),
+        cmocka_unit_test(who_waits_is_served_by_the_first_that_is_back),
+        cmocka_unit_test(no_mirror_is_waited_for_where_the_registry_said_no),
         cmocka_unit_test(the_origin_is_asked_alone_when_bytes_were_wrong),
         cmocka_unit_test(blobs_and_manifests_come_from_mirrors),
         cmocka_unit_test(wrong_bytes_of_a_mirror_heal),

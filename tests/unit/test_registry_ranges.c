@@ -377,6 +377,121 @@ static void a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long(void **state
     assert_int_equal(http_server_count(f->server, ""), 1);
 }
 
+/* A port where nobody listens until somebody does. */
+static uint16_t port_of(const struct http_server *server)
+{
+    return (uint16_t)strtoul(strchr(http_server_host(server), ':') + 1, NULL, 10);
+}
+
+static struct fixture *open_patient(http_handler *handle)
+{
+    const struct registry_options options = {
+        .max_retries = MAX_RETRIES,
+        .min_wait_ms = 1,
+        .blob_max_wait_ms = 50,
+        .http_loopback = true,
+        .blob_until_budget = true,
+    };
+    struct fixture *f = fixture_open(handle, NULL, NULL);
+    struct err err = ERR_NONE;
+
+    registry_repo_unref(TAKE(f->repo));
+    registry_free(TAKE(f->registry));
+    assert_ok(registry_new(&options, &f->registry, &err));
+    assert_ok(registry_repo_open(f->registry, http_server_host(f->server), "team/app", NULL,
+                                 &f->repo, &err));
+    return f;
+}
+
+static void begin_awaited(struct registry_blob *blob, struct fetched *got, uint64_t off,
+                          int64_t budget_ms)
+{
+    struct err err = ERR_NONE;
+
+    assert_non_null(got);
+    fetched_init(got, off, 3500);
+    got->fetch.budget_ms = budget_ms;
+    got->fetch.is_awaited = true;
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+}
+
+static int fetch_awaited(struct fixture *f, uint64_t off, int64_t budget_ms, struct err *err)
+{
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    int rc;
+
+    begin_awaited(blob, got, off, budget_ms);
+    rc = fetched_wait(got);
+    *err = got->err;
+    return rc;
+}
+
+static void busy_for_long(void *self, struct http_exchange *x)
+{
+    if (x->number < 4 * MAX_RETRIES)
+        http_reply_text(x, x->number % 2 == 0 ? 429 : 503, NULL, "");
+    else
+        http_reply_range(x, fixture_content(self));
+}
+
+static void who_waits_is_served_when_an_outage_is_over(void **state)
+{
+    SCOPED(fixture) struct fixture *f = open_patient(behave);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    uint16_t port = port_of(f->server);
+    (void)state;
+
+    http_server_stop(f->server);
+    begin_awaited(blob, got, 0, DEADLINE_MS);
+    clock_sleep_ms(1000); /* the retries alone would be over long ago */
+    f->server = http_server_start_at(port, behave, f);
+    assert_ok(fetched_wait(got));
+    assert_memory_equal(got->buf, f->content, 3500);
+}
+
+static void who_waits_is_served_however_often_it_takes(void **state)
+{
+    SCOPED(fixture) struct fixture *f = open_patient(busy_for_long);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(fetch_awaited(f, 0, DEADLINE_MS, &err));
+    assert_int_equal(http_server_count(f->server, ""), 4 * MAX_RETRIES + 1);
+}
+
+static void who_waits_is_told_when_the_budget_is_spent(void **state)
+{
+    SCOPED(fixture) struct fixture *f = open_patient(fail_as_asked);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(fetch_awaited(f, 503, 1500, &err), -EAGAIN);
+    assert_text_has(err_text(&err), "attempts: status 503");
+    assert_true(http_server_count(f->server, "") > 1 + MAX_RETRIES);
+}
+
+static void who_waits_is_told_at_once_what_cannot_heal(void **state)
+{
+    SCOPED(fixture) struct fixture *f = open_patient(fail_as_asked);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(fetch_awaited(f, 404, DEADLINE_MS, &err), -ENOENT);
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+static void retries_that_were_set_are_obeyed_also_when_somebody_waits(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(busy_for_long, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(fetch_awaited(f, 0, DEADLINE_MS, &err), -EAGAIN);
+    assert_int_equal(http_server_count(f->server, ""), 1 + MAX_RETRIES);
+}
+
 static void a_budget_ends_what_never_quite_stops(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(one_byte_now_and_then, NULL, NULL);
@@ -591,6 +706,11 @@ int main(void)
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
         cmocka_unit_test(a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long),
+        cmocka_unit_test(who_waits_is_served_when_an_outage_is_over),
+        cmocka_unit_test(who_waits_is_served_however_often_it_takes),
+        cmocka_unit_test(who_waits_is_told_when_the_budget_is_spent),
+        cmocka_unit_test(who_waits_is_told_at_once_what_cannot_heal),
+        cmocka_unit_test(retries_that_were_set_are_obeyed_also_when_somebody_waits),
         cmocka_unit_test(a_body_that_crawls_goes_on_elsewhere),
         cmocka_unit_test(a_budget_ends_what_never_quite_stops),
         cmocka_unit_test(a_budget_does_not_end_what_arrives_in_time),
