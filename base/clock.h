@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 int64_t clock_mono_ms(void); /* never goes back; for deadlines and durations */
+int64_t clock_mono_ns(void); /* the same clock */
 int64_t clock_wall_ms(void); /* since 1970, UTC */
 int64_t clock_wall_ns(void);
 
