@@ -3,6 +3,8 @@
  */
 #include "daemon/config_internal.h"
 
+#include "metrics/metrics.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -106,16 +108,31 @@ static int check_parallel(const struct config *config, struct err *err)
     return rc;
 }
 
+static int check_metrics(const struct config *config, struct err *err)
+{
+    struct metrics_address address;
+    int rc = config->metrics_address[0] == '\0'
+                 ? 0
+                 : metrics_address_parse(config->metrics_network, config->metrics_address, &address,
+                                         err);
+
+    return rc < 0 ? err_prefix(err, -ERANGE, "line %u: metrics_address",
+                               config_line(config, "metrics_address"))
+                  : 0;
+}
+
 int config_check(const struct config *config, struct err *err)
 {
-    for (size_t i = 0; i < config_key_count; i++) {
-        int rc =
-            config->lines[i] == 0 ? 0 : check_key(config, &config_keys[i], config->lines[i], err);
+    int rc = 0;
 
-        if (rc < 0)
-            return rc;
+    for (size_t i = 0; i < config_key_count && rc == 0; i++) {
+        if (config->lines[i] != 0)
+            rc = check_key(config, &config_keys[i], config->lines[i], err);
     }
-    return check_parallel(config, err);
+    if (rc < 0)
+        return rc;
+    rc = check_metrics(config, err);
+    return rc < 0 ? rc : check_parallel(config, err);
 }
 
 /* ---- decompress_streams ---------------------------------------------------------------------- */

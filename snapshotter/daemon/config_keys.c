@@ -66,9 +66,10 @@ const struct config_key config_keys[] = {
     /* A Prepare leaves its layer to containerd after so long. */
     INTEGER_KEY(CONFIG_USED, "mount_timeout_sec", mount_timeout_s, 30, 0, S_MAX),
     ANY_INTEGER_KEY(CONFIG_UNUSED, "fuse_metrics_emit_wait_duration_sec", fuse_metrics_wait_s, 60),
-    TEXT_KEY(CONFIG_UNUSED, "metrics_address", metrics_address, "", NULL),
-    TEXT_KEY(CONFIG_UNUSED, "metrics_network", metrics_network, "tcp", &networks),
-    BOOL_KEY(CONFIG_UNUSED, "no_prometheus", no_prometheus, false),
+    TEXT_KEY(CONFIG_USED, "metrics_address", metrics_address, "", NULL),
+    TEXT_KEY(CONFIG_USED, "metrics_network", metrics_network, "tcp", &networks),
+    /* Only the process itself then. */
+    BOOL_KEY(CONFIG_USED, "no_prometheus", no_prometheus, false),
     TEXT_KEY(CONFIG_UNUSED, "debug_address", debug_address, "", NULL),
     /* Trees are read from their ztocs: there is no database of them. */
     TEXT_KEY(CONFIG_UNUSED, "metadata_store", metadata_store, "db", &metadata_stores),

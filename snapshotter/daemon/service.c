@@ -5,12 +5,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/address.h"
+#include "daemon/scrape.h"
 #include "discover/discover.h"
 #include "fs/fs.h"
 #include "grpc/grpc.h"
 #include "layer/layer.h"
 #include "lazy/lazy.h"
 #include "local/local.h"
+#include "metrics/metrics.h"
 #include "registry/registry.h"
 #include "rpc/rpc.h"
 #include "snapshot/snapshot.h"
@@ -25,6 +27,7 @@
 
 /* In the order of construction. */
 struct service {
+    struct metrics *metrics;
     struct store *store;
     struct registry *registry;
     struct discover *discover;
@@ -34,6 +37,7 @@ struct service {
     struct local *local;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
+    struct scrape *scrape;
     struct rpc_version version;
     struct text_list addresses; /* of the sockets that are served */
     struct rpc_status status;
@@ -114,6 +118,7 @@ static int start_discover(struct service *s, const struct config *config, struct
         .store = s->store,
         .v1_enabled = config->v1_enabled,
         .v2_enabled = config->v2_enabled,
+        .metrics = s->metrics,
     };
 
     return discover_new(&options, &s->discover, err);
@@ -135,7 +140,11 @@ static int start_layers(struct service *s, const struct config *config, struct e
     };
     int rc = span_engine_new(&options, &s->engine, err);
 
-    return rc < 0 ? rc : layer_set_new(s->store, s->engine, &s->layers, err);
+    if (rc == 0)
+        rc = layer_set_new(s->store, s->engine, &s->layers, err);
+    if (rc == 0)
+        layer_set_count_in(s->layers, s->metrics);
+    return rc;
 }
 
 /* Beside the snapshots, for which it unpacks. */
@@ -167,6 +176,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .mount_timeout_ms = config->mount_timeout_s * 1000,
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background.disable,
+        .metrics = s->metrics,
     };
     int rc = fs_new(&fs_options, &s->fs, err);
 
@@ -184,8 +194,10 @@ static int start_lazy(struct service *s, const struct config *config, struct err
 static int start_filesystem(struct service *s, const struct options *options,
                             const struct config *config, struct err *err)
 {
-    int rc = store_open(options->root, &s->store, err);
+    int rc = metrics_new(&s->metrics, err);
 
+    if (rc == 0)
+        rc = store_open(options->root, &s->store, err);
     if (rc == 0)
         rc = start_registry(s, config, err);
     if (rc == 0)
@@ -266,6 +278,8 @@ int service_start(const struct options *options, const struct config *config, st
         rc = start_snapshotter(s, config, err);
     describe(s, options);
     if (rc == 0)
+        rc = scrape_start(config, s->metrics, s->lazy, &s->scrape, err);
+    if (rc == 0)
         rc = start_server(s, options->address, passed, err);
     if (rc < 0) {
         service_free(s, false);
@@ -308,6 +322,7 @@ void service_free(struct service *s, bool unmount)
     if (s->socket != NULL)
         (void)unlink(s->socket);
     grpc_server_free(s->server);
+    scrape_stop(s->scrape);
     if (unmount)
         release_unused(s);
     snapshotter_free(s->snapshotter);
@@ -319,6 +334,7 @@ void service_free(struct service *s, bool unmount)
     discover_free(s->discover);
     registry_free(s->registry);
     store_close(s->store);
+    metrics_free(s->metrics);
     text_list_fini(&s->addresses);
     free(s->socket);
     free(s);

@@ -67,7 +67,7 @@ static int image_run(struct flight_task *flight_task, void **ret_result, struct 
         .index_digest = t->index_digest,
     };
     SCOPED(discover_index) struct discover_index *index = calloc(1, sizeof(*index));
-    int64_t start_ms = clock_mono_ms();
+    int64_t start_ns = clock_mono_ns();
     int rc;
 
     if (index == NULL)
@@ -75,9 +75,10 @@ static int image_run(struct flight_task *flight_task, void **ret_result, struct 
     index->refs = 1;
     rc = lookup_run(&lookup, index, err);
     log_debug("looked for a SOCI index", "image=%s rc=%d took_ms=%lld", t->key, rc,
-              (long long)(clock_mono_ms() - start_ms));
+              (long long)(clock_mono_ns() - start_ns) / 1000000);
     if (rc < 0)
         return rc;
+    metrics_since(metrics_no_layer(d->options.metrics), METRICS_SOCI_INDEX_FETCH, start_ns);
     if (!d->options.disable_prefetch)
         discover_prefetch_ztocs(d, t->repo, t->key, index->index);
     *ret_result = TAKE(index);

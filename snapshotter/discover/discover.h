@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "digest/digest.h"
+#include "metrics/metrics.h"
 #include "oci/oci.h"
 #include "registry/registry.h"
 #include "store/store.h"
@@ -46,6 +47,7 @@ struct discover_options {
     bool disable_prefetch;                    /* fetch a ztoc only when it is asked for */
     size_t threads;                           /* look-ups and ztocs under way at once; 0: 8 */
     int64_t negative_ttl_ms;                  /* 0: 60000 */
+    struct metrics *metrics;                  /* NULL: none */
     int64_t (*now_ms)(void *self);            /* NULL: clock_mono_ms(); a test passes its own */
     void *now_self;
 };

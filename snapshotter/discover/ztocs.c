@@ -2,6 +2,7 @@
 /* ztocs.c – ztocs into the store: each fetched once, those of an image before anyone asks. */
 #include "discover/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "discover/flight.h"
@@ -47,6 +48,7 @@ static int ztoc_run(struct flight_task *flight_task, void **ret_result, struct e
     struct ztoc_task *t = (struct ztoc_task *)flight_task;
     struct discover *d = t->discover;
     SCOPED(buf_value) struct buf blob = BUF_EMPTY;
+    int64_t start_ns = clock_mono_ns();
     char text[DIGEST_TEXT_BYTES];
     int rc;
 
@@ -58,6 +60,8 @@ static int ztoc_run(struct flight_task *flight_task, void **ret_result, struct e
     if (rc == 0 && blob.len != t->ztoc_bytes)
         rc = err_set(err, -EBADMSG, "%zu bytes, not the %llu of the index", blob.len,
                      (unsigned long long)t->ztoc_bytes);
+    if (rc == 0)
+        metrics_since(metrics_no_layer(d->options.metrics), METRICS_ZTOC_FETCH, start_ns);
     if (rc == 0)
         rc = store_blob_put(d->options.store, &t->ztoc, buf_bytes(&blob), err);
     if (rc == -ENOENT)

@@ -244,6 +244,7 @@ static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, bool ha
     char state_name[DIGEST_TEXT_BYTES + 5];
     struct listing l = {.f = f, .req = req, .has_attributes = has_attributes, .size = size};
     SCOPED(mem) char *data = NULL;
+    int64_t start_ns = clock_mono_ns();
     struct err err = ERR_NONE;
     const char *name;
     fuse_ino_t ino;
@@ -260,6 +261,7 @@ static void list(fuse_req_t req, fuse_ino_t dir, size_t size, off_t off, bool ha
     for (size_t i = (size_t)off; entry_at(f, dir, i, state_name, &name, &ino); i++)
         if (name != NULL && !list_entry(&l, name, ino, i + 1, &err))
             break;
+    metrics_since(layer_metrics(f->mount->layer), METRICS_NODE_READDIR, start_ns);
     if (l.used == 0 && err.code != 0)
         (void)fuse_reply_err(req, -err.code);
     else

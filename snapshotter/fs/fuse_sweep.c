@@ -100,6 +100,7 @@ void fuse_sweep_waits(struct fuse_mount *f, int64_t now_ms)
     while ((req = claim_first(f, is_late, now_ms)) != NULL) {
         fuse_wait_log_failure(
             f, err_set(&err, -ETIMEDOUT, "no bytes in the time a reader may wait"), &err);
+        metrics_count(layer_metrics(f->mount->layer), METRICS_READ_FAILURES, 1);
         answer_claimed(f, req, EIO);
     }
 }

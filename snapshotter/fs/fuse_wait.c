@@ -25,31 +25,37 @@ void fuse_wait_log_failure(struct fuse_mount *f, int rc, const struct err *err)
 }
 
 /* The bytes are in the layer's file. Not by libfuse's splice: it keeps a pipe per thread and
- * session, and closes one of them. */
-static int answer_from_file(struct fuse_mount *f, fuse_req_t req, const struct span_want *want,
-                            struct err *err)
+ * session, and closes one of them. Counted before the reader goes on. */
+static int answer_from_file(const struct fuse_wait *wait, struct err *err)
 {
-    struct read_buffers *buffers = &f->mount->fs->buffers;
+    const struct span_want *want = &wait->want;
+    const struct fs_mount *mount = wait->f->mount;
+    struct read_buffers *buffers = &mount->fs->buffers;
     void *data = want->len > READ_BUFFER_BYTES ? NULL : read_buffers_take(buffers);
     int rc;
 
     if (data == NULL)
         return err_sys(err, -ENOMEM, "read of %zu bytes", want->len);
-    rc = file_pread_all(layer_fd(f->mount->layer), data, want->len, want->uncomp_off, err);
-    if (rc == 0)
-        (void)fuse_reply_buf(req, data, want->len);
+    rc = file_pread_all(layer_fd(mount->layer), data, want->len, want->uncomp_off, err);
+    if (rc == 0) {
+        metrics_since(layer_metrics(mount->layer), METRICS_SYNCHRONOUS_READ, wait->came_ns);
+        metrics_count(layer_metrics(mount->layer), METRICS_BYTES_SERVED, want->len);
+        (void)fuse_reply_buf(wait->req, data, want->len);
+    }
     read_buffers_give(buffers, data);
     return rc;
 }
 
-static void answer(struct fuse_wait *wait, int rc)
+static void answer(const struct fuse_wait *wait, int rc)
 {
     struct err err = ERR_NONE;
 
-    if (rc == 0 && (rc = answer_from_file(wait->f, wait->req, &wait->want, &err)) < 0)
+    if (rc == 0 && (rc = answer_from_file(wait, &err)) < 0)
         fuse_wait_log_failure(wait->f, rc, &err);
-    if (rc < 0)
-        (void)fuse_reply_err(wait->req, rc == -ENOMEM ? ENOMEM : EIO);
+    if (rc == 0)
+        return;
+    metrics_count(layer_metrics(wait->f->mount->layer), METRICS_READ_FAILURES, 1);
+    (void)fuse_reply_err(wait->req, rc == -ENOMEM ? ENOMEM : EIO);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */
@@ -184,9 +190,11 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
         .f = f,
         .req = req,
         .pid = fuse_req_ctx(req)->pid,
+        .came_ns = clock_mono_ns(),
         .deadline_ms = fs->read_deadline_ms == 0 ? 0 : clock_mono_ms() + fs->read_deadline_ms,
     };
     (void)__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
+    metrics_count(layer_metrics(f->mount->layer), METRICS_READS, 1);
 
     rc = layer_want(f->mount->layer, &wait->want, &err);
     if (rc > 0) {

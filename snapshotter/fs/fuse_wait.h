@@ -18,6 +18,7 @@ struct fuse_wait {
     fuse_req_t req;
     pid_t pid;           /* the reading thread, 0: not visible from here */
     int64_t deadline_ms; /* 0: none */
+    int64_t came_ns;     /* on clock_mono_ns() */
     /* f->lock: */
     enum wait_state state;
     bool is_interrupted;

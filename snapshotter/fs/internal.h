@@ -15,6 +15,7 @@
 #include "fs/buffers.h"
 #include "fs/fs.h"
 #include "fs/loop.h"
+#include "metrics/metrics.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -39,7 +39,8 @@ struct layer {
     bool disable_xattrs;
     struct layer_layout layout;
     struct tree *tree;
-    struct span_set *spans; /* NULL until it is open */
+    struct span_set *spans;        /* NULL until it is open */
+    struct metrics_layer *metrics; /* a reference; NULL: none */
 
     struct layer_set *set;
     size_t refs;                                             /* set->lock */

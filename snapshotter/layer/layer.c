@@ -2,6 +2,8 @@
 /* layer.c – one layer: loaded from the store, asked for bytes, unloaded. */
 #include "layer/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 
 int layer_check_bytes(const struct layer *layer, uint64_t layer_bytes, struct err *err)
@@ -23,7 +25,11 @@ static int open_spans(struct layer *layer, struct store *store, struct span_engi
                                              .span_count = ztoc_span_count(layer->layout.toc),
                                              .uncomp_bytes = ztoc_uncomp_size(layer->layout.toc)};
     struct span_set_options options = {
-        .name = name, .layout = layer_span_layout(&layer->layout), .source = *source};
+        .name = name,
+        .layout = layer_span_layout(&layer->layout),
+        .source = *source,
+        .metrics = layer->metrics,
+    };
     SCOPED(span_file) struct span_file *file = NULL;
     int rc = span_file_open(store, &file_options, &file, err);
 
@@ -40,6 +46,7 @@ static int open_spans(struct layer *layer, struct store *store, struct span_engi
 int layer_load(struct layer *layer, struct store *store, struct span_engine *engine,
                const struct layer_options *options, struct err *err)
 {
+    int64_t start_ns = clock_mono_ns();
     int rc = layer_layout_open(&layer->layout, store, &options->ztoc, err);
 
     if (rc < 0)
@@ -47,6 +54,8 @@ int layer_load(struct layer *layer, struct store *store, struct span_engine *eng
     rc = layer_check_bytes(layer, options->layer_bytes, err);
     if (rc == 0)
         rc = tree_build(layer->layout.toc, &layer->tree, err);
+    if (rc == 0)
+        metrics_since(layer->metrics, METRICS_INIT_METADATA_STORE, start_ns);
     if (rc == 0)
         rc = open_spans(layer, store, engine, &options->source, err);
     if (rc < 0)
@@ -94,6 +103,11 @@ uint64_t layer_uncomp_bytes(const struct layer *layer)
 bool layer_xattrs_disabled(const struct layer *layer)
 {
     return layer->disable_xattrs;
+}
+
+struct metrics_layer *layer_metrics(const struct layer *layer)
+{
+    return layer->metrics;
 }
 
 int layer_want(struct layer *layer, struct span_want *want, struct err *err)

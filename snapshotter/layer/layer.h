@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "digest/digest.h"
+#include "metrics/metrics.h"
 #include "span/span.h"
 #include "store/store.h"
 #include "tree/tree.h"
@@ -17,6 +18,8 @@
 struct layer_set;
 MUST_CHECK int layer_set_new(struct store *store, struct span_engine *engine,
                              struct layer_set **ret, struct err *err);
+/* Before the first layer is opened: count there what is done with layers. It outlives the set. */
+void layer_set_count_in(struct layer_set *set, struct metrics *metrics);
 void layer_set_free(struct layer_set *set); /* every layer is closed before */
 DEFINE_SCOPED_PTR(layer_set, struct layer_set, layer_set_free)
 
@@ -45,6 +48,7 @@ const struct digest *layer_ztoc_digest(const struct layer *layer);
 uint64_t layer_comp_bytes(const struct layer *layer);
 uint64_t layer_uncomp_bytes(const struct layer *layer);
 bool layer_xattrs_disabled(const struct layer *layer);
+struct metrics_layer *layer_metrics(const struct layer *layer); /* borrowed; NULL: none */
 
 /* span_set_want() and friends of this layer. */
 MUST_CHECK int layer_want(struct layer *layer, struct span_want *want, struct err *err);

@@ -11,6 +11,7 @@
 struct layer_set {
     struct store *store;        /* fixed at creation */
     struct span_engine *engine; /* fixed at creation */
+    struct metrics *metrics;    /* fixed before the first layer; NULL: none */
     pthread_mutex_t lock;       /* guards the list; not held while a layer is loaded or unloaded */
     pthread_cond_t settled;     /* a layer is open, or gone */
     struct layer *layers;       /* lock */
@@ -29,6 +30,11 @@ int layer_set_new(struct store *store, struct span_engine *engine, struct layer_
     (void)pthread_cond_init(&set->settled, NULL);
     *ret = set;
     return 0;
+}
+
+void layer_set_count_in(struct layer_set *set, struct metrics *metrics)
+{
+    set->metrics = metrics;
 }
 
 void layer_set_free(struct layer_set *set)
@@ -67,6 +73,12 @@ static void unlink_locked(struct layer_set *set, const struct layer *layer)
     (void)pthread_cond_broadcast(&set->settled);
 }
 
+static void layer_free(struct layer *layer)
+{
+    metrics_layer_unref(layer->metrics);
+    free(layer);
+}
+
 static struct layer *add_opening_locked(struct layer_set *set, const struct layer_options *options)
 {
     struct layer *layer = calloc(1, sizeof(*layer));
@@ -78,6 +90,7 @@ static struct layer *add_opening_locked(struct layer_set *set, const struct laye
     layer->disable_xattrs = options->disable_xattrs;
     layer->layout = (struct layer_layout)LAYER_LAYOUT_NONE;
     layer->set = set;
+    layer->metrics = metrics_layer_ref(set->metrics, &options->layer);
     layer->refs = 1;
     layer->state = LAYER_OPENING;
     layer->next = set->layers;
@@ -126,7 +139,7 @@ static int load_new(struct layer *layer, struct layer_options *options, struct e
     (void)pthread_cond_broadcast(&set->settled);
     (void)pthread_mutex_unlock(&set->lock);
     if (rc < 0)
-        free(layer);
+        layer_free(layer);
     else
         options->source = (struct span_source){.self = NULL}; /* the span set's */
     return rc;
@@ -197,5 +210,5 @@ void layer_unref(struct layer *layer)
         LOCKED(&layer->set->lock);
         unlink_locked(layer->set, layer);
     }
-    free(layer);
+    layer_free(layer);
 }

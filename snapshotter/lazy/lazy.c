@@ -118,12 +118,28 @@ static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *
     return 0;
 }
 
+/* An image without an index is no failure. While it is mounted, the layer is counted for. */
+static void count_mount(struct lazy *lazy, const struct lazy_entry *entry, int rc, int64_t start_ns)
+{
+    struct metrics *metrics = lazy->options.metrics;
+
+    if (rc == 0) {
+        SCOPED(metrics_layer)
+        struct metrics_layer *layer = metrics_layer_ref(metrics, &entry->target.layer);
+
+        metrics_since(layer, METRICS_MOUNT, start_ns);
+    } else if (rc < 0 && rc != -ENOENT) {
+        metrics_count(metrics_no_layer(metrics), METRICS_FUSE_MOUNT_FAILURES, 1);
+    }
+}
+
 static int op_mount(void *self, uint64_t id, const char *dir, const char *parent,
                     const char *namespace_, const struct text_map *labels,
                     struct text_map *ret_labels, struct err *err)
 {
     struct lazy *lazy = self;
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
+    int64_t start_ns = clock_mono_ns();
     int rc;
 
     if (entry == NULL)
@@ -134,6 +150,7 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     entry->target.on_nothing = parent[0] == '\0';
     if (rc == 0)
         rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
+    count_mount(lazy, entry, rc, start_ns);
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
     lazy_opening_end(lazy);
@@ -146,9 +163,12 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
 static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_map *ret_labels,
                      struct err *err)
 {
-    int rc = lazy_unpack(self, how, err);
+    struct lazy *lazy = self;
+    int rc = lazy_unpack(lazy, how, err);
 
     (void)ret_labels; /* those of the Prepare say it all */
+    if (rc < 0)
+        metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_LOCAL_MOUNT_FAILURES, 1);
     if (rc < 0)
         lazy_note(self, LAZY_EVENT_DEFERRED, lazy_label_image(how->labels),
                   lazy_label_layer(how->labels), err);
@@ -223,6 +243,7 @@ static int op_remount(void *self, uint64_t id, const char *dir, const struct tex
         rc = mount_again(lazy, entry, false, &entry->mount, &entry->err);
     entry->namespace_ = text_copy(lazy_label_namespace(labels));
     if (rc < 0) {
+        metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_FUSE_MOUNT_FAILURES, 1);
         entry->err_ms = clock_wall_ms();
         lazy_note(lazy, LAZY_EVENT_FAILED, lazy_label_image(labels), lazy_label_layer(labels),
                   &entry->err);

@@ -17,6 +17,7 @@
 #include "fs/fs.h"
 #include "layer/layer.h"
 #include "local/local.h"
+#include "metrics/metrics.h"
 #include "registry/registry.h"
 #include "snapshot/snapshot.h"
 
@@ -47,6 +48,7 @@ struct lazy_options {
     uint64_t
         min_layer_bytes; /* a layer that the client says is smaller is not mounted; 0: any is */
     bool disable_background;
+    struct metrics *metrics; /* NULL: nothing is counted */
 };
 struct lazy;
 MUST_CHECK int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *err);

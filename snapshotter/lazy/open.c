@@ -99,10 +99,12 @@ static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
 {
     const struct lazy_options *o = &lazy->options;
     const struct fs_mount_options options = {.dir = dir};
+    int64_t start_ns = clock_mono_ns();
     int rc = o->fs_ops->mount(o->fs, layer, &options, ret, err);
 
     if (rc < 0)
         return err_prefix(err, rc, "mount at %s", dir);
+    metrics_since(layer_metrics(layer), METRICS_FUSE_MOUNT, start_ns);
     if (!o->disable_background)
         start_background_soon(lazy, layer);
     return 0;
@@ -151,6 +153,8 @@ static int unpack_instead(const struct lazy *lazy, const struct lazy_target *tar
     if (lazy->options.local == NULL)
         return rc;
     digest_format(&target->layer, layer);
+    if (!expected)
+        metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_FUSE_MOUNT_FAILURES, 1);
     if (!expected)
         log_warn("layer cannot be mounted, unpacking it instead", "layer=%s image=%s err=%s", layer,
                  target->image_ref, err_text(err));

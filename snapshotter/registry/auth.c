@@ -8,9 +8,6 @@
  *   the token runs out ─▶ the realm is asked again, with what the keychain gave before; when it
  *            refuses that, or it is old, the keychain is asked first
  *
- * When the keychain fails, and nothing is kept of before, the registry is asked without
- * credentials: many images are public. If it refuses that, the keychain's failure is the error.
- *
  * Meanwhile every request to the registry for this repository waits, so that many at once cost one
  * look-up. They belong to one origin: a mirror, or an address elsewhere, where a redirect may lead,
  * has its own or none (endpoints.c). */
@@ -27,10 +24,6 @@ enum { AUTH_ROUNDS_MAX = 2 };
 /* Credentials that were refused, or are not there, are not looked for again for this long: readers
  * that try again and again would run a helper each time. */
 enum { AUTH_HOLD_OFF_MS = 2000 };
-/* What was had without credentials because the keychain failed is good for this long at most: then
- * the keychain is asked again. */
-enum { AUTH_ANONYMOUS_MS = 5000 };
-enum { AUTH_WARN_PERIOD_MS = 60 * 1000 };
 /* Look-ups at once: a helper that hangs holds up its own host alone. */
 enum { AUTH_LOOKUPS_MAX = 4 };
 
@@ -211,21 +204,10 @@ static int take_challenge(struct request *req, struct err *err)
     return 0;
 }
 
-static void hold_off(struct auth *auth, int rc, const struct err *why)
+static void hold_off(struct auth *auth, const struct err *why)
 {
     auth->refused_until_ms = clock_mono_ms() + AUTH_HOLD_OFF_MS;
-    auth->refused_rc = rc;
     auth->refused_err = *why;
-}
-
-int auth_refused(struct request *req, int rc)
-{
-    struct registry_repo *authority = req->authority;
-
-    if (rc != -EACCES || req->own_auth || authority == NULL || !authority->auth.is_anonymous)
-        return rc;
-    req->err = authority->auth.keychain_err;
-    return authority->auth.keychain_rc;
 }
 
 int auth_challenged(struct request *req, struct err *err)
@@ -240,15 +222,10 @@ int auth_challenged(struct request *req, struct err *err)
     }
     if (clock_mono_ms() < auth->refused_until_ms) {
         *err = auth->refused_err;
-        return auth->refused_rc;
-    }
-    if (auth->is_anonymous && req->auth_rounds > 0) {
-        hold_off(auth, auth->keychain_rc, &auth->keychain_err);
-        *err = auth->keychain_err;
-        return auth->keychain_rc;
+        return -EACCES;
     }
     if (req->auth_rounds++ >= AUTH_ROUNDS_MAX) {
-        hold_off(auth, -EACCES, err);
+        hold_off(auth, err);
         return -EACCES; /* the text is the registry's own */
     }
     rc = take_challenge(req, err);
@@ -328,44 +305,18 @@ static void keep(struct auth *auth, int64_t for_ms)
     auth->kept_until_ms = clock_mono_ms() + for_ms;
 }
 
-/* The keychain failed: on without a header, or with a token that anybody gets. 1: the realm is to
- * answer next. */
-static int go_anonymous(struct registry_repo *repo, int rc)
-{
-    static struct log_limit limit = LOG_LIMIT_START;
-    struct auth *auth = &repo->auth;
-
-    if (rc == -ENOMEM || rc == -ECANCELED ||
-        (auth->challenge.kind != CHALLENGE_BEARER && auth->header == NULL))
-        return rc; /* without a header it was refused just now */
-    if (log_limit_pass(&limit, AUTH_WARN_PERIOD_MS))
-        log_warn("credentials cannot be looked up, asking without", "host=%s err=%s", repo->host,
-                 err_text(&auth->found_err));
-    auth->is_anonymous = true;
-    auth->keychain_rc = rc;
-    auth->keychain_err = auth->found_err;
-    registry_forget(TAKE(auth->header));
-    auth->expires_ms = 0;
-    auth->generation++;
-    if (auth->challenge.kind != CHALLENGE_BEARER)
-        return 0;
-    rc = ask_realm(repo, &auth->found_err);
-    return rc == 0 ? 1 : rc;
-}
-
 /* The keychain has answered. 1: the realm is to answer next. */
 static int use_found(struct registry_repo *repo, int rc)
 {
     struct auth *auth = &repo->auth;
     bool bearer = auth->challenge.kind == CHALLENGE_BEARER;
 
-    auth->is_anonymous = false;
-    if (rc < 0 && bearer && auth->has_kept && rc != -ENOMEM && rc != -ECANCELED) {
+    if (rc < 0 && bearer && auth->has_kept && rc != -ENOMEM) {
         log_warn("credentials cannot be looked up, using those of before", "host=%s err=%s",
                  repo->host, err_text(&auth->found_err));
         auth->is_kept_fresh = true;
     } else if (rc < 0) {
-        return go_anonymous(repo, rc);
+        return rc;
     } else if (!bearer) {
         return use_basic(repo);
     } else if (is_text(auth->found.registry_token)) {
@@ -377,32 +328,15 @@ static int use_found(struct registry_repo *repo, int rc)
     return rc == 0 ? 1 : rc;
 }
 
-/* The realm gave a token to nobody in particular, or would not. */
-static int use_anonymous(struct auth *auth, int rc)
-{
-    int64_t until_ms = clock_mono_ms() + AUTH_ANONYMOUS_MS;
-
-    if (rc == -EACCES) {
-        auth->found_err = auth->keychain_err;
-        rc = auth->keychain_rc;
-        hold_off(auth, rc, &auth->keychain_err);
-    } else if (rc == 0 && (auth->expires_ms == 0 || auth->expires_ms > until_ms)) {
-        auth->expires_ms = until_ms;
-    }
-    return rc;
-}
-
 /* The realm has answered. 1: the keychain is to answer next. */
 static int use_answer(struct registry_repo *repo, int rc)
 {
     struct auth *auth = &repo->auth;
 
-    if (rc == 0)
+    if (rc == 0) {
         auth->generation++;
-    if (auth->is_anonymous)
-        return use_anonymous(auth, rc);
-    if (rc == 0)
         return 0;
+    }
     if (rc != -EACCES || auth->is_kept_fresh)
         return rc;
     rc = look_up(repo, &auth->found_err);
@@ -418,6 +352,6 @@ void auth_go_on(struct registry_repo *repo)
     if (rc == 1)
         return;
     if (rc == -EACCES)
-        hold_off(auth, rc, &auth->found_err);
+        hold_off(auth, &auth->found_err);
     settle(repo, rc);
 }

@@ -223,15 +223,10 @@ struct auth {
     struct challenge challenge;
     /* What the realm was last given: tokens run out, and a helper may be gone when they do. */
     struct registry_credentials kept;
-    bool has_kept, is_kept_fresh; /* fresh: just found, there are no newer ones */
-    int64_t kept_until_ms;        /* monotonic; then the keychain is asked for newer ones */
-    int64_t refused_until_ms;     /* monotonic; before, nothing better will be found */
-    int refused_rc;               /* set with it */
-    struct err refused_err;       /* set with it */
-    /* The keychain failed, and what there is now was had without credentials. */
-    bool is_anonymous;
-    int keychain_rc;                   /* set with it */
-    struct err keychain_err;           /* set with it */
+    bool has_kept, is_kept_fresh;      /* fresh: just found, there are no newer ones */
+    int64_t kept_until_ms;             /* monotonic; then the keychain is asked for newer ones */
+    int64_t refused_until_ms;          /* monotonic; before, nothing better will be found */
+    struct err refused_err;            /* set with it */
     struct pool_job job;               /* the keychain's look-up, on registry->lookups */
     struct registry_credentials found; /* the job's until it has reported */
     int found_rc;                      /* of the keychain, then of the realm */
@@ -442,9 +437,6 @@ int auth_before_attempt(struct request *req, const char **ret);
 /* A 401 (or what amounts to one) from the registry itself. 0: auth.c goes on with the request; else
  * it has to end with this. */
 MUST_CHECK int auth_challenged(struct request *req, struct err *err);
-/* A refusal that no credentials are asked for (403): `rc`, or what the keychain failed with, when
- * the request went without credentials for that. */
-int auth_refused(struct request *req, int rc);
 /* Any thread: the keychain or the realm has answered; the network thread calls auth_go_on(). */
 void auth_answered(struct registry_repo *repo);
 void auth_go_on(struct registry_repo *repo);

@@ -144,7 +144,7 @@ static void judge_refusal(struct request *req)
     } else if (may_heal(status)) {
         request_retry(req, rc, req->answer.retry_after_ms);
     } else {
-        request_give_up(req, auth_refused(req, rc));
+        request_give_up(req, rc);
     }
 }
 

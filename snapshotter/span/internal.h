@@ -114,10 +114,11 @@ struct span_engine {
 };
 
 struct span_set {
-    struct span_engine *engine; /* fixed at creation, as the next six */
+    struct span_engine *engine; /* fixed at creation, as the next seven */
     char *name;
     struct span_layout layout;
     struct span_file *file;
+    struct metrics_layer *metrics;
     size_t span_count;
     uint64_t uncomp_bytes;
     uint8_t *state; /* [span_count] enum span_state; engine->lock to write, atomic to read */

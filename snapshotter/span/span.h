@@ -31,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "digest/digest.h"
+#include "metrics/metrics.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -123,6 +124,7 @@ struct span_set_options {
     struct span_layout layout;
     struct span_source source; /* owned by the set on success: span_set_close() calls its close() */
     struct span_file *file;    /* owned by the set on success */
+    struct metrics_layer *metrics; /* borrowed, until the set is closed; NULL: none */
 };
 /* -EBADMSG: the layout has gaps or goes backwards; -EFBIG: a span is too large; -ENOMEM. */
 MUST_CHECK int span_set_open(struct span_engine *engine, const struct span_set_options *options,

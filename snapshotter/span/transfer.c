@@ -24,6 +24,22 @@ static void submit_tasks_locked(struct span_get *get)
     }
 }
 
+/* One that is cancelled says nothing of the registry. */
+static void count_locked(const struct span_get *get, int rc)
+{
+    struct metrics_layer *metrics = get->set->metrics;
+
+    if (rc == -ECANCELED)
+        return;
+    metrics_took_ns(metrics, METRICS_REMOTE_REGISTRY_GET,
+                    (clock_mono_ms() - get->started_ms) * 1000000);
+    if (get->urgent)
+        metrics_count(metrics, METRICS_READ_FETCHES, 1);
+    else
+        metrics_count(metrics, rc == 0 ? METRICS_BACKGROUND_FETCHES : METRICS_BACKGROUND_FAILURES,
+                      get->count);
+}
+
 /* The GET's own hold is to be given up after this. What takes time goes to the pool. */
 static void arrived(struct span_get *get, int rc, const struct err *err)
 {
@@ -31,6 +47,7 @@ static void arrived(struct span_get *get, int rc, const struct err *err)
     LOCKED(&engine->lock);
 
     span_account_arrival_locked(get, rc == 0);
+    count_locked(get, rc);
     if (rc == 0) {
         submit_tasks_locked(get);
         return;

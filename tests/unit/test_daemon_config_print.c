@@ -14,6 +14,8 @@ static void other_value(const struct config_key *key, char out[64])
 
     if (strstr(key->path, "concurrent_download_chunk_size") != NULL)
         text = "8mb";
+    if (strcmp(key->path, "metrics_address") == 0)
+        text = "[::1]:9100";
     if (key->choice != NULL)
         text = key->choice->values[1];
     if (key->type == CONFIG_BOOL)

@@ -579,115 +579,6 @@ static void a_helper_that_fails_first_is_asked_again_by_the_next_request(void **
     assert_ok(fetch_once(f, 0, 1000, &err));
 }
 
-/* A realm that gives tokens to all, and a registry of which some is private: what begins at 1. */
-static void give_anybody(void *self, struct http_exchange *x)
-{
-    if (strcmp(x->method, "GET") != 0)
-        http_reply_text(x, 405, NULL, "");
-    else
-        send_token(self, x, 300);
-}
-
-static void be_partly_private(void *self, struct http_exchange *x, int refusal)
-{
-    size_t first = 0, last;
-
-    (void)http_range(x, &first, &last);
-    if (first == 0 || x->authorization[0] == '\0')
-        want_token(self, x);
-    else
-        http_reply_text(x, refusal,
-                        refusal == 401 ? "WWW-Authenticate: Bearer realm=\"/\"\r\n" : NULL, "");
-}
-
-static void be_partly_private_401(void *self, struct http_exchange *x)
-{
-    be_partly_private(self, x, 401);
-}
-
-static void be_partly_private_403(void *self, struct http_exchange *x)
-{
-    be_partly_private(self, x, 403);
-}
-
-static void while_the_helper_fails_public_images_are_read(void **state)
-{
-    struct keys keys = {.fails = true};
-    const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
-    SCOPED(fixture) struct fixture *f = fixture_open(want_token, give_anybody, &keychain);
-    struct err err = ERR_NONE;
-    (void)state;
-
-    for (int i = 0; i < 3; i++)
-        assert_ok(fetch_once(f, 0, 1000, &err));
-    assert_true(atomic_load(&keys.asked) >= 1);
-    assert_true(atomic_load(&keys.asked) < 3);
-}
-
-static void what_is_refused_without_the_helper_is_its_fault(void **state)
-{
-    static http_handler *const handlers[] = {be_partly_private_401, be_partly_private_403};
-    (void)state;
-
-    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
-        struct keys keys = {.fails = true};
-        const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
-        SCOPED(fixture) struct fixture *f = fixture_open(handlers[i], give_anybody, &keychain);
-        struct err err = ERR_NONE;
-
-        assert_int_equal(fetch_once(f, 1, 1000, &err), -EAGAIN);
-        assert_text_has(err_text(&err), "no socket yet");
-        assert_ok(fetch_once(f, 0, 1000, &err));
-        assert_int_equal(fetch_once(f, 1, 1000, &err), -EAGAIN);
-        assert_text_has(err_text(&err), "no socket yet");
-    }
-}
-
-static void a_realm_that_refuses_strangers_leaves_the_helpers_line(void **state)
-{
-    struct keys keys = {.fails = true};
-    const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
-    SCOPED(fixture) struct fixture *f = fixture_open(want_token, refuse_all, &keychain);
-    struct err err = ERR_NONE;
-    (void)state;
-
-    assert_int_equal(fetch_once(f, 0, 1000, &err), -EAGAIN);
-    assert_text_has(err_text(&err), "no socket yet");
-    assert_int_equal(http_server_count(f->elsewhere, ""), 1);
-}
-
-static void that_the_helper_failed_is_not_remembered_for_long(void **state)
-{
-    struct keys keys = {.username = "user", .password = "password", .fails = true};
-    const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
-    SCOPED(fixture) struct fixture *f = fixture_open(want_token, give_token, &keychain);
-    int64_t until_ms = clock_mono_ms() + DEADLINE_MS;
-    struct err err = ERR_NONE;
-    (void)state;
-
-    assert_int_equal(fetch_once(f, 0, 1000, &err), -EAGAIN);
-    atomic_store(&keys.fails, false);
-    while (fetch_once(f, 0, 1000, &err) < 0 && clock_mono_ms() < until_ms)
-        clock_sleep_ms(100);
-    assert_ok(fetch_once(f, 0, 1000, &err));
-}
-
-static void many_that_are_refused_without_the_helper_do_not_run_it_each(void **state)
-{
-    enum { COUNT = 12 };
-    struct keys keys = {.fails = true};
-    const struct registry_keychain keychain = {.find = find_keys, .self = &keys};
-    SCOPED(fixture)
-    struct fixture *f = fixture_open(be_partly_private_401, give_anybody, &keychain);
-    int64_t start_ms = clock_mono_ms();
-    struct err err = ERR_NONE;
-    (void)state;
-
-    for (int i = 0; i < COUNT; i++)
-        assert_int_equal(fetch_once(f, 1, 1000, &err), -EAGAIN);
-    assert_true(atomic_load(&keys.asked) <= 1 + (clock_mono_ms() - start_ms) / 2000);
-}
-
 /* The password is that of `rotated`: user:password, or user:other. */
 static void want_newest(void *self, struct http_exchange *x)
 {
@@ -772,11 +663,6 @@ int main(void)
         cmocka_unit_test(several_scopes_are_asked_for_together),
         cmocka_unit_test(a_helper_that_is_gone_when_a_token_runs_out_is_not_missed),
         cmocka_unit_test(what_the_keychain_gave_is_asked_for_anew_after_a_while),
-        cmocka_unit_test(while_the_helper_fails_public_images_are_read),
-        cmocka_unit_test(what_is_refused_without_the_helper_is_its_fault),
-        cmocka_unit_test(a_realm_that_refuses_strangers_leaves_the_helpers_line),
-        cmocka_unit_test(that_the_helper_failed_is_not_remembered_for_long),
-        cmocka_unit_test(many_that_are_refused_without_the_helper_do_not_run_it_each),
         cmocka_unit_test(a_helper_that_fails_first_is_asked_again_by_the_next_request),
         cmocka_unit_test(a_password_that_was_changed_is_looked_up_anew_but_not_in_a_loop),
         cmocka_unit_test(a_403_of_amazon_that_means_expired_is_a_401),
