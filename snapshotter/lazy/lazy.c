@@ -182,6 +182,11 @@ static void op_abandon(void *self, const struct text_map *labels)
 
 static void op_unmount(void *self, uint64_t id, const char *dir)
 {
+static void op_note(void *self, const struct text_map *labels, const struct err *why)
+{
+    lazy_note(self, LAZY_EVENT_DEFERRED, lazy_label_image(labels), lazy_label_layer(labels), why);
+}
+
     struct lazy *lazy = self;
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
     struct fs_mount *none = NULL;
@@ -333,6 +338,7 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .check = op_check,
         .release = op_release,
         .collect = op_collect,
+        .note = op_note,
         .self = lazy,
     };
 }

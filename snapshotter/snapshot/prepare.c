@@ -143,18 +143,30 @@ static int prepare_claimed(struct snapshotter *s, struct claim *claim,
     return 0;
 }
 
+/* The lazy half was not asked, so that it does not know. */
+static void defer_unasked(const struct snapshotter *s,
+                          const struct snapshot_prepare_request *request, int rc, const char *text)
+{
+    struct err why = ERR_NONE;
+
+    (void)err_set(&why, rc, "%s", text);
+    log_deferred(request, rc, &why);
+    if (s->lazy.note != NULL)
+        s->lazy.note(s->lazy.self, request->labels, &why);
+}
+
 static int prepare_target(struct snapshotter *s, const char *target,
                           const struct snapshot_prepare_request *request,
                           struct snapshot_mounts *ret, struct err *err)
 {
     struct claim claim = {.target = target, .parent = request->parent};
-    struct err why = ERR_NONE;
     uint64_t id;
     int rc = claim_take(s, &claim, &request->cancel);
 
     if (rc < 0) {
-        (void)err_set(&why, rc, "another Prepare of this layer takes too long");
-        log_deferred(request, rc, &why);
+        defer_unasked(s, request, rc,
+                      rc == -ECANCELED ? "the client went away"
+                                       : "another Prepare of this layer takes too long");
         return snapshot_create(s, request, SNAPDB_ACTIVE, ret, &id, err);
     }
     rc = prepare_claimed(s, &claim, request, ret, err);
@@ -168,14 +180,12 @@ static int prepare_rebased(struct snapshotter *s, const struct snapshot_prepare_
                            struct snapshot_mounts *ret, struct err *err)
 {
     SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
-    struct err why = ERR_NONE;
     uint64_t id;
     int rc = snapshot_create(s, request, SNAPDB_ACTIVE, &mounts, &id, err);
 
     if (rc < 0)
         return rc;
-    (void)err_set(&why, -ENOENT, "containerd unpacks layers in parallel (capability rebase)");
-    log_deferred(request, -ENOENT, &why);
+    defer_unasked(s, request, -ENOENT, "containerd unpacks layers in parallel (capability rebase)");
     rc = snapshot_mounts_rebase(s, &mounts, err);
     if (rc < 0)
         return rc;

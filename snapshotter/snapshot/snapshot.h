@@ -81,6 +81,9 @@ struct snapshot_lazy {
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
     /* The process ends: unmount the layer, and keep what was fetched of it for the next remount().
+    /* A layer is left to containerd for a reason that mount() and unpack() have not seen. `labels`
+     * are those of Prepare. In memory. NULL: nobody wants to know. */
+    void (*note)(void *self, const struct text_map *labels, const struct err *why);
      * NULL: mounts are left. */
     void (*release)(void *self, uint64_t id);
     /* containerd collects its garbage, and every directory that no row names is gone: what was kept

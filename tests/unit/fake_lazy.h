@@ -38,7 +38,9 @@ struct fake_lazy {
     void (*during_mapped)(void *arg);        /* fixed before calls; may be NULL */
     void (*during_unpack)(void *arg);        /* fixed before calls; may be NULL */
     void *arg;
-    char namespace_[64]; /* of the last mount */
+    char namespace_[64];       /* of the last mount */
+    int notes;                 /* lock */
+    char note[ERR_TEXT_BYTES]; /* lock; the last */
 };
 
 static inline struct fake_mount *fake_lazy_find(struct fake_lazy *fake, uint64_t id)
@@ -149,6 +151,16 @@ static inline void fake_lazy_unmount(void *self, uint64_t id, const char *dir)
 
 static inline void fake_lazy_release(void *self, uint64_t id)
 {
+static inline void fake_lazy_note(void *self, const struct text_map *labels, const struct err *why)
+{
+    struct fake_lazy *fake = self;
+    LOCKED(&fake->lock);
+
+    assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
+    fake->notes++;
+    (void)snprintf(fake->note, sizeof(fake->note), "%s", err_text(why));
+}
+
     struct fake_lazy *fake = self;
     LOCKED(&fake->lock);
     struct fake_mount *mount = fake_lazy_find(fake, id);
@@ -232,6 +244,7 @@ static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
                                   .check = fake_lazy_check,
                                   .release = fake_lazy_release,
                                   .self = fake};
+                                  .note = fake_lazy_note,
 }
 
 static inline size_t fake_lazy_count(struct fake_lazy *fake)

@@ -803,6 +803,33 @@ int main(void)
         cmocka_unit_test(an_unmounted_layer_is_no_longer_served),
         cmocka_unit_test(a_mounted_layer_is_mounted_once_more_for_each_namespace),
         cmocka_unit_test(a_layer_that_is_not_mounted_is_not_mounted_once_more),
+static void what_snapshot_decides_is_one_event_of_the_image_however_many_layers(void **state)
+{
+    struct world *w = world_new();
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+    SCOPED(mem) struct lazy_event *events = NULL;
+    struct err err = ERR_NONE, why = ERR_NONE;
+    size_t count = 0;
+
+    (void)state;
+    (void)err_set(&why, -ENOENT, "in parallel");
+    for (uint8_t i = 1; i <= 5; i++) {
+        SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+        struct digest layer = {.sha256 = {i}};
+
+        assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", "r/a:1"));
+        add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", &layer);
+        ops.note(ops.self, &labels, &why);
+    }
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(events[0].kind, LAZY_EVENT_DEFERRED);
+    assert_int_equal(events[0].count, 5);
+    assert_string_equal(events[0].image, "r/a:1");
+    assert_string_equal(events[0].text, "in parallel");
+    world_free(w);
+}
+
         cmocka_unit_test(the_second_mount_outlives_the_first),
         cmocka_unit_test(a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last),
         cmocka_unit_test(nothing_is_removed_while_a_layer_is_being_mounted),
@@ -819,3 +846,4 @@ int main(void)
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        cmocka_unit_test(what_snapshot_decides_is_one_event_of_the_image_however_many_layers),

@@ -49,6 +49,28 @@ static void a_layer_that_will_be_put_on_another_is_not_mounted_lazily(void **sta
     assert_overlay_on_nothing(&mounts);
 }
 
+static void the_lazy_half_is_told_why_it_was_not_asked(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+
+    assert_ok(prepare_on(f, "k", "", "sha256:below", &mounts));
+    assert_int_equal(f->fake.notes, 1);
+    assert_non_null(strstr(f->fake.note, "capability rebase"));
+}
+
+static void it_is_told_nothing_that_it_has_seen_itself(void **state)
+{
+    struct snapshot_fixture *f = *state;
+
+    f->fake.mount_rc = -ENOENT;
+    assert_ok(prepare(f, "k", "", "sha256:chain"));
+    assert_int_equal(f->fake.mount_calls, 1);
+    assert_int_equal(f->fake.notes, 0);
+    assert_ok(prepare(f, "container", "", NULL)); /* nobody asked for a layer */
+    assert_int_equal(f->fake.notes, 0);
+}
+
 static void its_mounts_are_the_same_whenever_they_are_asked_for(void **state)
 {
     struct snapshot_fixture *f = *state;
@@ -99,6 +121,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_layer_that_will_be_put_on_another_is_not_mounted_lazily),
+        TEST(the_lazy_half_is_told_why_it_was_not_asked),
+        TEST(it_is_told_nothing_that_it_has_seen_itself),
         TEST(its_mounts_are_the_same_whenever_they_are_asked_for),
         TEST(it_ends_on_the_parent_that_commit_names),
         TEST(a_layer_that_is_prepared_on_its_parent_may_be_lazy),
