@@ -82,6 +82,8 @@ struct discover_image {
 };
 
 struct discover_index; /* counted: an index whose manifest is in the store */
+/* Of its manifest; borrowed. */
+const struct digest *discover_index_digest(const struct discover_index *index);
 const struct soci_index *discover_index_get(const struct discover_index *index);
 /* The image's own manifest. NULL: it could not be read. */
 const struct oci_manifest *discover_index_manifest(const struct discover_index *index);

@@ -19,6 +19,11 @@ void discover_index_unref(struct discover_index *index)
     free(index);
 }
 
+const struct digest *discover_index_digest(const struct discover_index *index)
+{
+    return &index->digest;
+}
+
 const struct soci_index *discover_index_get(const struct discover_index *index)
 {
     return index->index;

@@ -15,6 +15,7 @@ enum { DISCOVER_CANDIDATES_MAX = 8 };
 struct discover_index {
     size_t refs; /* atomic */
     struct soci_index *index;
+    struct digest digest;          /* of `index` */
     struct oci_manifest *manifest; /* of the image; NULL: it was not asked for */
 };
 struct discover_index *discover_index_ref(struct discover_index *index);

@@ -97,15 +97,14 @@ static int read_image_manifest(const struct lookup *l, struct oci_manifest **ret
 
 static int find_v2(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
-    struct digest digest;
     const char *named;
 
     named = text_map_get(&ret->manifest->annotations, INDEX_ANNOTATION);
     if (named == NULL || named[0] == '\0')
         return err_set(err, -ENOENT, "the image manifest names no SOCI index");
-    if (digest_parse(named, &digest, err) < 0)
+    if (digest_parse(named, &ret->digest, err) < 0)
         return err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION);
-    return load_index(l, &digest, ret->manifest, &ret->index, err);
+    return load_index(l, &ret->digest, ret->manifest, &ret->index, err);
 }
 
 /* One referrer: it must be for this image, whatever the registry's list says. */
@@ -145,6 +144,7 @@ static int find_v1(const struct lookup *l, struct discover_index *ret, struct er
     for (size_t i = 0; i < tries; i++) {
         size_t at = from_tag ? list->manifest_count - 1 - i : i;
 
+        ret->digest = list->manifests[at].digest;
         rc = load_referrer(l, &list->manifests[at], ret->manifest, &ret->index, err);
         if (rc == 0 || is_out_of_reach(rc))
             return rc;
@@ -158,10 +158,9 @@ static int find_v1(const struct lookup *l, struct discover_index *ret, struct er
 int lookup_run(const struct lookup *l, struct discover_index *ret, struct err *err)
 {
     bool is_named = l->index_digest[0] != '\0';
-    struct digest named;
     int rc;
 
-    if (is_named && digest_parse(l->index_digest, &named, err) < 0)
+    if (is_named && digest_parse(l->index_digest, &ret->digest, err) < 0)
         return err_prefix(err, -EINVAL, "the index that the client names");
     if (!is_named && !l->v1_enabled && !l->v2_enabled)
         return err_set(err, -ENOENT, "both ways to find a SOCI index are switched off");
@@ -169,7 +168,7 @@ int lookup_run(const struct lookup *l, struct discover_index *ret, struct err *e
     if (is_out_of_reach(rc))
         return rc;
     if (is_named)
-        return load_index(l, &named, ret->manifest, &ret->index, err);
+        return load_index(l, &ret->digest, ret->manifest, &ret->index, err);
     if (rc == 0)
         rc = l->v2_enabled ? find_v2(l, ret, err) : -ENOENT;
     if (l->v1_enabled && rc < 0 && !is_out_of_reach(rc))

@@ -24,6 +24,8 @@ struct lazy_target {
     char *index_digest;   /* "": none named */
     struct digest ztoc;
     uint64_t ztoc_bytes;
+    struct digest index; /* the one that the ztoc is in, or would have to be */
+    bool has_index;      /* `index` is known */
     bool disable_xattrs;
     bool on_nothing; /* prepared without a parent; not kept in the row */
 };
@@ -47,6 +49,10 @@ MUST_CHECK int lazy_target_from_row(const struct text_map *labels, struct lazy_t
 /* 0 or -ENOMEM. */
 MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                                       struct text_map *labels);
+
+/* Of them those that a layer should have which is not mounted but unpacked: for the status. */
+MUST_CHECK int lazy_target_add_found(const struct lazy_target *target, const char *namespace_,
+                                     struct text_map *labels);
 
 /* ---- lazy.c ---------------------------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@
 /* Ours. */
 #define LABEL_ZTOC "containerd.io/snapshot/remote/soci.ztoc.digest"
 #define LABEL_ZTOC_BYTES "containerd.io/snapshot/remote/soci.ztoc.size"
+#define LABEL_USED_INDEX "containerd.io/snapshot/remote/soci.used-index.digest"
 #define LABEL_NO_XATTRS "containerd.io/snapshot/remote/soci.disable-xattrs"
 
 const char *lazy_label_image(const struct text_map *labels)
@@ -114,10 +115,20 @@ static int read_image(const struct text_map *labels, struct lazy_target *target,
     return rc == -ENOMEM || rc == 0 ? rc : err_prefix(err, -EINVAL, "label " LABEL_IMAGE_REF);
 }
 
+/* Of a row. It is only shown, so what makes no sense is as good as none. */
+static void read_used_index(const struct text_map *labels, struct lazy_target *target)
+{
+    struct err ignored = ERR_NONE;
+
+    target->has_index =
+        digest_parse(get_or_empty(labels, LABEL_USED_INDEX), &target->index, &ignored) == 0;
+}
+
 static int read_common(const struct text_map *labels, struct lazy_target *target, struct err *err)
 {
     int rc = read_image(labels, target, err);
 
+    read_used_index(labels, target);
     if (rc == 0)
         rc = read_digest(labels, LABEL_MANIFEST, &target->manifest, err);
     if (rc == 0)
@@ -172,6 +183,18 @@ static int set_bytes(struct text_map *labels, const char *key, uint64_t bytes)
     return text == NULL ? -ENOMEM : text_map_set(labels, key, text);
 }
 
+int lazy_target_add_found(const struct lazy_target *target, const char *namespace_,
+                          struct text_map *labels)
+{
+    int rc = text_map_set(labels, LABEL_NAMESPACE, namespace_);
+
+    if (rc == 0 && target->layer_bytes > 0)
+        rc = set_bytes(labels, LABEL_LAYER_BYTES, target->layer_bytes);
+    if (rc == 0 && target->has_index)
+        rc = set_digest(labels, LABEL_USED_INDEX, &target->index);
+    return rc;
+}
+
 int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                            struct text_map *labels)
 {
@@ -182,8 +205,6 @@ int lazy_target_add_labels(const struct lazy_target *target, const char *namespa
     if (rc == 0)
         rc = set_digest(labels, LABEL_LAYER, &target->layer);
     if (rc == 0)
-        rc = set_bytes(labels, LABEL_LAYER_BYTES, target->layer_bytes);
-    if (rc == 0)
         rc = set_digest(labels, LABEL_ZTOC, &target->ztoc);
     if (rc == 0)
         rc = set_bytes(labels, LABEL_ZTOC_BYTES, target->ztoc_bytes);
@@ -192,6 +213,6 @@ int lazy_target_add_labels(const struct lazy_target *target, const char *namespa
     if (rc == 0)
         rc = text_map_set(labels, LABEL_HAS_INDEX, "true");
     if (rc == 0)
-        rc = text_map_set(labels, LABEL_NAMESPACE, namespace_);
+        rc = lazy_target_add_found(target, namespace_, labels);
     return rc;
 }

@@ -8,6 +8,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* An index that was named is the one in use. A row of an earlier version says no more than that. */
+static char *index_text(const struct lazy_target *target)
+{
+    char text[DIGEST_TEXT_BYTES];
+
+    if (!target->has_index)
+        return text_copy(target->index_digest == NULL ? "" : target->index_digest);
+    digest_format(&target->index, text);
+    return text_copy(text);
+}
+
 static int copy_strings(const char *dir, const struct lazy_target *target, const char *namespace_,
                         struct lazy_layer *ret)
 {
@@ -15,7 +26,7 @@ static int copy_strings(const char *dir, const struct lazy_target *target, const
 
     ret->dir = text_copy(dir);
     ret->image = text_copy(is_known ? target->image_ref : "");
-    ret->index = text_copy(is_known ? target->index_digest : "");
+    ret->index = index_text(target);
     ret->namespace_ = text_copy(namespace_ == NULL ? "" : namespace_);
     ret->manifest = target->manifest;
     ret->layer = target->layer;
@@ -109,7 +120,7 @@ int lazy_layer_of_row(const struct snapdb_row *row, struct lazy_layer *ret, stru
 
     /* Labels may be changed by anyone; what they do not say any more stays empty. */
     if (lazy_target_from_prepare(&row->labels, &target, &ignored) == -ENOMEM ||
-        copy_strings("", &target, "", ret) < 0) {
+        copy_strings("", &target, lazy_label_namespace(&row->labels), ret) < 0) {
         lazy_layer_fini(ret);
         return err_set(err, -ENOMEM, "out of memory");
     }

@@ -108,6 +108,8 @@ static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *
 
     if (rc == 0)
         rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
+    if (rc == SNAPSHOT_UNPACK && lazy_target_add_found(&entry->target, namespace_, ret_labels) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
     if (rc != 0)
         return rc;
     rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
@@ -166,7 +168,7 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
     struct lazy *lazy = self;
     int rc = lazy_unpack(lazy, how, err);
 
-    (void)ret_labels; /* those of the Prepare say it all */
+    (void)ret_labels; /* those of the Prepare and of op_mount() say it all */
     if (rc < 0)
         metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_LOCAL_MOUNT_FAILURES, 1);
     if (rc < 0)
@@ -180,13 +182,13 @@ static void op_abandon(void *self, const struct text_map *labels)
     lazy_abandon(self, labels);
 }
 
-static void op_unmount(void *self, uint64_t id, const char *dir)
-{
 static void op_note(void *self, const struct text_map *labels, const struct err *why)
 {
     lazy_note(self, LAZY_EVENT_DEFERRED, lazy_label_image(labels), lazy_label_layer(labels), why);
 }
 
+static void op_unmount(void *self, uint64_t id, const char *dir)
+{
     struct lazy *lazy = self;
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_take(lazy, id);
     struct fs_mount *none = NULL;
@@ -336,9 +338,9 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .mount_mapped = op_mount_mapped,
         .unmount_mapped = op_unmount_mapped,
         .check = op_check,
+        .note = op_note,
         .release = op_release,
         .collect = op_collect,
-        .note = op_note,
         .self = lazy,
     };
 }

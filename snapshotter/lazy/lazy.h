@@ -75,7 +75,7 @@ struct lazy_layer {
     char *dir;   /* where it is, or should be, mounted; "" for an unpacked one */
     char *image; /* reference, as the client wrote it; "": its row does not say */
     char *namespace_;
-    char *index; /* digest of the index that the client named; "": none */
+    char *index; /* digest of the index in use; "": not known */
     bool has_digests;
     struct digest manifest, layer;
     enum lazy_layer_state state;

@@ -115,8 +115,9 @@ static int check_size(const struct lazy *lazy, const struct lazy_target *target,
 {
     if (target->layer_bytes == 0 || target->layer_bytes >= lazy->options.min_layer_bytes)
         return 0;
-    return err_set(err, -ENOENT, "layer has %llu bytes, fewer than snapshotter.min_layer_size",
-                   (unsigned long long)target->layer_bytes);
+    /* Not with its own size: the same of all small layers of an image is one event. */
+    return err_set(err, -ENOENT, "layer is smaller than snapshotter.min_layer_size, %llu bytes",
+                   (unsigned long long)lazy->options.min_layer_bytes);
 }
 
 static int find_ztoc(const struct soci_index *index, struct lazy_target *target, struct err *err)
@@ -176,6 +177,8 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
         rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
     if (rc < 0)
         return rc;
+    target->index = *discover_index_digest(index);
+    target->has_index = true;
     rc = lazy_check_lowest(target, discover_index_manifest(index), labels, err);
     if (rc < 0)
         return rc;

@@ -50,9 +50,10 @@ struct snapshot_lazy {
     /* Mount the layer that `labels` (those of Prepare) describe at `dir`; `parent` is the name of
      * the snapshot below, "" for none. 0: mounted, and
      * ret_labels holds what remount() will need. SNAPSHOT_UNPACK: this layer cannot be mounted, but
-     * its image has an index and others of it may, so unpack() it. A negative errno: leave it to
-     * containerd (-ENOENT: the image has no index). In both cases err says why in one line for the
-     * log, and nothing is left behind. May take long. */
+     * its image has an index and others of it may, so unpack() it; ret_labels holds what the row
+     * of the unpacked one should have. A negative errno: leave it to containerd (-ENOENT: the image
+     * has no index). In both cases err says why in one line for the log, and nothing is left
+     * behind. May take long. */
     int (*mount)(void *self, uint64_t id, const char *dir, const char *parent,
                  const char *namespace_, const struct text_map *labels, struct text_map *ret_labels,
                  struct err *err);
@@ -80,10 +81,10 @@ struct snapshot_lazy {
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
-    /* The process ends: unmount the layer, and keep what was fetched of it for the next remount().
     /* A layer is left to containerd for a reason that mount() and unpack() have not seen. `labels`
      * are those of Prepare. In memory. NULL: nobody wants to know. */
     void (*note)(void *self, const struct text_map *labels, const struct err *why);
+    /* The process ends: unmount the layer, and keep what was fetched of it for the next remount().
      * NULL: mounts are left. */
     void (*release)(void *self, uint64_t id);
     /* containerd collects its garbage, and every directory that no row names is gone: what was kept

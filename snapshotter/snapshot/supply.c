@@ -94,10 +94,10 @@ static void take_files_back(struct snapshotter *s, uint64_t id)
 }
 
 static int unpack(struct snapshotter *s, struct claim *claim, const char *dir,
-                  const struct snapshot_prepare_request *request, struct err *err)
+                  const struct snapshot_prepare_request *request, struct text_map *labels,
+                  struct err *err)
 {
     SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
-    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     const struct snapshot_unpack how = {
         .dir = dir,
         .parent = request->parent,
@@ -110,12 +110,12 @@ static int unpack(struct snapshotter *s, struct claim *claim, const char *dir,
     if (rc < 0)
         return rc;
     claim_set_unpacking(s, claim);
-    rc = s->lazy.unpack(s->lazy.self, &how, &labels, err);
-    if (rc == 0 && text_map_set(&labels, SNAPSHOT_LABEL_OURS, "true") < 0)
+    rc = s->lazy.unpack(s->lazy.self, &how, labels, err);
+    if (rc == 0 && text_map_set(labels, SNAPSHOT_LABEL_OURS, "true") < 0)
         rc = err_set(err, -ENOMEM, "out of memory");
     if (rc < 0)
         return rc;
-    rc = commit_as_target(s, claim, &labels, false, err);
+    rc = commit_as_target(s, claim, labels, false, err);
     if (rc < 0)
         take_files_back(s, claim->id);
     return rc;
@@ -135,17 +135,17 @@ static void abandon_if_cancelled(const struct snapshotter *s,
 }
 
 static int mount_layer(struct snapshotter *s, const struct claim *claim, const char *dir,
-                       const struct snapshot_prepare_request *request, struct err *err)
+                       const struct snapshot_prepare_request *request, struct text_map *labels,
+                       struct err *err)
 {
-    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     int rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, request->namespace_,
-                           request->labels, &labels, err);
+                           request->labels, labels, err);
 
     if (rc == 0)
         abandon_if_cancelled(s, request);
     if (rc != 0)
         return rc;
-    rc = commit_as_target(s, claim, &labels, true, err);
+    rc = commit_as_target(s, claim, labels, true, err);
     if (rc < 0)
         s->lazy.unmount(s->lazy.self, claim->id, dir);
     return rc;
@@ -155,14 +155,15 @@ int snapshot_supply(struct snapshotter *s, struct claim *claim,
                     const struct snapshot_prepare_request *request, struct err *err)
 {
     SCOPED(mem) char *dir = snapshot_fs_dir(s, claim->id);
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY; /* what the row gets */
     struct err why = ERR_NONE;
     int rc;
 
     if (dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = mount_layer(s, claim, dir, request, &why);
+    rc = mount_layer(s, claim, dir, request, &labels, &why);
     if (rc == SNAPSHOT_UNPACK && s->lazy.unpack != NULL) {
-        rc = unpack(s, claim, dir, request, err);
+        rc = unpack(s, claim, dir, request, &labels, err);
         return rc < 0 ? err_prefix(err, rc, "%s", err_text(&why)) : SNAPSHOT_UNPACK;
     }
     if (rc != 0 && err != NULL)

@@ -82,6 +82,8 @@ static inline int fake_lazy_mount(void *self, uint64_t id, const char *dir, cons
         LOCKED(&fake->lock);
         fake->mount_calls++;
         (void)snprintf(fake->namespace_, sizeof(fake->namespace_), "%s", namespace_);
+        if (fake->mount_rc == SNAPSHOT_UNPACK)
+            assert_ok(text_map_set(ret_labels, "seen", "yes"));
         if (fake->mount_rc != 0)
             return err_set(err, fake->mount_rc, "the fake refuses");
         fake_lazy_put(fake, id, dir);
@@ -149,8 +151,6 @@ static inline void fake_lazy_unmount(void *self, uint64_t id, const char *dir)
     memset(mount, 0, sizeof(*mount));
 }
 
-static inline void fake_lazy_release(void *self, uint64_t id)
-{
 static inline void fake_lazy_note(void *self, const struct text_map *labels, const struct err *why)
 {
     struct fake_lazy *fake = self;
@@ -161,6 +161,8 @@ static inline void fake_lazy_note(void *self, const struct text_map *labels, con
     (void)snprintf(fake->note, sizeof(fake->note), "%s", err_text(why));
 }
 
+static inline void fake_lazy_release(void *self, uint64_t id)
+{
     struct fake_lazy *fake = self;
     LOCKED(&fake->lock);
     struct fake_mount *mount = fake_lazy_find(fake, id);
@@ -242,9 +244,9 @@ static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
                                   .mount_mapped = fake_lazy_mount_mapped,
                                   .unmount_mapped = fake_lazy_unmount_mapped,
                                   .check = fake_lazy_check,
+                                  .note = fake_lazy_note,
                                   .release = fake_lazy_release,
                                   .self = fake};
-                                  .note = fake_lazy_note,
 }
 
 static inline size_t fake_lazy_count(struct fake_lazy *fake)

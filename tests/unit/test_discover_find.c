@@ -276,6 +276,18 @@ static struct discover_image image_of(struct world *w, const char *index_digest)
                                    .index_digest = index_digest};
 }
 
+/* Is it the digest of the index of that tool, and not of another thing? */
+static void assert_index_of(const struct world *w, const struct digest *digest, const char *tool)
+{
+    for (size_t i = 0; i < w->repo.thing_count; i++) {
+        if (!digest_equal(&w->repo.things[i].digest, digest))
+            continue;
+        assert_non_null(strstr(w->repo.things[i].content, tool));
+        return;
+    }
+    fail_msg("the digest is that of nothing");
+}
+
 /* 0 and the build tool of the index that was found, in `tool`; or the error. */
 static int find_as(struct world *w, const struct discover_image *image, char tool[32],
                    struct err *err)
@@ -286,6 +298,7 @@ static int find_as(struct world *w, const struct discover_image *image, char too
     if (rc < 0)
         return rc;
     (void)snprintf(tool, 32, "%s", discover_index_get(index)->build_tool);
+    assert_index_of(w, discover_index_digest(index), tool);
     return 0;
 }
 

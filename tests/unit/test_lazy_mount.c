@@ -675,6 +675,7 @@ static void mounted_layers_are_listed_with_what_they_are(void **state)
     struct world *w = world_new();
     SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
     SCOPED(lazy_layers) struct lazy_layers layers = {.items = NULL, .count = 0};
+    char index[DIGEST_TEXT_BYTES];
     struct err err = ERR_NONE;
 
     (void)state;
@@ -688,8 +689,32 @@ static void mounted_layers_are_listed_with_what_they_are(void **state)
     assert_string_equal(layers.items[0].dir, "/mnt");
     assert_string_equal(layers.items[0].image, "registry.invalid/app:1");
     assert_string_equal(layers.items[0].namespace_, "ns");
+    digest_format(&w->index, index);
+    assert_string_equal(layers.items[0].index, index); /* found, not named */
     assert_true(digest_equal(&layers.items[0].layer, &w->layer));
     assert_int_equal(layers.items[0].last_error.code, 0);
+    world_free(w);
+}
+
+/* The row says it, but nothing goes by that: a lost ztoc is looked for as when it was found. */
+static void after_a_restart_the_index_is_known(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    SCOPED(lazy_layers) struct lazy_layers layers = {.items = NULL, .count = 0};
+    char index[DIGEST_TEXT_BYTES];
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    world_stop(w);
+    w->offline = true;
+    world_start(w);
+    assert_ok(remount(w, &row, &err));
+    assert_ok(lazy_list(w->lazy, &layers, &err));
+    digest_format(&w->index, index);
+    assert_string_equal(layers.items[0].index, index);
+    assert_null(text_map_get(&row, "containerd.io/snapshot/remote/soci.index.digest"));
     world_free(w);
 }
 
@@ -717,11 +742,14 @@ static void a_layer_that_is_not_mounted_again_is_listed_with_the_reason(void **s
     world_free(w);
 }
 
+#define INDEX_LABEL "containerd.io/snapshot/remote/soci.used-index.digest"
+
 static void an_unpacked_layer_is_what_its_row_says(void **state)
 {
     SCOPED(lazy_layer) struct lazy_layer layer = {.dir = NULL}, nothing = {.dir = NULL};
     SCOPED(snapdb_row) struct snapdb_row row = {.id = 9}, empty = {.id = 10};
-    struct digest manifest = {.sha256 = {1}}, digest = {.sha256 = {2}};
+    struct digest manifest = {.sha256 = {1}}, digest = {.sha256 = {2}}, index = {.sha256 = {3}};
+    char text[DIGEST_TEXT_BYTES];
     struct err err = ERR_NONE;
 
     (void)state;
@@ -735,6 +763,18 @@ static void an_unpacked_layer_is_what_its_row_says(void **state)
     assert_string_equal(layer.image, "r/a:1");
     assert_int_equal(layer.size_bytes, 55);
     assert_int_equal(layer.present_bytes, 55);
+    assert_string_equal(layer.index, "");
+    lazy_layer_fini(&layer);
+    assert_ok(text_map_set(&row.labels, INDEX_LABEL, "sha256:junk"));
+    assert_ok(lazy_layer_of_row(&row, &layer, &err));
+    assert_string_equal(layer.index, "");
+    lazy_layer_fini(&layer);
+    add_digest(&row.labels, INDEX_LABEL, &index);
+    assert_ok(text_map_set(&row.labels, "containerd.io/snapshot/remote/namespace", "n"));
+    digest_format(&index, text);
+    assert_ok(lazy_layer_of_row(&row, &layer, &err));
+    assert_string_equal(layer.index, text);
+    assert_string_equal(layer.namespace_, "n");
     assert_ok(lazy_layer_of_row(&empty, &nothing, &err));
     assert_string_equal(nothing.image, "");
     assert_false(nothing.has_digests);
@@ -760,6 +800,33 @@ static void equal_reasons_of_an_image_are_one_event(void **state)
     assert_int_equal(events[0].count, 3);
     assert_string_equal(events[0].image, "registry.invalid/app:1");
     assert_string_equal(events[0].text, err.text);
+    world_free(w);
+}
+
+static void what_snapshot_decides_is_one_event_of_the_image_however_many_layers(void **state)
+{
+    struct world *w = world_new();
+    const struct snapshot_lazy ops = lazy_ops(w->lazy);
+    SCOPED(mem) struct lazy_event *events = NULL;
+    struct err err = ERR_NONE, why = ERR_NONE;
+    size_t count = 0;
+
+    (void)state;
+    (void)err_set(&why, -ENOENT, "in parallel");
+    for (uint8_t i = 1; i <= 5; i++) {
+        SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+        struct digest layer = {.sha256 = {i}};
+
+        assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", "r/a:1"));
+        add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", &layer);
+        ops.note(ops.self, &labels, &why);
+    }
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(events[0].kind, LAZY_EVENT_DEFERRED);
+    assert_int_equal(events[0].count, 5);
+    assert_string_equal(events[0].image, "r/a:1");
+    assert_string_equal(events[0].text, "in parallel");
     world_free(w);
 }
 
@@ -803,33 +870,6 @@ int main(void)
         cmocka_unit_test(an_unmounted_layer_is_no_longer_served),
         cmocka_unit_test(a_mounted_layer_is_mounted_once_more_for_each_namespace),
         cmocka_unit_test(a_layer_that_is_not_mounted_is_not_mounted_once_more),
-static void what_snapshot_decides_is_one_event_of_the_image_however_many_layers(void **state)
-{
-    struct world *w = world_new();
-    const struct snapshot_lazy ops = lazy_ops(w->lazy);
-    SCOPED(mem) struct lazy_event *events = NULL;
-    struct err err = ERR_NONE, why = ERR_NONE;
-    size_t count = 0;
-
-    (void)state;
-    (void)err_set(&why, -ENOENT, "in parallel");
-    for (uint8_t i = 1; i <= 5; i++) {
-        SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
-        struct digest layer = {.sha256 = {i}};
-
-        assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", "r/a:1"));
-        add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", &layer);
-        ops.note(ops.self, &labels, &why);
-    }
-    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
-    assert_int_equal(count, 1);
-    assert_int_equal(events[0].kind, LAZY_EVENT_DEFERRED);
-    assert_int_equal(events[0].count, 5);
-    assert_string_equal(events[0].image, "r/a:1");
-    assert_string_equal(events[0].text, "in parallel");
-    world_free(w);
-}
-
         cmocka_unit_test(the_second_mount_outlives_the_first),
         cmocka_unit_test(a_ztoc_stays_while_a_snapshot_needs_it_and_goes_with_the_last),
         cmocka_unit_test(nothing_is_removed_while_a_layer_is_being_mounted),
@@ -839,11 +879,12 @@ static void what_snapshot_decides_is_one_event_of_the_image_however_many_layers(
         cmocka_unit_test(a_layer_that_cannot_heal_is_refused_and_not_tried_each_time),
         cmocka_unit_test(labels_of_another_program_cannot_be_mounted_again),
         cmocka_unit_test(mounted_layers_are_listed_with_what_they_are),
+        cmocka_unit_test(after_a_restart_the_index_is_known),
         cmocka_unit_test(a_layer_that_is_not_mounted_again_is_listed_with_the_reason),
         cmocka_unit_test(an_unpacked_layer_is_what_its_row_says),
         cmocka_unit_test(equal_reasons_of_an_image_are_one_event),
+        cmocka_unit_test(what_snapshot_decides_is_one_event_of_the_image_however_many_layers),
         cmocka_unit_test(only_the_newest_events_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-        cmocka_unit_test(what_snapshot_decides_is_one_event_of_the_image_however_many_layers),

@@ -36,6 +36,7 @@ static void its_files_are_committed_under_the_target(void **state)
     assert_string_equal(text_map_get(&row.labels, SNAPSHOT_LABEL_TARGET), TARGET);
     assert_string_equal(text_map_get(&row.labels, SNAPSHOT_LABEL_OURS), "true");
     assert_string_equal(text_map_get(&row.labels, "unpacked"), "yes");
+    assert_string_equal(text_map_get(&row.labels, "seen"), "yes"); /* of the mount that was not */
     assert_string_equal(text_map_get(&row.labels, "given"), "yes");
     assert_null(text_map_get(&row.labels, SNAPSHOT_LABEL_REMOTE)); /* nothing to mount again */
     assert_true(has_files(f, row.id));
