@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disable.c – `finch-soci disable`: what was there before is back. */
+#include "cmd/internal.h"
+
+#include "config/config.h"
+
+#include <errno.h>
+
+struct options {
+    bool purge;
+};
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+/* The machine first: what fails there leaves finch.yaml as it is, and a second try whole. */
+static int undo(const struct session *session, bool purge, struct err *err)
+{
+    const struct cmd_globals *globals = session->globals;
+    int rc;
+
+    if (session->machine.state != LIMA_RUNNING)
+        return 0;
+    rc = provision_undo(session, purge, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "finch.yaml is as it was; `finch-soci disable` tries again");
+    say(globals, rc == PROVISION_DONE
+                     ? "The machine is what it was before."
+                     : "Nothing of ours is in the machine.");
+    return 0;
+}
+
+/* What a machine that does not run keeps. */
+static void tell_what_stays(const struct session *session, bool purge)
+{
+    const struct cmd_globals *globals = session->globals;
+    const char *name = session->places.instance;
+
+    if (session->machine.state == LIMA_NONE) {
+        say(globals, "There is no machine %s.", name);
+        return;
+    }
+    if (session->machine.state == LIMA_RUNNING)
+        return;
+    say(globals,
+        "The machine %s does not run, so ours is still in it: `finch-soci vm start` takes it out "
+        "when it starts.",
+        name);
+    if (purge)
+        say_warning("layers that were loaded are still in it: `finch-soci disable --purge` when "
+                    "it runs");
+}
+
+/* ---- finch.yaml ------------------------------------------------------------------------------ */
+
+static int edit(const struct session *session, enum finch_file_change *ret, struct err *err)
+{
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+    const struct cmd_globals *globals = session->globals;
+    int rc;
+
+    interrupt_hold(true);
+    rc = finch_file_disable(session->config, &result, err);
+    interrupt_hold(false);
+    if (rc < 0)
+        return rc;
+    *ret = result.change;
+    switch (result.change) {
+    case FINCH_FILE_SAME:
+        say(globals, "%s does not list soci.", session->config);
+        break;
+    case FINCH_FILE_EDITED:
+        say(globals,
+            "soci is gone from %s; all else in it, which Finch has written since, stays.",
+            session->config);
+        break;
+    case FINCH_FILE_RESTORED:
+        say(globals, "%s is what it was, byte by byte.", session->config);
+        break;
+    }
+    if (result.backup != NULL)
+        say(globals, "What it was before `enable`: %s", result.backup);
+    return 0;
+}
+
+static int run(const struct cmd_globals *globals, const void *self, struct err *err)
+{
+    SCOPED(session) struct session session = {.config = NULL};
+    const struct options *options = self;
+    enum finch_file_change change = FINCH_FILE_SAME;
+    int rc = session_open(globals, &session, err);
+
+    if (rc == 0)
+        rc = session_check_rights(&session, err);
+    if (rc == 0)
+        rc = session_look(&session, err);
+    if (rc == 0)
+        rc = undo(&session, options->purge, err);
+    if (rc == 0)
+        rc = edit(&session, &change, err);
+    if (rc == 0 && options->purge)
+        rc = finch_file_forget(session.config, err);
+    if (rc < 0)
+        return rc;
+    tell_what_stays(&session, options->purge);
+    if (change != FINCH_FILE_SAME && session.machine.state == LIMA_RUNNING && !session.is_local)
+        say(globals, "Finch takes note at the machine's next start: `finch-soci vm restart`.");
+    return CMD_FINE;
+}
+
+static const struct flag flags[] = {
+    {.name = "purge",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(struct options, purge),
+     .help = "remove the layers that were loaded too, and what was kept of finch.yaml"},
+};
+
+const struct cmd_verb cmd_verb_disable = {
+    .name = "disable",
+    .args = "[flags]",
+    .summary = "put everything back as it was",
+    .details = "   Takes out of a running machine what `enable` put there, and puts back what was\n"
+               "   there before; takes soci out of finch.yaml. When nobody has written that file\n"
+               "   since, its old bytes are back; else only the entry goes.\n"
+               "   Of a machine that is stopped the programs go when `finch-soci vm start` starts\n"
+               "   it.\n",
+    .examples = "   finch-soci disable\n"
+                "   finch-soci disable --purge\n",
+    .flags = flags,
+    .flag_count = ARRAY_LEN(flags),
+    .options_bytes = sizeof(struct options),
+    .run = run,
+};

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* enable.c – `finch-soci enable`: soci in finch.yaml, and the snapshotter in the machine. */
+#include "cmd/internal.h"
+
+#include "base/files.h"
+#include "base/text.h"
+#include "config/config.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct options {
+    bool first, force, now;
+};
+
+/* ---- finch.yaml ------------------------------------------------------------------------------ */
+
+/* On Linux without Finch there is nobody to read it. */
+static bool has_reader(const struct session *session)
+{
+    SCOPED(mem) char *dir = text_copy(session->config);
+    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+
+    if (!session->is_local || session->globals->config != NULL || slash == NULL)
+        return true;
+    *slash = '\0';
+    return path_exists(dir);
+}
+
+static int edit(const struct session *session, const struct options *options, struct err *err)
+{
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+    const struct cmd_globals *globals = session->globals;
+    int rc;
+
+    if (!has_reader(session))
+        return 0;
+    interrupt_hold(true);
+    rc = finch_file_enable(session->config, options->first, &result, err);
+    interrupt_hold(false);
+    if (rc < 0)
+        return rc;
+    if (result.change == FINCH_FILE_SAME)
+        say(globals, "%s lists soci already.", session->config);
+    else
+        say(globals, "%s lists soci now%s.", session->config,
+            options->first ? ", as the default" : "");
+    if (result.backup != NULL)
+        say(globals, "What it was before: %s", result.backup);
+    return interrupt_number() != 0 ? err_set(err, -ECANCELED, "interrupted") : 0;
+}
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+static int provision(const struct session *session, const struct options *options, struct err *err)
+{
+    const struct provision_how how = {.guest = {.now = options->now, .force = options->force}};
+    const struct cmd_globals *globals = session->globals;
+    int rc = provision_do(session, &how, err);
+
+    if (rc == -EBUSY && !options->now)
+        return err_prefix(err, rc, "finch.yaml is done, the machine is not: `finch-soci provision` "
+                                   "once they are gone, or with --now, which removes them");
+    if (rc < 0)
+        return err_prefix(err, rc, "finch.yaml is done, the machine is not; `finch-soci provision` "
+                                   "tries again");
+    if (rc == PROVISION_NOTHING)
+        say(globals, "The snapshotter is in the machine already: nothing to do.");
+    else
+        say(globals, "The snapshotter is in the machine and runs.");
+    if (session->is_local)
+        return 0;
+    if (options->first)
+        say(globals, "It is the default from the machine's next start: `finch-soci vm restart`.");
+    say(globals, "It stays over stops and starts; after `finch vm init` or an update of Finch say "
+                 "`finch-soci provision`.");
+    return 0;
+}
+
+static int finish(const struct session *session, const struct options *options, struct err *err)
+{
+    const struct cmd_globals *globals = session->globals;
+
+    switch (session->machine.state) {
+    case LIMA_RUNNING:
+        return provision(session, options, err);
+    case LIMA_STOPPED:
+        say(globals, "The machine %s is stopped: `finch-soci vm start` starts it with the "
+                     "snapshotter.",
+            session->places.instance);
+        return 0;
+    case LIMA_NONE:
+        say(globals, "There is no machine %s yet: `finch-soci vm start` makes it, with the "
+                     "snapshotter.",
+            session->places.instance);
+        return 0;
+    case LIMA_BROKEN:
+        break;
+    }
+    return session_must_run(session, err);
+}
+
+static int run(const struct cmd_globals *globals, const void *self, struct err *err)
+{
+    SCOPED(session) struct session session = {.config = NULL};
+    int rc = session_open(globals, &session, err);
+
+    if (rc == 0)
+        rc = session_check_rights(&session, err);
+    if (rc == 0)
+        rc = edit(&session, self, err);
+    if (rc == 0)
+        rc = session_look(&session, err);
+    return rc < 0 ? rc : finish(&session, self, err);
+}
+
+static const struct flag flags[] = {
+    {.name = "default",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(struct options, first),
+     .help = "for every run and build, without --snapshotter soci"},
+    {.name = "force",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(struct options, force),
+     .help = "put our keys into a config.toml that somebody else wrote"},
+    {.name = "now",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(struct options, now),
+     .help = "take another snapshotter's place though containers use it: they are removed"},
+};
+
+const struct cmd_verb cmd_verb_enable = {
+    .name = "enable",
+    .args = "[flags]",
+    .summary = "have images loaded lazily in Finch",
+    .details =
+        "   Puts soci into the list of snapshotters in finch.yaml, with every other byte as it\n"
+        "   was, and keeps what it was before. A machine that runs gets the snapshotter at once;\n"
+        "   one that is stopped, or not there yet, gets it from `finch-soci vm start`.\n"
+        "   Where Finch's own copy of a snapshotter runs, it is replaced; when containers use\n"
+        "   it, that waits for --now.\n"
+        "   Nothing starts by itself with the machine yet but what is in it: after `finch vm\n"
+        "   init`, and after an update of Finch, `finch-soci provision` is needed again.\n",
+    .examples = "   finch-soci enable\n"
+                "   finch-soci enable --default   # soci first in the list\n"
+                "   sudo finch-soci enable        # on Linux\n",
+    .flags = flags,
+    .flag_count = ARRAY_LEN(flags),
+    .options_bytes = sizeof(struct options),
+    .run = run,
+};

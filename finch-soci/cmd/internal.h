@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the verbs share.
+ *
+ *   dispatch.c ─▶ enable.c, disable.c, …   one verb each
+ *                   ├▶ session.c           which Finch, which machine, and the way to it
+ *                   ├▶ provisioning.c      the guest made as it should be, or put back
+ *                   ├▶ say.c               what is told, and where
+ *                   └▶ interrupt.c         Ctrl-C */
+#ifndef CMD_INTERNAL_H
+#define CMD_INTERNAL_H
+
+#include "cmd/cmd.h"
+#include "guest/guest.h"
+#include "lima/lima.h"
+#include "platform/platform.h"
+#include "vm-provision/machine.h"
+
+/* ---- verbs ----------------------------------------------------------------------------------- */
+
+extern const struct cmd_verb cmd_verb_enable;
+extern const struct cmd_verb cmd_verb_disable;
+extern const struct cmd_verb cmd_verb_status;
+extern const struct cmd_verb cmd_verb_provision;
+extern const struct cmd_verb cmd_verb_vm;
+extern const struct cmd_verb cmd_verb_logs;
+extern const struct cmd_verb cmd_verb_version;
+
+/* ---- interrupt.c ----------------------------------------------------------------------------- */
+
+void interrupt_watch(void);                          /* from main, once */
+void interrupt_set_machine(struct machine *machine); /* NULL: none any more */
+void interrupt_hold(bool hold);                      /* finish what is being done first */
+int interrupt_number(void);                          /* of the signal; 0: none came */
+
+/* ---- say.c ----------------------------------------------------------------------------------- */
+
+/* A result, on stdout; not with --quiet. */
+void say(const struct cmd_globals *globals, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* What goes on, on stderr; not with --quiet. */
+void say_progress(const struct cmd_globals *globals, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* As say_progress(), with --verbose alone. */
+void say_detail(const struct cmd_globals *globals, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A warning: on stderr, with --quiet too. */
+void say_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* A terminal, and NO_COLOR is not set to anything. */
+bool say_in_colour(FILE *stream);
+
+/* ---- session.c ------------------------------------------------------------------------------- */
+
+struct session {
+    const struct cmd_globals *globals;
+    struct lima_places places;
+    char *config;  /* path of finch.yaml */
+    bool is_local; /* containers run on this very machine */
+    struct lima_machine machine;
+};
+void session_fini(struct session *session);
+DEFINE_SCOPED_VALUE(session, struct session, session_fini)
+/* Where everything is; the machine's state is not asked yet. */
+MUST_CHECK int session_open(const struct cmd_globals *globals, struct session *ret,
+                            struct err *err);
+/* Asks for session->machine; LIMA_RUNNING when containers run here. */
+MUST_CHECK int session_look(struct session *session, struct err *err);
+/* -EACCES: it has to be root's work here. */
+MUST_CHECK int session_check_rights(const struct session *session, struct err *err);
+/* What to say of a machine that does not run: -ENOENT, -EBUSY, -EBADMSG for none, stopped, broken;
+ * 0 when it runs. */
+MUST_CHECK int session_must_run(const struct session *session, struct err *err);
+/* One run at a time changes a machine: waits for another, and says so. -EAGAIN: for too long. */
+MUST_CHECK int session_lock(const struct session *session, struct platform_lock **ret,
+                            struct err *err);
+
+/* A connection that Ctrl-C ends. */
+struct link {
+    struct machine *machine; /* NULL: none */
+};
+void link_fini(struct link *link);
+DEFINE_SCOPED_VALUE(link, struct link, link_fini)
+/* `wait_ms`: how long a machine that boots is waited for. */
+MUST_CHECK int session_connect(const struct session *session, int64_t wait_ms, struct link *ret,
+                               struct err *err);
+
+/* ---- provisioning.c -------------------------------------------------------------------------- */
+
+enum provision_result { PROVISION_NOTHING, PROVISION_DONE, PROVISION_SHOWN };
+struct provision_how {
+    struct guest_options guest;
+    bool dry_run; /* print what would be done on stdout */
+};
+/* The machine runs. Waits until it has booted, then makes it what it should be. Returns one of
+ * provision_result, or a negative errno. */
+MUST_CHECK int provision_do(const struct session *session, const struct provision_how *how,
+                            struct err *err);
+/* Puts back what provisioning changed: as above. */
+MUST_CHECK int provision_undo(const struct session *session, bool purge, struct err *err);
+/* The machine's finch.yaml decides: provisioned, or put back. Says what was done. 0 or a negative
+ * errno. */
+MUST_CHECK int provision_as_listed(const struct session *session, struct err *err);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* provisioning.c – the machine is made what it should be, or what it was. */
+#include "cmd/internal.h"
+
+#include "base/clock.h"
+#include "config/config.h"
+
+#include <errno.h>
+
+/* Lima gives up on a start after ten minutes; its scripts run until then. */
+enum { BOOT_WAIT_MS = 10 * 60 * 1000, BOOT_RETRY_MS = 1000 };
+
+/* ---- waiting for it -------------------------------------------------------------------------- */
+
+/* Finch's own script works on the same files while the machine boots. */
+static int wait_for_boot(const struct session *session, struct machine *machine,
+                         struct guest_facts **ret, struct err *err)
+{
+    int64_t deadline_ms = clock_mono_ms() + BOOT_WAIT_MS;
+    bool said = false;
+
+    for (;;) {
+        SCOPED(guest_facts) struct guest_facts *facts = NULL;
+        int rc = guest_look(machine, &facts, err);
+
+        if (rc < 0)
+            return rc;
+        if (guest_is_booted(facts)) {
+            *ret = TAKE(facts);
+            return 0;
+        }
+        if (clock_mono_ms() > deadline_ms)
+            return err_set(err, -ETIMEDOUT,
+                           "the machine has not finished booting for %d minutes: look at `finch vm "
+                           "status`, or start it anew",
+                           BOOT_WAIT_MS / 60000);
+        if (!said)
+            say_progress(session->globals, "waiting for the machine to finish booting");
+        said = true;
+        clock_sleep_ms(BOOT_RETRY_MS);
+        if (interrupt_number() != 0)
+            return err_set(err, -ECANCELED, "interrupted");
+    }
+}
+
+static int reach(const struct session *session, struct link *link, struct guest_facts **ret,
+                 struct err *err)
+{
+    int rc = session_connect(session, BOOT_WAIT_MS, link, err);
+
+    return rc < 0 ? rc : wait_for_boot(session, link->machine, ret, err);
+}
+
+/* ---- doing it -------------------------------------------------------------------------------- */
+
+static void on_step(void *self, const char *what, unsigned done, unsigned of)
+{
+    const struct session *session = self;
+
+    say_progress(session->globals, "[%u/%u] %s", done + 1 > of ? of : done + 1, of, what);
+}
+
+static struct guest_progress progress_of(const struct session *session)
+{
+    return (struct guest_progress){.step = on_step, .self = (void *)(uintptr_t)session};
+}
+
+static int show(const struct guest_plan *plan, struct err *err)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+
+    if (guest_plan_print(plan, say_in_colour(stdout), &text) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    (void)fwrite(text.data, 1, text.len, stdout);
+    return PROVISION_SHOWN;
+}
+
+/* A machine's default comes with its start, from finch.yaml by Finch. Finch on Linux reads the list
+ * and does nothing with it, so that is ours to do. */
+static bool is_default_here(const struct session *session)
+{
+    SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+
+    return session->is_local && finch_file_read(session->config, &config, NULL) == 0 &&
+           finch_config_is_soci_first(&config);
+}
+
+static int carry_out(const struct session *session, const struct provision_how *how,
+                     struct machine *machine, const struct guest_facts *facts, struct err *err)
+{
+    SCOPED(bundle) struct bundle *bundle = NULL;
+    SCOPED(guest_plan) struct guest_plan *plan = NULL;
+    const struct guest_progress progress = progress_of(session);
+    struct guest_options options = how->guest;
+    int rc = bundle_open(session->globals->bundle, guest_arch(facts), &bundle, err);
+
+    if (rc < 0)
+        return err_prefix(err, rc, "the programs for the machine");
+    options.is_default = is_default_here(session);
+    rc = guest_plan_new(facts, &options, bundle, &plan, err);
+    if (rc < 0)
+        return rc;
+    if (guest_plan_is_empty(plan))
+        return PROVISION_NOTHING;
+    if (how->dry_run)
+        return show(plan, err);
+    rc = guest_apply(machine, plan, &progress, err);
+    return rc < 0 ? rc : PROVISION_DONE;
+}
+
+int provision_do(const struct session *session, const struct provision_how *how, struct err *err)
+{
+    SCOPED(platform_lock) struct platform_lock *lock = NULL;
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(link) struct link link = {.machine = NULL};
+    int rc = session_lock(session, &lock, err);
+
+    if (rc == 0)
+        rc = reach(session, &link, &facts, err);
+    return rc < 0 ? rc : carry_out(session, how, link.machine, facts, err);
+}
+
+int provision_undo(const struct session *session, bool purge, struct err *err)
+{
+    SCOPED(platform_lock) struct platform_lock *lock = NULL;
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(link) struct link link = {.machine = NULL};
+    const struct guest_progress progress = progress_of(session);
+    int rc = session_lock(session, &lock, err);
+
+    if (rc == 0)
+        rc = reach(session, &link, &facts, err);
+    if (rc == 0)
+        rc = guest_undo(link.machine, purge, &progress, err);
+    return rc < 0 ? rc : rc > 0 ? PROVISION_DONE : PROVISION_NOTHING;
+}
+
+int provision_as_listed(const struct session *session, struct err *err)
+{
+    static const struct provision_how how = {.dry_run = false};
+    SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+    int rc = finch_file_read(session->config, &config, err);
+    bool listed = rc == 0 && finch_config_has_soci(&config);
+
+    if (rc < 0)
+        return rc;
+    rc = listed ? provision_do(session, &how, err) : provision_undo(session, false, err);
+    if (rc < 0)
+        return rc;
+    if (listed)
+        say(session->globals, rc == PROVISION_DONE
+                                  ? "The snapshotter is in the machine and runs."
+                                  : "The snapshotter is in the machine already: nothing to do.");
+    else if (rc == PROVISION_DONE)
+        say(session->globals,
+            "finch.yaml does not list soci, so ours was taken out of the machine.");
+    else
+        say_progress(session->globals,
+                     "finch.yaml does not list soci: `finch-soci enable` puts it there.");
+    return 0;
+}
