@@ -2,6 +2,7 @@
 /* disable.c – `finch-soci disable`: what was there before is back. */
 #include "cmd/internal.h"
 
+#include "base/files.h"
 #include "config/config.h"
 
 #include <errno.h>
@@ -23,9 +24,8 @@ static int undo(const struct session *session, bool purge, struct err *err)
     rc = provision_undo(session, purge, err);
     if (rc < 0)
         return err_prefix(err, rc, "finch.yaml is as it was; `finch-soci disable` tries again");
-    say(globals, rc == PROVISION_DONE
-                     ? "The machine is what it was before."
-                     : "Nothing of ours is in the machine.");
+    say(globals, rc == PROVISION_DONE ? "The machine is what it was before."
+                                      : "Nothing of ours is in the machine.");
     return 0;
 }
 
@@ -69,12 +69,14 @@ static int edit(const struct session *session, enum finch_file_change *ret, stru
         say(globals, "%s does not list soci.", session->config);
         break;
     case FINCH_FILE_EDITED:
-        say(globals,
-            "soci is gone from %s; all else in it, which Finch has written since, stays.",
+        say(globals, "soci is gone from %s; all else in it, which Finch has written since, stays.",
             session->config);
         break;
     case FINCH_FILE_RESTORED:
-        say(globals, "%s is what it was, byte by byte.", session->config);
+        say(globals,
+            path_exists(session->config) ? "%s is what it was, byte by byte."
+                                         : "%s is gone: there was none before.",
+            session->config);
         break;
     }
     if (result.backup != NULL)

@@ -32,9 +32,11 @@ static int fail(const struct err *err)
 
 static int usage(const char *path, const char *what, const char *near)
 {
-    (void)fprintf(stderr, "finch-soci: %s%s%s%s; see `%s --help`\n", what,
-                  near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
-                  near == NULL ? "" : "?", path);
+    if (near == NULL)
+        (void)fprintf(stderr, "finch-soci: %s: see `%s --help`\n", what, path);
+    else
+        (void)fprintf(stderr, "finch-soci: %s, did you mean %s? See `%s --help`\n", what, near,
+                      path);
     return CMD_USAGE;
 }
 
@@ -86,7 +88,7 @@ static int bad_flags(const struct flag_set *sets, size_t set_count, const char *
 
 static int print_version(void)
 {
-    (void)printf("finch-soci version v%s %s\n", SOCI_VERSION, SOCI_REVISION);
+    (void)printf("finch-soci version %s %s\n", SOCI_VERSION, SOCI_REVISION);
     return CMD_FINE;
 }
 

@@ -59,11 +59,13 @@ static int provision(const struct session *session, const struct options *option
     int rc = provision_do(session, &how, err);
 
     if (rc == -EBUSY && !options->now)
-        return err_prefix(err, rc, "finch.yaml is done, the machine is not: `finch-soci provision` "
-                                   "once they are gone, or with --now, which removes them");
+        return err_prefix(err, rc,
+                          "finch.yaml is done, the machine is not: `finch-soci provision` "
+                          "once they are gone, or with --now, which removes them");
     if (rc < 0)
-        return err_prefix(err, rc, "finch.yaml is done, the machine is not; `finch-soci provision` "
-                                   "tries again");
+        return err_prefix(err, rc,
+                          "finch.yaml is done, the machine is not; `finch-soci provision` "
+                          "tries again");
     if (rc == PROVISION_NOTHING)
         say(globals, "The snapshotter is in the machine already: nothing to do.");
     else
@@ -85,13 +87,15 @@ static int finish(const struct session *session, const struct options *options, 
     case LIMA_RUNNING:
         return provision(session, options, err);
     case LIMA_STOPPED:
-        say(globals, "The machine %s is stopped: `finch-soci vm start` starts it with the "
-                     "snapshotter.",
+        say(globals,
+            "The machine %s is stopped: `finch-soci vm start` starts it with the "
+            "snapshotter.",
             session->places.instance);
         return 0;
     case LIMA_NONE:
-        say(globals, "There is no machine %s yet: `finch-soci vm start` makes it, with the "
-                     "snapshotter.",
+        say(globals,
+            "There is no machine %s yet: `finch-soci vm start` makes it, with the "
+            "snapshotter.",
             session->places.instance);
         return 0;
     case LIMA_BROKEN:

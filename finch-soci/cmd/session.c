@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LOOK_TIMEOUT_MS = 15000 };             /* limactl asks the host agent, which may hang */
-enum { LOCK_WAIT_MS = 15 * 60 * 1000 };       /* longer than a provisioning run takes */
+enum { LOOK_TIMEOUT_MS = 15000 };       /* limactl asks the host agent, which may hang */
+enum { LOCK_WAIT_MS = 15 * 60 * 1000 }; /* longer than a provisioning run takes */
 enum { LOCK_RETRY_MS = 200 };
 
 void session_fini(struct session *session)
@@ -60,8 +60,9 @@ int session_check_rights(const struct session *session, struct err *err)
 {
     if (!session->is_local || geteuid() == 0)
         return 0;
-    return err_set(err, -EACCES,
-                   "containers run on this system itself, so this is root's work: run it with sudo");
+    return err_set(
+        err, -EACCES,
+        "containers run on this system itself, so this is root's work: run it with sudo");
 }
 
 /* ---- the machine's state --------------------------------------------------------------------- */
@@ -125,9 +126,9 @@ int session_lock(const struct session *session, struct platform_lock **ret, stru
         said = true;
         clock_sleep_ms(LOCK_RETRY_MS);
     }
-    return rc == -EBUSY ? err_set(err, -EAGAIN, "another finch-soci still works on the machine: %s",
-                                  path)
-                        : rc;
+    return rc == -EBUSY
+               ? err_set(err, -EAGAIN, "another finch-soci still works on the machine: %s", path)
+               : rc;
 }
 
 /* ---- the way to it --------------------------------------------------------------------------- */

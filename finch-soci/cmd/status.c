@@ -80,7 +80,7 @@ static void add_machine(const struct session *session, struct report *report)
         text = text_format("%s is stopped", name);
         break;
     case LIMA_NONE:
-        text = text_format("there is no %s yet", name);
+        text = text_format("there is no machine %s yet", name);
         break;
     case LIMA_BROKEN:
         text = text_format("%s is broken: %s", name, or_unknown(machine->problem));
@@ -215,10 +215,13 @@ static int once(struct looker *looker, const struct options *options, bool *ret_
     return rc;
 }
 
+/* Ctrl-C ends it as the end that is wanted. */
 static void pause_between(void)
 {
+    interrupt_hold(true);
     for (int ms = 0; ms < WATCH_MS && interrupt_number() == 0; ms += WATCH_STEP_MS)
         clock_sleep_ms(WATCH_STEP_MS);
+    interrupt_hold(false);
 }
 
 static int run(const struct cmd_globals *globals, const void *self, struct err *err)
@@ -264,11 +267,12 @@ const struct cmd_verb cmd_verb_status = {
     .name = "status",
     .args = "[flags]",
     .summary = "show what is lazy, what is not well, and what mends it",
-    .details = "   One row for each thing that lazy loading stands on: ok, !! for what is not as it\n"
-               "   should be, with the command that mends it, -- for what cannot be told now. Then\n"
-               "   the images that came through the snapshotter, how much of them is here, and why\n"
-               "   others are not lazy. Nothing is asked of any registry. The exit status is 3 when\n"
-               "   something is not as it should be.\n",
+    .details =
+        "   One row for each thing that lazy loading stands on: ok, !! for what is not as it\n"
+        "   should be, with the command that mends it, -- for what cannot be told now. Then\n"
+        "   the images that came through the snapshotter, how much of them is here, and why\n"
+        "   others are not lazy. Nothing is asked of any registry. The exit status is 3 when\n"
+        "   something is not as it should be.\n",
     .examples = "   finch-soci status\n"
                 "   finch-soci status --watch\n"
                 "   finch-soci status --json | jq '.images[] | {image, lazy, presentBytes}'\n",

@@ -70,20 +70,21 @@ const struct cmd_verb cmd_top = {
         "   `finch run --snapshotter soci` mounts the layers of an image at once and fetches what\n"
         "   is read. On Linux, where Finch has no machine, it works on the system itself.\n",
     .verbs = verbs,
-    .examples = "   finch-soci enable             # once\n"
-                "   finch-soci vm start           # as finch vm start, and looks after the machine\n"
-                "   finch push --snapshotter soci registry.example/app:1\n"
-                "   finch run --snapshotter soci registry.example/app:1\n"
-                "   finch-soci status             # what is lazy, and what is not well\n"
-                "\n"
-                "EXIT STATUS\n"
-                "   0    fine\n"
-                "   1    failed; one line on stderr says why, and what to do\n"
-                "   2    the command line makes no sense\n"
-                "   3    status: something is not as it should be\n"
-                "   130  interrupted\n"
-                "\n"
-                "ENVIRONMENT\n"
-                "   Variables in brackets above stand for flags; a flag wins. NO_COLOR set to\n"
-                "   anything: no colours. PATH is where finch and limactl are looked for.\n",
+    .examples =
+        "   finch-soci enable             # once\n"
+        "   finch-soci vm start           # as finch vm start, and looks after the machine\n"
+        "   finch push --snapshotter soci registry.example/app:1\n"
+        "   finch run --snapshotter soci registry.example/app:1\n"
+        "   finch-soci status             # what is lazy, and what is not well\n"
+        "\n"
+        "EXIT STATUS\n"
+        "   0    fine\n"
+        "   1    failed; one line on stderr says why, and what to do\n"
+        "   2    the command line makes no sense\n"
+        "   3    status: something is not as it should be\n"
+        "   130  interrupted\n"
+        "\n"
+        "ENVIRONMENT\n"
+        "   Variables in brackets above stand for flags; a flag wins. NO_COLOR set to\n"
+        "   anything: no colours. PATH is where finch and limactl are looked for.\n",
 };

@@ -24,7 +24,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
                      SOCI_VERSION, SOCI_REVISION, theirs, arch);
         return CMD_FINE;
     }
-    (void)printf("finch-soci version v%s %s\n", SOCI_VERSION, SOCI_REVISION);
+    (void)printf("finch-soci version %s %s\n", SOCI_VERSION, SOCI_REVISION);
     if (rc == 0)
         (void)printf("programs for the machine: %s, %s\n", theirs, arch);
     else

@@ -149,10 +149,11 @@ static const struct cmd_verb verb_start = {
     .name = "start",
     .args = "[global flags]",
     .summary = "start the machine, and look after its snapshotter",
-    .details = "   Runs `finch vm start`, or `finch vm init` when there is no machine yet, on this\n"
-               "   terminal. When finch.yaml lists soci, the machine then gets the snapshotter, or\n"
-               "   is found to have it; when not, ours is taken out. The exit status is finch's\n"
-               "   when finch fails.\n",
+    .details =
+        "   Runs `finch vm start`, or `finch vm init` when there is no machine yet, on this\n"
+        "   terminal. When finch.yaml lists soci, the machine then gets the snapshotter, or\n"
+        "   is found to have it; when not, ours is taken out. The exit status is finch's\n"
+        "   when finch fails.\n",
     .examples = "   finch-soci vm start\n",
     .run = run_start,
 };
