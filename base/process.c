@@ -18,12 +18,24 @@ extern char **environ;
 
 enum { RUN_TIMEOUT_MS = 60000, RUN_OUTPUT_MAX_BYTES = 1024 * 1024 };
 enum { RUN_PIECE_BYTES = 16 * 1024 };
-/* After its pipes were closed a program has nothing to say; how often it is asked whether it ended.
- */
-enum { RUN_REAP_MS = 20 };
+/* How often it is asked whether it has ended: what it started may keep its pipes open, and when
+ * they are closed it ends any moment. */
+enum { RUN_LOOK_MS = 50, RUN_REAP_MS = 5 };
+/* More than a pipe holds by default; what is still written then is not the program's. */
+enum { RUN_LAST_PIECES = 64 };
+
+static void wipe(struct buf *buf)
+{
+    if (buf->cap > 0)
+        explicit_bzero(buf->data, buf->cap);
+}
 
 void process_end_fini(struct process_end *end)
 {
+    if (end->is_secret) {
+        wipe(&end->out);
+        wipe(&end->err);
+    }
     buf_fini(&end->out);
     buf_fini(&end->err);
 }
@@ -109,13 +121,16 @@ static bool is_setting_of(const char *setting, const char *variable)
     return strncmp(setting, variable, len) == 0;
 }
 
-/* Ours with the settings over it; the strings are borrowed. NULL: out of memory. */
-static char **make_environment(const char *const *settings)
+/* What it is run with; the strings are borrowed. NULL: out of memory. */
+static char **make_environment(const struct process_run *run)
 {
+    const char *const *settings = run->settings;
+    const char *const *base =
+        run->environment == NULL ? (const char *const *)environ : run->environment;
     size_t ours = 0, more = 0, count = 0;
     char **made;
 
-    while (environ[ours] != NULL)
+    while (base[ours] != NULL)
         ours++;
     while (settings != NULL && settings[more] != NULL)
         more++;
@@ -124,12 +139,12 @@ static char **make_environment(const char *const *settings)
         bool replaced = false;
 
         for (size_t k = 0; k < more; k++)
-            replaced = replaced || is_setting_of(settings[k], environ[i]);
+            replaced = replaced || is_setting_of(settings[k], base[i]);
         if (!replaced)
-            made[count++] = environ[i];
+            made[count++] = (char *)(uintptr_t)base[i]; /* posix_spawn() does not write to it */
     }
     for (size_t k = 0; made != NULL && k < more; k++)
-        made[count++] = (char *)(uintptr_t)settings[k]; /* posix_spawn() does not write to it */
+        made[count++] = (char *)(uintptr_t)settings[k];
     return made;
 }
 
@@ -150,6 +165,8 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->out[1], 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     (void)posix_spawnattr_setpgroup(&attributes, 0);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
@@ -166,7 +183,7 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
 static int start(const struct process_run *run, struct child *ret, struct err *err)
 {
     SCOPED(pipes) struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
-    SCOPED(mem) char **environment = make_environment(run->settings);
+    SCOPED(mem) char **environment = make_environment(run);
     int rc = open_pipes(&pipes, err);
 
     if (rc < 0)
@@ -228,6 +245,7 @@ struct sink {
     struct buf *to;
     size_t max_bytes;
     const struct process_run *run; /* NULL: into `to`, whatever the caller wants */
+    bool may_drop;                 /* what is more */
 };
 
 static int take(const struct sink *sink, struct bytes piece, struct err *err)
@@ -236,22 +254,38 @@ static int take(const struct sink *sink, struct bytes piece, struct err *err)
         return sink->run->output(sink->run->self, piece) == 0
                    ? 0
                    : err_set(err, -ECANCELED, "nobody wants more of its output");
+    if (sink->may_drop && piece.len > sink->max_bytes - sink->to->len)
+        piece.len = sink->max_bytes - sink->to->len;
     if (piece.len > sink->max_bytes - sink->to->len)
         return err_set(err, -EFBIG, "more output than %zu bytes", sink->max_bytes);
     return buf_add(sink->to, piece.data, piece.len) < 0 ? err_set(err, -ENOMEM, "out of memory")
                                                         : 0;
 }
 
+/* 1: there may be more. */
 static int drain(int *fd, const struct sink *sink, struct err *err)
 {
     uint8_t piece[RUN_PIECE_BYTES];
     ssize_t n = read(*fd, piece, sizeof(piece));
+    int rc;
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : err_sys(err, -errno, "output");
     if (n == 0)
         close_end(fd);
-    return n == 0 ? 0 : take(sink, bytes_of(piece, (size_t)n), err);
+    rc = n == 0 ? 0 : take(sink, bytes_of(piece, (size_t)n), err);
+    explicit_bzero(piece, n > 0 ? (size_t)n : 0);
+    return rc == 0 && n > 0 ? 1 : rc;
+}
+
+/* What is left in the pipe of a program that has ended. */
+static int drain_rest(int *fd, const struct sink *sink, struct err *err)
+{
+    int rc = 1;
+
+    for (int i = 0; i < RUN_LAST_PIECES && *fd >= 0 && rc > 0; i++)
+        rc = drain(fd, sink, err);
+    return rc < 0 ? rc : 0;
 }
 
 static int left_ms(int64_t deadline_ms)
@@ -261,67 +295,94 @@ static int left_ms(int64_t deadline_ms)
     return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* 0: something is ready, in `polls`. */
+/* 0: perhaps something is ready, in `polls`. */
 static int wait_for(const struct process_run *run, const struct child *child, int64_t deadline_ms,
                     struct pollfd polls[4], struct err *err)
 {
-    int ready;
+    int left = left_ms(deadline_ms);
+    int most = child->out >= 0 || child->err >= 0 ? RUN_LOOK_MS : RUN_REAP_MS;
 
     polls[0] = (struct pollfd){.fd = child->in, .events = POLLOUT};
     polls[1] = (struct pollfd){.fd = child->out, .events = POLLIN};
     polls[2] = (struct pollfd){.fd = child->err, .events = POLLIN};
     polls[3] =
         (struct pollfd){.fd = run->cancel_fd == NULL ? -1 : *run->cancel_fd, .events = POLLIN};
-    do
-        ready = poll(polls, 4, left_ms(deadline_ms));
-    while (ready < 0 && errno == EINTR);
-    if (ready < 0)
-        return err_sys(err, -errno, "poll");
-    if (ready == 0)
+    if (left == 0)
         return err_set(err, -ETIMEDOUT, "no end within its time");
+    if (poll(polls, 4, left < most ? left : most) < 0) {
+        if (errno != EINTR)
+            return err_sys(err, -errno, "poll");
+        memset(polls, 0, 4 * sizeof(polls[0]));
+    }
     return polls[3].revents != 0 ? err_set(err, -ECANCELED, "ended on request") : 0;
 }
 
-static int talk(const struct process_run *run, struct child *child, int64_t deadline_ms,
-                struct process_end *ret, struct err *err)
-{
-    size_t max_bytes = run->max_output_bytes == 0 ? RUN_OUTPUT_MAX_BYTES : run->max_output_bytes;
-    const struct sink out = {.to = &ret->out, .max_bytes = max_bytes, .run = run};
-    const struct sink errors = {.to = &ret->err, .max_bytes = max_bytes};
-    struct bytes input = run->input;
-    int rc = 0;
-
-    while (rc == 0 && (child->out >= 0 || child->err >= 0)) {
-        struct pollfd polls[4];
-
-        rc = wait_for(run, child, deadline_ms, polls, err);
-        if (rc == 0 && polls[0].revents != 0)
-            feed(child, &input);
-        if (rc == 0 && polls[1].revents != 0)
-            rc = drain(&child->out, &out, err);
-        if (rc == 0 && polls[2].revents != 0)
-            rc = drain(&child->err, &errors, err);
-    }
-    return rc;
-}
-
-static int reap(struct child *child, int64_t deadline_ms, int *ret_status, struct err *err)
+static int note_end(struct child *child, struct process_end *ret, struct err *err)
 {
     int status = 0;
+    pid_t pid = waitpid(child->pid, &status, WNOHANG);
 
-    for (;;) {
-        pid_t pid = waitpid(child->pid, &status, WNOHANG);
-
-        if (pid == child->pid)
-            break;
-        if (pid < 0 && errno != EINTR)
-            return err_sys(err, -errno, "wait");
-        if (left_ms(deadline_ms) == 0)
-            return err_set(err, -ETIMEDOUT, "no end within its time");
-        clock_sleep_ms(RUN_REAP_MS);
-    }
+    if (pid < 0 && errno != EINTR)
+        return err_sys(err, -errno, "wait");
+    if (pid <= 0)
+        return 0;
     child->pid = 0;
-    *ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    ret->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    ret->exit_status = ret->signal != 0 ? 128 + ret->signal : WEXITSTATUS(status);
+    return 0;
+}
+
+struct talk {
+    const struct process_run *run;
+    struct child *child;
+    struct bytes input;
+    struct sink out, err;
+};
+
+static int exchange(struct talk *talk, int64_t deadline_ms, struct err *err)
+{
+    struct child *child = talk->child;
+    struct pollfd polls[4];
+    int rc = wait_for(talk->run, child, deadline_ms, polls, err);
+
+    if (rc == 0 && polls[0].revents != 0)
+        feed(child, &talk->input);
+    if (rc == 0 && polls[1].revents != 0)
+        rc = drain(&child->out, &talk->out, err);
+    if (rc >= 0 && polls[2].revents != 0)
+        rc = drain(&child->err, &talk->err, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* Until it has ended and what it said is here. */
+static int follow(struct talk *talk, int64_t deadline_ms, struct process_end *ret, struct err *err)
+{
+    struct child *child = talk->child;
+    int rc = 0;
+
+    while (rc == 0 && child->pid > 0) {
+        rc = exchange(talk, deadline_ms, err);
+        if (rc == 0)
+            rc = note_end(child, ret, err);
+    }
+    if (rc == 0)
+        rc = drain_rest(&child->out, &talk->out, err);
+    return rc == 0 ? drain_rest(&child->err, &talk->err, err) : rc;
+}
+
+/* Room for all at once: what is moved to make some would stay in memory. */
+static int prepare(const struct process_run *run, struct process_end *end, struct talk *talk)
+{
+    size_t max_bytes = run->max_output_bytes == 0 ? RUN_OUTPUT_MAX_BYTES : run->max_output_bytes;
+    size_t err_bytes = run->kept_error_bytes == 0 ? max_bytes : run->kept_error_bytes;
+
+    talk->out = (struct sink){.to = &end->out, .max_bytes = max_bytes, .run = run};
+    talk->err = (struct sink){
+        .to = &end->err, .max_bytes = err_bytes, .may_drop = run->kept_error_bytes != 0};
+    end->is_secret = run->is_secret;
+    if (run->is_secret &&
+        (buf_reserve(&end->out, max_bytes) < 0 || buf_reserve(&end->err, err_bytes) < 0))
+        return -ENOMEM;
     return 0;
 }
 
@@ -329,15 +390,17 @@ int process_run(const struct process_run *run, struct process_end *ret, struct e
 {
     SCOPED(child) struct child child = {.pid = 0, .in = -1, .out = -1, .err = -1};
     SCOPED(process_end) struct process_end result = PROCESS_END_NONE;
+    struct talk talk = {.run = run, .child = &child, .input = run->input};
     int64_t deadline_ms =
         clock_mono_ms() + (run->timeout_ms == 0 ? RUN_TIMEOUT_MS : run->timeout_ms);
-    int rc = start(run, &child, err);
+    int rc = prepare(run, &result, &talk);
 
     if (rc < 0)
+        return err_set(err, rc, "%s: out of memory", run->argv[0]);
+    rc = start(run, &child, err);
+    if (rc < 0)
         return rc;
-    rc = talk(run, &child, deadline_ms, &result, err);
-    if (rc == 0)
-        rc = reap(&child, deadline_ms, &result.exit_status, err);
+    rc = follow(&talk, deadline_ms, &result, err);
     if (rc < 0)
         return err_prefix(err, rc, "%s", run->argv[0]);
     *ret = result;

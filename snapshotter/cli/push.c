@@ -60,11 +60,12 @@ static int parse_existing(const char *text, enum index_existing *ret, struct err
 }
 
 /* --user name[:password], for the image's own host. Docker's config.json is asked without it. */
-static int find_user(void *self, const char *host, struct registry_credentials *ret,
+static int find_user(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
                      struct err *err)
 {
     const char *user = self;
     const char *colon = strchr(user, ':');
+    (void)cancel_fd;
 
     (void)host;
     ret->username = colon == NULL ? text_copy(user) : strndup(user, (size_t)(colon - user));

@@ -99,8 +99,8 @@ static void ask_keychain(struct pool_job *job)
         (struct registry_repo *)(void *)((char *)job - offsetof(struct registry_repo, auth.job));
     struct auth *auth = &repo->auth;
 
-    auth->found_rc =
-        repo->keychain.find(repo->keychain.self, repo->host, &auth->found, &auth->found_err);
+    auth->found_rc = repo->keychain.find(repo->keychain.self, repo->host, repo->registry->cancel_fd,
+                                         &auth->found, &auth->found_err);
     auth_answered(repo);
 }
 

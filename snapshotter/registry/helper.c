@@ -4,12 +4,15 @@
  * (github.com/docker/docker-credential-helpers). */
 #include "registry/keychain.h"
 
+#include "base/process.h"
+
 #include <cjson/cJSON.h>
 #include <errno.h>
 
 enum { HELPER_NAME_MAX_BYTES = 100 };
 enum { HELPER_HOST_MAX_BYTES = 1024 };
 enum { HELPER_ANSWER_MAX_BYTES = 64 * 1024 };
+enum { HELPER_ERRORS_MAX_BYTES = 4096 }; /* kept of what it says on stderr */
 /* Some ask a service in the cloud; a reader in a container waits meanwhile. */
 enum { HELPER_TIMEOUT_MS = 15 * 1000 };
 enum { COMPLAINT_MAX_BYTES = 200 };
@@ -121,7 +124,7 @@ static void tame(struct bytes text, char *out)
 }
 
 /* By the protocol the reason is on stdout, unless that is an answer; many use stderr. */
-static void describe(const struct program_end *end, struct err *err)
+static void describe(const struct process_end *end, struct err *err)
 {
     struct bytes out = buf_bytes(&end->out), errors = buf_bytes(&end->err);
     bool use_out = trimmed(errors) == 0 && out.len > 0 && memchr(out.data, '{', out.len) == NULL;
@@ -131,37 +134,65 @@ static void describe(const struct program_end *end, struct err *err)
     if (end->signal != 0)
         (void)err_set(err, -EAGAIN, "killed by signal %d", end->signal);
     else
-        (void)err_set(err, -EAGAIN, "exit code %d%s%s", end->exit_code, *text == '\0' ? "" : ": ",
+        (void)err_set(err, -EAGAIN, "exit code %d%s%s", end->exit_status, *text == '\0' ? "" : ": ",
                       text);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static int run(const char *program_name, const char *host, const struct text_list *environment,
+static int run(const char *program, const struct helper_call *call, struct process_end *ret,
+               struct err *err)
+{
+    SCOPED(mem) const char **environment = calloc(call->environment->count + 1, sizeof(char *));
+    const char *const argv[] = {program, "get", NULL};
+    const struct process_run how = {
+        .argv = argv,
+        .environment = environment,
+        .input = bytes_of_str(call->host),
+        .max_output_bytes = HELPER_ANSWER_MAX_BYTES,
+        .kept_error_bytes = HELPER_ERRORS_MAX_BYTES,
+        .is_secret = true,
+        .timeout_ms = call->timeout_ms == 0 ? HELPER_TIMEOUT_MS : call->timeout_ms,
+        .cancel_fd = call->cancel_fd < 0 ? NULL : &call->cancel_fd,
+    };
+
+    if (environment == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < call->environment->count; i++)
+        environment[i] = call->environment->items[i];
+    return process_run(&how, ret, err);
+}
+
+/* It could not be run to its end. */
+static int describe_failure(const struct helper_call *call, int rc, struct err *err)
+{
+    int64_t timeout_ms = call->timeout_ms == 0 ? HELPER_TIMEOUT_MS : call->timeout_ms;
+
+    switch (rc) {
+    case -ENOENT:
+        return err_set(err, -EAGAIN, "there is no such program in PATH");
+    case -ETIMEDOUT:
+        return err_set(err, rc, "it did not end within %lld s and was killed",
+                       (long long)(timeout_ms + 999) / 1000);
+    case -EFBIG:
+        return err_set(err, rc, "it says more than %d bytes", HELPER_ANSWER_MAX_BYTES);
+    case -ECANCELED:
+    case -ENOMEM:
+        return rc;
+    default:
+        return err_sys(err, rc, "it does not run") < 0 ? -EAGAIN : 0;
+    }
+}
+
+static int ask(const char *program, const struct helper_call *call,
                struct registry_credentials *ret, struct err *err)
 {
-    SCOPED(mem) char **env = calloc(environment->count + 1, sizeof(*env));
-    SCOPED(mem) char *name = strdup(program_name);
-    SCOPED(program_end) struct program_end end = {.out = BUF_EMPTY, .err = BUF_EMPTY};
-    char verb[] = "get";
-    struct program program = {
-        .name = name,
-        .argument = verb,
-        .env = env,
-        .in = bytes_of_str(host),
-        .max_bytes = HELPER_ANSWER_MAX_BYTES,
-        .timeout_ms = HELPER_TIMEOUT_MS,
-    };
-    int rc;
+    SCOPED(process_end) struct process_end end = PROCESS_END_NONE;
+    int rc = run(program, call, &end, err);
 
-    if (env == NULL || name == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < environment->count; i++)
-        env[i] = environment->items[i];
-    rc = program_run(&program, &end, err);
     if (rc < 0)
-        return rc == -ETIMEDOUT || rc == -EFBIG || rc == -ENOMEM ? rc : -EAGAIN;
-    if (end.exit_code == 0)
+        return describe_failure(call, rc, err);
+    if (end.exit_status == 0)
         return helper_answer_parse(buf_bytes(&end.out), ret, err);
     if (knows_nobody(buf_bytes(&end.out)))
         return 0;
@@ -169,19 +200,18 @@ static int run(const char *program_name, const char *host, const struct text_lis
     return -EAGAIN;
 }
 
-int helper_get(const char *name, const char *host, const struct text_list *environment,
-               struct registry_credentials *ret, struct err *err)
+int helper_get(const struct helper_call *call, struct registry_credentials *ret, struct err *err)
 {
     SCOPED(mem) char *program = NULL;
     int rc;
 
-    if (!is_name(name))
-        return err_set(err, -EINVAL, "the credential helper for %s has no proper name", host);
-    if (strlen(host) > HELPER_HOST_MAX_BYTES)
+    if (!is_name(call->name))
+        return err_set(err, -EINVAL, "the credential helper for %s has no proper name", call->host);
+    if (strlen(call->host) > HELPER_HOST_MAX_BYTES)
         return err_set(err, -EINVAL, "the name of the host is too long");
-    program = text_format("docker-credential-%s", name);
+    program = text_format("docker-credential-%s", call->name);
     if (program == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = run(program, host, environment, ret, err);
-    return rc < 0 ? err_prefix(err, rc, "%s for %s", program, host) : 0;
+    rc = ask(program, call, ret, err);
+    return rc < 0 ? err_prefix(err, rc, "%s for %s", program, call->host) : 0;
 }

@@ -195,6 +195,7 @@ struct registry {
     char *user_agent;                  /* fixed */
     CURLM *multi;                      /* network thread; curl_multi_wakeup() any */
     pthread_t thread;                  /* fixed */
+    int cancel_fd;                     /* fixed: readable from registry_cancel_all() on */
     pthread_mutex_t lock;
     pthread_cond_t settled;    /* a call was answered or a blob lost a fetch */
     struct request_list inbox; /* lock */

@@ -3,7 +3,6 @@
  *
  *   keychain_docker.c   what config.json says about a host
  *     ├▶ helper.c       asks a credential helper
- *     │    └▶ program.c   runs a program
  *     └▶ guest.c        where config.json is, and what a helper finds in its environment */
 #ifndef REGISTRY_KEYCHAIN_H
 #define REGISTRY_KEYCHAIN_H
@@ -15,30 +14,6 @@
 /* ---- keychain_docker.c ----------------------------------------------------------------------- */
 
 bool registry_credentials_are_empty(const struct registry_credentials *cred);
-
-/* ---- program.c ------------------------------------------------------------------------------- */
-
-struct program {
-    char *name;       /* looked for in PATH */
-    char *argument;   /* its only one */
-    char **env;       /* "NAME=value", NULL at the end */
-    struct bytes in;  /* for its stdin; 4096 bytes at most */
-    size_t max_bytes; /* of its stdout */
-    int64_t timeout_ms;
-};
-/* Zeroed storage is an empty one. */
-struct program_end {
-    struct buf out;
-    struct buf err; /* the beginning of it */
-    int exit_code;  /* -1: it did not exit, see */
-    int signal;
-};
-void program_end_fini(struct program_end *end); /* leaves nothing of `out` in memory */
-DEFINE_SCOPED_VALUE(program_end, struct program_end, program_end_fini)
-/* Blocks until the program has ended, by itself or killed: whatever it returns, it is reaped. 0: it
- * ended by itself, whatever its exit code. -ENOENT: no such program; -ETIMEDOUT; -EFBIG: it says
- * too much; or why it could not be run. */
-MUST_CHECK int program_run(const struct program *program, struct program_end *ret, struct err *err);
 
 /* ---- guest.c --------------------------------------------------------------------------------- */
 
@@ -60,11 +35,19 @@ MUST_CHECK int guest_environment(const struct guest *guest, const char *config_d
 
 /* ---- helper.c -------------------------------------------------------------------------------- */
 
-/* Runs docker-credential-<name> for `host`. Nothing known there: 0, and *ret is as it was. -EINVAL:
- * the name is none; -EBADMSG: its answer makes no sense; -EAGAIN: it fails, now at least;
- * -ETIMEDOUT, -EFBIG, -ENOMEM. */
-MUST_CHECK int helper_get(const char *name, const char *host, const struct text_list *environment,
-                          struct registry_credentials *ret, struct err *err);
+/* A question to docker-credential-<name>. */
+struct helper_call {
+    const char *name;
+    const char *host;
+    const struct text_list *environment;
+    int cancel_fd;      /* as in registry_keychain */
+    int64_t timeout_ms; /* 0: 15000 */
+};
+/* Nothing known of the host: 0, and *ret is as it was. -EINVAL: the name is none; -EBADMSG: the
+ * answer makes no sense; -EAGAIN: it fails, now at least; -ETIMEDOUT, -EFBIG, -ECANCELED, -ENOMEM.
+ */
+MUST_CHECK int helper_get(const struct helper_call *call, struct registry_credentials *ret,
+                          struct err *err);
 /* What a helper printed: as helper_get(). */
 MUST_CHECK int helper_answer_parse(struct bytes json, struct registry_credentials *ret,
                                    struct err *err);

@@ -123,6 +123,14 @@ static int use_entry(const cJSON *entry, const char *host, struct registry_crede
     return 0;
 }
 
+/* What is looked for, and where. */
+struct question {
+    const char *host;
+    const char *dir; /* of config.json */
+    const struct guest *guest;
+    int cancel_fd;
+};
+
 /* ---- a helper -------------------------------------------------------------------------------- */
 
 /* One for the host wins, and an empty name there means none, as in Docker's client. NULL: none. */
@@ -138,15 +146,21 @@ static const char *helper_for(const cJSON *tree, const char *host)
     return name == NULL || *name == '\0' ? NULL : name;
 }
 
-static int ask_helper(const char *name, const char *host, const struct guest *guest,
-                      const char *dir, struct registry_credentials *ret, struct err *err)
+static int ask_helper(const char *name, const struct question *q, struct registry_credentials *ret,
+                      struct err *err)
 {
     SCOPED(text_list) struct text_list environment = TEXT_LIST_EMPTY;
-    const char *server = text_equal_nocase(one_name(host), "docker.io") ? DOCKER_HUB_SERVER : host;
+    bool is_hub = text_equal_nocase(one_name(q->host), "docker.io");
+    const struct helper_call call = {
+        .name = name,
+        .host = is_hub ? DOCKER_HUB_SERVER : q->host,
+        .environment = &environment,
+        .cancel_fd = q->cancel_fd,
+    };
 
-    if (guest_environment(guest, dir, &environment) < 0)
+    if (guest_environment(q->guest, q->dir, &environment) < 0)
         return err_set(err, -ENOMEM, "out of memory");
-    return helper_get(name, server, &environment, ret, err);
+    return helper_get(&call, ret, err);
 }
 
 bool registry_credentials_are_empty(const struct registry_credentials *cred)
@@ -158,9 +172,10 @@ bool registry_credentials_are_empty(const struct registry_credentials *cred)
 /* ---- the look-up ----------------------------------------------------------------------------- */
 
 /* What a helper does not know may still be in the file: a login of before it was set up. */
-static int look_up(struct bytes json, const char *host, const struct guest *guest, const char *dir,
-                   struct registry_credentials *ret, struct err *err)
+static int look_up(struct bytes json, const struct question *q, struct registry_credentials *ret,
+                   struct err *err)
 {
+    const char *host = q->host;
     SCOPED(config_json)
     cJSON *tree = json.len == 0 ? NULL : cJSON_ParseWithLength((const char *)json.data, json.len);
     const char *helper;
@@ -170,7 +185,7 @@ static int look_up(struct bytes json, const char *host, const struct guest *gues
         return err_set(err, -EBADMSG, "no JSON object");
     helper = helper_for(tree, host);
     if (helper != NULL)
-        rc = ask_helper(helper, host, guest, dir, ret, err);
+        rc = ask_helper(helper, q, ret, err);
     if (rc == 0 && registry_credentials_are_empty(ret)) {
         helper = NULL;
         rc = use_entry(find_entry(cJSON_GetObjectItemCaseSensitive(tree, "auths"), host, is_object),
@@ -194,26 +209,27 @@ static int read_config(const char *path, struct buf *ret, struct err *err)
     return file_read(path, CONFIG_MAX_BYTES, ret, err);
 }
 
-static int find_in(const char *dir, const char *host, const struct guest *guest,
-                   struct registry_credentials *ret, struct err *err)
+static int find_in(const struct question *q, struct registry_credentials *ret, struct err *err)
 {
-    SCOPED(mem) char *path = path_join(dir, "config.json");
+    SCOPED(mem) char *path = path_join(q->dir, "config.json");
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     int rc = path == NULL ? err_set(err, -ENOMEM, "out of memory") : read_config(path, &json, err);
 
     if (rc == -ENOENT)
         return 0;
     if (rc == 0)
-        rc = look_up(buf_bytes(&json), host, guest, dir, ret, err);
+        rc = look_up(buf_bytes(&json), q, ret, err);
     if (json.len > 0)
         explicit_bzero(json.data, json.len);
-    return rc < 0 ? err_prefix(err, rc, "credentials in %s", path == NULL ? dir : path) : 0;
+    return rc < 0 ? err_prefix(err, rc, "credentials in %s", path == NULL ? q->dir : path) : 0;
 }
 
-static int find(void *self, const char *host, struct registry_credentials *ret, struct err *err)
+static int find(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
+                struct err *err)
 {
     SCOPED(guest) struct guest guest = {.uid = NULL};
     SCOPED(mem) char *dir = NULL;
+    struct question question = {.host = host, .guest = &guest, .cancel_fd = cancel_fd};
     int rc;
 
     (void)self;
@@ -221,7 +237,8 @@ static int find(void *self, const char *host, struct registry_credentials *ret, 
         return err_set(err, -ENOMEM, "out of memory");
     if (dir == NULL)
         return 0;
-    rc = find_in(dir, host, &guest, ret, err);
+    question.dir = dir;
+    rc = find_in(&question, ret, err);
     if (rc < 0)
         registry_credentials_fini(ret);
     return rc;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <sys/eventfd.h>
 
 enum { KEPT_CONNECTIONS = 32 };
 enum { CONNECTIONS_PER_HOST = 32 };
@@ -221,9 +222,19 @@ int net_start(struct registry *registry, struct err *err)
         curl_multi_setopt(registry->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                           (long)CONNECTIONS_PER_HOST) != CURLM_OK)
         return err_set(err, -ENOMEM, "registry client: out of memory");
+    registry->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (registry->cancel_fd < 0)
+        return err_sys(err, -errno, "registry client: eventfd");
     registry->jitter = (uint64_t)clock_wall_ns() | 1;
     rc = thread_start(&registry->thread, "registry", net_main, registry);
     return rc < 0 ? err_sys(err, rc, "registry client: thread") : 0;
+}
+
+/* Also for those that run programs meanwhile. */
+static void say_the_end(const struct registry *registry)
+{
+    (void)eventfd_write(registry->cancel_fd, 1);
+    (void)curl_multi_wakeup(registry->multi);
 }
 
 void registry_cancel_all(struct registry *registry)
@@ -231,7 +242,7 @@ void registry_cancel_all(struct registry *registry)
     (void)pthread_mutex_lock(&registry->lock);
     registry->cancel_all = true;
     (void)pthread_mutex_unlock(&registry->lock);
-    (void)curl_multi_wakeup(registry->multi);
+    say_the_end(registry);
 }
 
 void net_stop(struct registry *registry)
@@ -239,6 +250,6 @@ void net_stop(struct registry *registry)
     (void)pthread_mutex_lock(&registry->lock);
     registry->stop = true;
     (void)pthread_mutex_unlock(&registry->lock);
-    (void)curl_multi_wakeup(registry->multi);
+    say_the_end(registry);
     (void)pthread_join(registry->thread, NULL);
 }

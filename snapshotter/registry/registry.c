@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <unistd.h>
 
 static const struct registry_options defaults = {
     .user_agent = "soci",
@@ -73,6 +74,8 @@ static void free_parts(struct registry *registry)
     free(registry->user_agent);
     mirrors_fini(registry);
     roots_fini(&registry->roots);
+    if (registry->cancel_fd >= 0)
+        (void)close(registry->cancel_fd);
     free(registry);
     curl_global_cleanup();
 }
@@ -92,6 +95,7 @@ int registry_new(const struct registry_options *options, struct registry **ret, 
         curl_global_cleanup();
         return err_set(err, -ENOMEM, "registry client: out of memory");
     }
+    registry->cancel_fd = -1;
     registry->options = *options;
     set_timeouts(&registry->options);
     set_limits(registry, options);

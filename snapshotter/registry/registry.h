@@ -94,7 +94,9 @@ struct registry_credentials {
 };
 void registry_credentials_fini(struct registry_credentials *cred);
 struct registry_keychain {
-    int (*find)(void *self, const char *host, struct registry_credentials *ret, struct err *err);
+    /* `cancel_fd` becomes readable when nobody waits any more: -ECANCELED; -1: never. */
+    int (*find)(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
+                struct err *err);
     void *self;
 };
 /* The keychain of Docker's config.json, read at every look-up; no such file: anonymous. A

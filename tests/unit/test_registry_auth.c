@@ -2,6 +2,7 @@
 /* Credentials: asked for once, kept until refused, Basic and Bearer, also by a form. */
 #include "registry_fixture.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 #define BASIC_USER "Basic dXNlcjpwYXNzd29yZA==" /* user:password */
@@ -18,10 +19,11 @@ struct keys {
     atomic_uint asked;
 };
 
-static int find_keys(void *self, const char *host, struct registry_credentials *ret,
+static int find_keys(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
                      struct err *err)
 {
     struct keys *keys = self;
+    (void)cancel_fd;
 
     atomic_fetch_add(&keys->asked, 1);
     clock_sleep_ms(30); /* a helper program takes its time */
@@ -158,6 +160,45 @@ static void closing_does_not_wait_for_a_slow_keychain(void **state)
         clock_sleep_ms(1);
     registry_blob_close(blob);
     assert_int_equal(got->rc, -ECANCELED);
+}
+
+struct patient {
+    atomic_bool asked, cancelled;
+};
+
+static int find_slowly(void *self, const char *host, int cancel_fd,
+                       struct registry_credentials *ret, struct err *err)
+{
+    struct patient *patient = self;
+    struct pollfd end = {.fd = cancel_fd, .events = POLLIN};
+
+    (void)host;
+    (void)ret;
+    atomic_store(&patient->asked, true);
+    if (poll(&end, 1, DEADLINE_MS) == 1)
+        atomic_store(&patient->cancelled, true);
+    return err_set(err, -ECANCELED, "nobody waits");
+}
+
+static void a_look_up_is_told_of_the_end(void **state)
+{
+    struct patient patient = {.asked = false};
+    const struct registry_keychain keychain = {.find = find_slowly, .self = &patient};
+    struct fixture *f = fixture_open(want_user, NULL, &keychain);
+    struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    struct err err = ERR_NONE;
+    (void)state;
+
+    fetched_init(got, 0, 1000);
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+    while (!atomic_load(&patient.asked))
+        clock_sleep_ms(1);
+    registry_cancel_all(f->registry);
+    assert_int_equal(fetched_wait(got), -ECANCELED);
+    registry_blob_close(blob);
+    fixture_close(f);
+    assert_true(atomic_load(&patient.cancelled));
 }
 
 /* ---- Bearer ---------------------------------------------------------------------------------- */
@@ -649,6 +690,7 @@ int main(void)
         cmocka_unit_test(no_credentials_are_an_error_that_says_so),
         cmocka_unit_test(a_keychain_that_fails_fails_the_request),
         cmocka_unit_test(an_unknown_kind_of_challenge_is_refused),
+        cmocka_unit_test(a_look_up_is_told_of_the_end),
         cmocka_unit_test(closing_does_not_wait_for_a_slow_keychain),
         cmocka_unit_test(a_token_is_asked_for_and_kept),
         cmocka_unit_test(a_token_that_is_refused_is_replaced),

@@ -63,7 +63,7 @@ static char *read_note(const char *dir, const char *name)
 static int look_up(const char *host, struct registry_credentials *ret, struct err *err)
 {
     *ret = (struct registry_credentials){.username = NULL};
-    return registry_keychain_docker.find(registry_keychain_docker.self, host, ret, err);
+    return registry_keychain_docker.find(registry_keychain_docker.self, host, -1, ret, err);
 }
 
 static void expect_text(const char *got, const char *expected)
@@ -399,15 +399,13 @@ static void a_helper_does_not_speak_to_systemd_for_us(void **state)
 
 static void a_program_that_hangs_is_killed_with_its_children(void **state)
 {
-    char name[] = "docker-credential-hangs", verb[] = "get";
-    char *no_env[] = {NULL};
-    const struct program program = {.name = name,
-                                    .argument = verb,
-                                    .env = no_env,
-                                    .in = bytes_of_str("h"),
-                                    .max_bytes = 10,
-                                    .timeout_ms = 300};
-    SCOPED(program_end) struct program_end end = {.out = BUF_EMPTY, .err = BUF_EMPTY};
+    const struct text_list no_environment = TEXT_LIST_EMPTY;
+    const struct helper_call call = {.name = "hangs",
+                                     .host = "h",
+                                     .environment = &no_environment,
+                                     .cancel_fd = -1,
+                                     .timeout_ms = 300};
+    struct registry_credentials cred = {.username = NULL};
     SCOPED(mem)
     char *script = text_format("/bin/sleep 1000 & echo $! >%s/child; exec /bin/sleep 1000",
                                (const char *)*state);
@@ -415,7 +413,7 @@ static void a_program_that_hangs_is_killed_with_its_children(void **state)
     struct err err = ERR_NONE;
 
     write_helper(*state, "hangs", script);
-    assert_int_equal(program_run(&program, &end, &err), -ETIMEDOUT);
+    assert_int_equal(helper_get(&call, &cred, &err), -ETIMEDOUT);
     assert_text_has(err_text(&err), "did not end within 1 s and was killed");
     child = read_note(*state, "child");
     /* Whoever adopted it needs a moment to see that it is dead. */
@@ -429,6 +427,25 @@ static void a_program_that_hangs_is_killed_with_its_children(void **state)
         clock_sleep_ms(10);
     }
     fail_msg("the child of the program lives on");
+}
+
+static void a_program_that_hangs_does_not_hold_up_the_end(void **state)
+{
+    struct registry_credentials cred = {.username = NULL};
+    int64_t start_ms = clock_mono_ms();
+    struct err err = ERR_NONE;
+    int ends[2];
+
+    write_config(*state, "{\"credsStore\":\"hangs\"}");
+    write_helper(*state, "hangs", "exec sleep 1000");
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "", 1), 1);
+    assert_int_equal(
+        registry_keychain_docker.find(registry_keychain_docker.self, "h", ends[0], &cred, &err),
+        -ECANCELED);
+    assert_true(clock_mono_ms() - start_ms < 14 * 1000); /* its time is 15 s */
+    (void)close(ends[0]);
+    (void)close(ends[1]);
 }
 
 /* ---- Finch's guest --------------------------------------------------------------------------- */
@@ -553,6 +570,7 @@ int main(void)
         test(a_helper_gets_no_descriptor_and_no_blocked_signal_of_ours),
         test(a_helper_does_not_speak_to_systemd_for_us),
         test(a_program_that_hangs_is_killed_with_its_children),
+        test(a_program_that_hangs_does_not_hold_up_the_end),
         test(in_a_guest_the_credentials_are_those_of_its_user),
         test(what_is_set_already_stays),
         test(without_DOCKER_CONFIG_a_guest_has_that_of_Finch),

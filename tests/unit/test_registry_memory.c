@@ -74,9 +74,10 @@ static void serve_all(void *self, struct http_exchange *x)
                         "{\"errors\":[{\"code\":\"NAME_UNKNOWN\",\"message\":\"?\"}]}");
 }
 
-static int find_user(void *self, const char *host, struct registry_credentials *ret,
+static int find_user(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
                      struct err *err)
 {
+    (void)cancel_fd;
     (void)self;
     (void)host;
     ret->username = text_copy("u");

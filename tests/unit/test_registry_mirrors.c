@@ -443,9 +443,10 @@ static void pushes_and_their_questions_go_to_the_registry_itself(void **state)
 /* ---- credentials ----------------------------------------------------------------------------- */
 
 /* The user's name is the host that asks. */
-static int find_by_host(void *self, const char *host, struct registry_credentials *ret,
-                        struct err *err)
+static int find_by_host(void *self, const char *host, int cancel_fd,
+                        struct registry_credentials *ret, struct err *err)
 {
+    (void)cancel_fd;
     (void)self;
     (void)err;
     ret->username = text_copy(host);

@@ -200,9 +200,10 @@ static void a_redirect_without_a_place_is_refused(void **state)
 
 /* ---- secrets --------------------------------------------------------------------------------- */
 
-static int find_user(void *self, const char *host, struct registry_credentials *ret,
+static int find_user(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
                      struct err *err)
 {
+    (void)cancel_fd;
     (void)self;
     (void)host;
     (void)err;
@@ -246,10 +247,11 @@ static void demand_credentials(void *self, struct http_exchange *x)
 }
 
 /* Knows the registry alone, by its host in `self`. */
-static int find_registrys_user(void *self, const char *host, struct registry_credentials *ret,
-                               struct err *err)
+static int find_registrys_user(void *self, const char *host, int cancel_fd,
+                               struct registry_credentials *ret, struct err *err)
 {
     const struct fixture *f = *(struct fixture **)self;
+    (void)cancel_fd;
     bool known = f != NULL && strcmp(host, http_server_host(f->server)) == 0;
 
     (void)err;
