@@ -58,6 +58,7 @@ static int ask(struct download_state *d, struct chunk *chunk, struct err *err)
     chunk->fetch = (struct registry_fetch){.off = d->next_off,
                                            .len = len,
                                            .buf = chunk->buf,
+                                           .from_origin = d->options->from_origin,
                                            .budget_ms = CHUNK_BUDGET_MS,
                                            .longest_wait_ms = CHUNK_WAIT_MS,
                                            .done = on_done};

@@ -101,6 +101,7 @@ struct download_options {
     struct digest layer;
     uint64_t layer_bytes;
     size_t chunk_bytes;
+    bool from_origin; /* not from mirrors */
     const atomic_bool *cancelled;
     /* The bytes in order, in pieces; a failure ends the download. */
     int (*write)(void *arg, struct bytes piece, struct err *err);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make.c – one layer: a new directory, the download, and what it unpacks to. */
+/* make.c – one layer: a new directory, the download, and what it unpacks to. When that is not what
+ * the digest promises, once more from the registry itself: a mirror may have lied. */
 #include "local/internal.h"
 
 #include "base/files.h"
+#include "base/log.h"
 #include "unpack/unpack.h"
 
 #include <errno.h>
@@ -52,6 +54,8 @@ static int layer_new(struct local *local, struct local_layer **ret, struct err *
 struct filling {
     struct local *local;
     struct job *job;
+    uint64_t layer_bytes;
+    bool from_origin;
     struct unpack *unpack;
 };
 
@@ -73,28 +77,29 @@ static int copy_list(struct text_list *to, const struct text_list *from)
     return rc;
 }
 
-static int fill(struct local *local, struct job *job, uint64_t layer_bytes,
-                struct local_layer *layer, struct err *err)
+static int fill(struct filling *f, struct local_layer *layer, struct err *err)
 {
+    struct local *local = f->local;
+    struct job *job = f->job;
     const struct unpack_options unpack_options = {
         .dir = layer->fs_dir, .layer = job->layer, .userxattr = local->options.userxattr};
     SCOPED(unpack) struct unpack *u = NULL;
-    struct filling filling = {.local = local, .job = job};
     struct download_options options = {
         .registry = local->options.registry,
         .repo = job->pull->repo,
         .layer = job->layer,
-        .layer_bytes = layer_bytes,
+        .layer_bytes = f->layer_bytes,
         .chunk_bytes = local->options.chunk_bytes,
+        .from_origin = f->from_origin,
         .cancelled = &job->cancelled,
         .write = on_bytes,
-        .arg = &filling,
+        .arg = f,
     };
     int rc = unpack_new(&unpack_options, &u, err);
 
     if (rc < 0)
         return rc;
-    filling.unpack = u;
+    f->unpack = u;
     rc = download(&options, err);
     if (rc == 0)
         rc = unpack_finish(u, &layer->diff_id, err);
@@ -103,16 +108,35 @@ static int fill(struct local *local, struct job *job, uint64_t layer_bytes,
     return rc;
 }
 
-int layer_make(struct local *local, struct job *job, uint64_t layer_bytes, struct local_layer **ret,
-               struct err *err)
+static int make(struct filling *f, struct local_layer **ret, struct err *err)
 {
     SCOPED(local_layer) struct local_layer *layer = NULL;
-    int rc = layer_new(local, &layer, err);
+    int rc = layer_new(f->local, &layer, err);
 
     if (rc == 0)
-        rc = fill(local, job, layer_bytes, layer, err);
+        rc = fill(f, layer, err);
     if (rc < 0)
         return rc;
     *ret = TAKE(layer);
     return 0;
+}
+
+int layer_make(struct local *local, struct job *job, uint64_t layer_bytes, struct local_layer **ret,
+               struct err *err)
+{
+    struct filling filling = {.local = local, .job = job, .layer_bytes = layer_bytes};
+    char text[DIGEST_TEXT_BYTES];
+    struct err first = ERR_NONE;
+    int rc = make(&filling, ret, &first);
+
+    if (rc == -EBADMSG) {
+        digest_format(&job->layer, text);
+        log_warn("layer is not what its digest says, asking the registry itself once more",
+                 "layer=%s err=%s", text, err_text(&first));
+        filling.from_origin = true;
+        rc = make(&filling, ret, &first);
+    }
+    if (rc < 0 && err != NULL)
+        *err = first;
+    return rc;
 }

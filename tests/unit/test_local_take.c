@@ -42,6 +42,7 @@ struct world {
     int manifest_rc;  /* fixed before calls, as what follows */
     int fetch_rc;     /* of every fetch */
     bool wrong_bytes; /* fetches give other ones */
+    bool mirror_lies; /* the same, but not of the registry itself */
     atomic_int fetch_takes_ms;
     atomic_int manifests, opens, fetches, under_way, most_under_way;
 };
@@ -91,7 +92,7 @@ static void *answer_main(void *arg)
     for (until_ms = 0; until_ms < atomic_load(&w->fetch_takes_ms); until_ms += 10)
         clock_sleep_ms(10);
     memcpy(answer.fetch->buf, w->tars[answer.layer].data + answer.fetch->off, answer.fetch->len);
-    if (w->wrong_bytes)
+    if (w->wrong_bytes || (w->mirror_lies && !answer.fetch->from_origin))
         answer.fetch->buf[answer.fetch->len - 1] ^= 1;
     atomic_fetch_sub(&w->under_way, 1);
     if (w->fetch_rc < 0)
@@ -370,6 +371,29 @@ static void what_fails_says_why_and_is_tried_anew(void **state)
     assert_ok(take(w, 1, &layer, &err));
 }
 
+static void what_a_mirror_got_wrong_comes_from_the_registry_itself(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct err err = ERR_NONE;
+
+    w->mirror_lies = true;
+    assert_ok(take(w, 1, &layer, &err));
+    assert_int_equal(atomic_load(&w->opens), 2);
+}
+
+static void what_is_wrong_there_too_is_refused_after_that(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct err err = ERR_NONE;
+
+    w->wrong_bytes = true;
+    assert_int_equal(take(w, 1, &layer, &err), -EBADMSG);
+    assert_int_equal(atomic_load(&w->opens), 2);
+    assert_true(is_empty(w->dir));
+}
+
 static void a_layer_that_the_image_does_not_list_is_refused(void **state)
 {
     struct world *w = *state;
@@ -512,6 +536,8 @@ int main(void)
         TEST(a_layer_that_an_image_has_twice_is_made_twice),
         TEST(another_image_does_not_get_what_was_begun_for_this_one),
         TEST(what_fails_says_why_and_is_tried_anew),
+        TEST(what_a_mirror_got_wrong_comes_from_the_registry_itself),
+        TEST(what_is_wrong_there_too_is_refused_after_that),
         TEST(a_layer_that_the_image_does_not_list_is_refused),
         TEST(whoever_gives_up_ends_what_was_begun_for_the_image),
         TEST(what_was_begun_for_an_image_ends_when_it_is_abandoned),
