@@ -201,6 +201,8 @@ int config_parse(struct bytes text, struct config *config, struct err *err)
     if (!text_is_utf8(text))
         return err_set(err, -EINVAL, "toml: not UTF-8");
     rc = toml_walk((const char *)text.data, text.len, &visitor, err);
+    if (rc == 0)
+        rc = config_hosts_finish(config, err);
     return rc < 0 ? rc : config_check(config, err);
 }
 

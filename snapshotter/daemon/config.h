@@ -108,7 +108,7 @@ struct config {
 
     struct config_mirror *mirrors;
     size_t mirror_count;
-    struct text_list plain_http_hosts; /* registries that a mirror entry calls insecure */
+    struct text_list plain_http_hosts; /* registries that an entry of their own calls insecure */
 
     /* Where all this comes from. */
     unsigned lines[CONFIG_KEYS_MAX]; /* of each key of the table; 0: not in the file */

@@ -53,17 +53,13 @@ static struct config_mirror *get_mirror(struct config *config, const char *of, c
     return mirror->of == NULL || mirror->number == NULL ? NULL : mirror;
 }
 
-static int read_insecure(struct config *config, struct config_mirror *mirror,
-                         const struct toml_value *value, struct err *err)
+static int read_insecure(struct config_mirror *mirror, const struct toml_value *value,
+                         struct err *err)
 {
     if (value->kind != TOML_BOOL)
         return err_set(err, -EINVAL, "toml: line %u: insecure must be true or false", value->line);
     mirror->insecure = value->boolean;
-    if (!value->boolean || text_list_has(&config->plain_http_hosts, mirror->of))
-        return 0;
-    return text_list_add(&config->plain_http_hosts, mirror->of) < 0
-               ? err_set(err, -ENOMEM, "out of memory")
-               : 0;
+    return 0;
 }
 
 static int read_address(struct config_mirror *mirror, const struct toml_value *value,
@@ -111,7 +107,7 @@ static int read_mirror(struct config *config, const char *const *path,
     if (text_equal_nocase(key, "host"))
         return read_address(mirror, value, err);
     if (text_equal_nocase(key, "insecure"))
-        return read_insecure(config, mirror, value, err);
+        return read_insecure(mirror, value, err);
     if (text_equal_nocase(key, "request_timeout_sec"))
         return read_timeout(mirror, value, err);
     return TOML_SKIP;
@@ -131,6 +127,29 @@ int config_hosts_value(struct config *config, const char *const *path, size_t de
                        depth == MIRROR_DEPTH ? "a mirror" : path[depth - 1],
                        is_list ? "an array of tables" : "a table");
     return 0;
+}
+
+/* Of the registry and not of somebody else: no address, or the registry's own. */
+static bool is_about_itself(const struct config_mirror *mirror)
+{
+    const char *host = mirror->url == NULL ? mirror->of : strstr(mirror->url, "://") + 3;
+    SCOPED(mem) char *name = strndup(host, strcspn(host, "/"));
+
+    return name != NULL && text_equal_nocase(name, mirror->of);
+}
+
+int config_hosts_finish(struct config *config, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < config->mirror_count && rc == 0; i++) {
+        const struct config_mirror *mirror = &config->mirrors[i];
+
+        if (mirror->insecure && is_about_itself(mirror) &&
+            !text_list_has(&config->plain_http_hosts, mirror->of))
+            rc = text_list_add(&config->plain_http_hosts, mirror->of);
+    }
+    return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
 /* TOML's strings escape as JSON's do. */

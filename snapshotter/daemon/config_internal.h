@@ -65,6 +65,8 @@ MUST_CHECK int config_check(const struct config *config, struct err *err);
  * or …decompress_streams down. 0; TOML_SKIP: not known, to be reported as such; <0. */
 MUST_CHECK int config_hosts_value(struct config *config, const char *const *path, size_t depth,
                                   const struct toml_value *value, struct err *err);
+/* After the last value: plain_http_hosts. 0 or -ENOMEM. */
+MUST_CHECK int config_hosts_finish(struct config *config, struct err *err);
 MUST_CHECK int config_hosts_print(const struct config *config, struct buf *ret);
 void config_hosts_fini(struct config *config);
 MUST_CHECK int config_streams_value(struct config *config, const char *const *path, size_t depth,

@@ -139,6 +139,26 @@ static void an_insecure_mirror_names_a_plain_http_registry_once(void **state)
     assert_string_equal(c.plain_http_hosts.items[0], "reg.example:5000");
 }
 
+static void an_insecure_mirror_elsewhere_says_nothing_of_the_registry(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse(
+        "[[resolver.host.\"a.example\".mirrors]]\nhost = \"http://m\"\ninsecure = true\n"
+        "[[resolver.host.\"b.example\".mirrors]]\nInsecure = true\nhost = \"https://m/b.example\"\n"
+        "[[resolver.host.\"c.example\".mirrors]]\nhost = \"https://C.example/v2\"\n"
+        "insecure = true\n"
+        "[[resolver.host.\"d.example:5000\".mirrors]]\nhost = \"https://d.example\"\n"
+        "insecure = true\n",
+        &c, &err));
+    assert_int_equal(c.plain_http_hosts.count, 1);
+    assert_string_equal(c.plain_http_hosts.items[0], "c.example");
+    for (size_t i = 0; i < c.mirror_count; i++)
+        assert_true(c.mirrors[i].insecure);
+}
+
 static void mirrors_are_kept_in_their_order(void **state)
 {
     SCOPED(config) struct config c = config_default();
@@ -448,6 +468,7 @@ int main(void)
         cmocka_unit_test(keys_without_meaning_are_listed_when_they_are_not_their_defaults),
         cmocka_unit_test(sizes_are_numbers_with_a_unit_of_1024),
         cmocka_unit_test(an_insecure_mirror_names_a_plain_http_registry_once),
+        cmocka_unit_test(an_insecure_mirror_elsewhere_says_nothing_of_the_registry),
         cmocka_unit_test(mirrors_are_kept_in_their_order),
         cmocka_unit_test(a_mirror_that_is_no_address_is_refused_with_its_line),
         cmocka_unit_test(a_mirror_of_what_is_no_host_name_is_refused),
