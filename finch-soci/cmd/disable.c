@@ -23,7 +23,7 @@ static int undo(const struct session *session, bool purge, struct err *err)
         return 0;
     rc = provision_undo(session, purge, err);
     if (rc < 0)
-        return err_prefix(err, rc, "finch.yaml is as it was; `finch-soci disable` tries again");
+        return say_after(err, rc, "finch.yaml is as it was: `finch-soci disable` tries again");
     say(globals, rc == PROVISION_DONE ? "The machine is what it was before."
                                       : "Nothing of ours is in the machine.");
     return 0;
@@ -42,8 +42,8 @@ static void tell_what_stays(const struct session *session, bool purge)
     if (session->machine.state == LIMA_RUNNING)
         return;
     say(globals,
-        "The machine %s does not run, so ours is still in it: `finch-soci vm start` takes it out "
-        "when it starts.",
+        "The machine %s does not run: what `enable` put into it goes when `finch-soci vm start` "
+        "starts it.",
         name);
     if (purge)
         say_warning("layers that were loaded are still in it: `finch-soci disable --purge` when "

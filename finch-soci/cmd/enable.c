@@ -59,13 +59,13 @@ static int provision(const struct session *session, const struct options *option
     int rc = provision_do(session, &how, err);
 
     if (rc == -EBUSY && !options->now)
-        return err_prefix(err, rc,
-                          "finch.yaml is done, the machine is not: `finch-soci provision` "
-                          "once they are gone, or with --now, which removes them");
+        return say_after(err, rc,
+                         "finch.yaml is done: `finch-soci provision` does the rest once "
+                         "they are gone, or with --now, which removes them");
     if (rc < 0)
-        return err_prefix(err, rc,
-                          "finch.yaml is done, the machine is not; `finch-soci provision` "
-                          "tries again");
+        return say_after(err, rc,
+                         "finch.yaml is done: `finch-soci provision` tries the rest "
+                         "again");
     if (rc == PROVISION_NOTHING)
         say(globals, "The snapshotter is in the machine already: nothing to do.");
     else

@@ -55,6 +55,13 @@ void say_warning(const char *fmt, ...)
     va_end(args);
 }
 
+int say_after(struct err *err, int rc, const char *what)
+{
+    const struct err before = *err;
+
+    return err_set(err, rc, "%s; %s", err_text(&before), what);
+}
+
 bool say_in_colour(FILE *stream)
 {
     const char *no = getenv("NO_COLOR");

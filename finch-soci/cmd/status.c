@@ -140,10 +140,8 @@ static int look_inside(struct looker *looker, struct report *report, struct err 
         rc = guest_look(looker->link.machine, &facts, err);
     if (rc < 0)
         return rc;
-    if (!guest_is_booted(facts))
-        report_add(report, "boot", REPORT_UNKNOWN, "the machine has not finished booting", "");
     if (bundle_open(session->globals->bundle, guest_arch(facts), &bundle, &why) < 0)
-        report_add(report, "bundle", REPORT_NOT_WELL, err_text(&why),
+        report_add(report, "bundle", REPORT_UNKNOWN, err_text(&why),
                    "say where the programs for the machine are with --bundle");
     rc = guest_state_get(looker->link.machine, facts, bundle, &state, err);
     if (rc < 0)

@@ -64,7 +64,7 @@ static int start(struct session *session, struct err *err)
     if (rc < 0)
         return rc;
     rc = provision_as_listed(session, err);
-    return rc == -EBUSY ? err_prefix(err, rc, "`finch-soci provision --now` removes them") : rc;
+    return rc == -EBUSY ? say_after(err, rc, "`finch-soci provision --now` removes them") : rc;
 }
 
 static int run_start(const struct cmd_globals *globals, const void *options, struct err *err)
