@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state.c – what is, what is not well about it, and the command that mends it. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MEND_ENABLE "finch-soci enable"
+static const char status_script[] =
+    "exec timeout 5 /usr/local/bin/soci-snapshotter-grpc status --json 2>/dev/null\n";
+
+void guest_state_fini(struct guest_state *state)
+{
+    buf_fini(&state->daemon_json);
+}
+
+static void add(struct guest_state *state, const char *name, const char *mend, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* `mend` NULL: it is well. */
+static void add(struct guest_state *state, const char *name, const char *mend, const char *fmt, ...)
+{
+    struct guest_check *check = &state->checks[state->count];
+    va_list args;
+
+    if (state->count == GUEST_CHECKS_MAX)
+        return;
+    state->count++;
+    check->name = name;
+    check->well = mend == NULL;
+    va_start(args, fmt);
+    (void)vsnprintf(check->text, sizeof(check->text), fmt, args);
+    va_end(args);
+    (void)snprintf(check->mend, sizeof(check->mend), "%s", mend == NULL ? "" : mend);
+}
+
+/* ---- the checks ------------------------------------------------------------------------------ */
+
+static void check_system(struct guest_state *state, const struct guest_facts *facts)
+{
+    if (!guest_flag(facts, "systemd"))
+        add(state, "system", "use a machine with systemd", "no systemd runs here");
+    else if (!guest_is_booted(facts))
+        add(state, "system", "finch vm start", "the machine has not finished booting");
+    else
+        add(state, "system", NULL, "%s, systemd%s", guest_arch(facts),
+            guest_flag(facts, "lima") ? ", Lima's" : "");
+}
+
+static void check_programs(struct guest_state *state, const struct guest_facts *facts,
+                           const struct bundle *bundle)
+{
+    const struct guest_file *program = guest_file(facts, GUEST_PROGRAM);
+    const struct bundle_file *wanted =
+        bundle == NULL ? NULL : bundle_find(bundle, "bin/soci-snapshotter-grpc");
+    char hex[2 * DIGEST_BYTES + 1] = "";
+
+    if (wanted != NULL)
+        digest_hex(&wanted->digest, hex);
+    if (!guest_has(facts, GUEST_PROGRAM) || !guest_has(facts, GUEST_SOCI))
+        add(state, "programs", MEND_ENABLE, "not installed");
+    else if (!guest_is_ours(facts, GUEST_PROGRAM))
+        add(state, "programs", MEND_ENABLE " --now", "another snapshotter is installed");
+    else if (wanted != NULL && strcmp(hex, program->sha256) != 0)
+        add(state, "programs", MEND_ENABLE, "%s; the bundle has another, %s",
+            guest_value(facts, "applied"), bundle_version(bundle));
+    else
+        add(state, "programs", NULL, "%s (sha256:%.12s)", guest_value(facts, "applied"),
+            program->sha256);
+}
+
+static void check_unit(struct guest_state *state, const struct guest_facts *facts)
+{
+    const char *unit = guest_unit_name(facts);
+    char key[64];
+    const char *is;
+
+    (void)snprintf(key, sizeof(key), "unit %s", unit);
+    is = guest_value(facts, key);
+    if (!guest_has(facts, guest_package_unit(facts) == NULL ? GUEST_UNIT : GUEST_PACKAGE_DROP_IN))
+        add(state, "unit", MEND_ENABLE, "%s.service is not set up", unit);
+    else
+        add(state, "unit", strcmp(is, "active") == 0 ? NULL : MEND_ENABLE, "%s.service is %s", unit,
+            is[0] == '\0' ? "unknown" : is);
+}
+
+static void check_credentials(struct guest_state *state, const struct guest_facts *facts)
+{
+    struct bytes drop_in = guest_text(facts, GUEST_DROP_IN);
+
+    if (!guest_flag(facts, "lima"))
+        return;
+    if (memmem(drop_in.data, drop_in.len, "DOCKER_CONFIG=/", 15) == NULL)
+        add(state, "credentials", MEND_ENABLE, "the daemon is not told where they are");
+    else
+        add(state, "credentials", NULL, "%s",
+            guest_value(facts, "finch-dir")[0] == '/' ? guest_value(facts, "finch-dir")
+                                                      : guest_value(facts, "lima-HOME"));
+}
+
+static void check_containerd(struct guest_state *state, const struct guest_facts *facts)
+{
+    const char *version = guest_value(facts, "containerd");
+    unsigned major = containerd_major(version);
+
+    if (major == 0)
+        add(state, "containerd", "install containerd", "not there");
+    else if (!containerd_is_told(buf_bytes(&facts->effective), major))
+        add(state, "containerd", MEND_ENABLE, "its configuration does not have all of soci");
+    else if (strstr(guest_value(facts, "plugin"), " ok") == NULL)
+        add(state, "containerd", MEND_ENABLE, "its plugin soci is not loaded");
+    else
+        add(state, "containerd", NULL, "%s", version);
+}
+
+static void check_config(struct guest_state *state, const struct guest_facts *facts)
+{
+    if (!guest_has(facts, GUEST_DAEMON_CONFIG))
+        add(state, "config", NULL, "defaults");
+    else if (guest_is_ours(facts, GUEST_DAEMON_CONFIG))
+        add(state, "config", NULL, "%s", GUEST_DAEMON_CONFIG);
+    else
+        add(state, "config", NULL, "%s, the user's own", GUEST_DAEMON_CONFIG);
+}
+
+static void check_work(struct guest_state *state, const struct guest_facts *facts)
+{
+    const char *pending = guest_value(facts, "pending");
+
+    if (pending[0] != '\0')
+        add(state, "work", MEND_ENABLE, "an earlier run did not end: %s", pending);
+}
+
+static int ask_daemon(struct machine *machine, struct guest_state *state, struct err *err)
+{
+    SCOPED(machine_result) struct machine_result result = MACHINE_RESULT_NONE;
+    struct machine_run run = {.script = status_script, .timeout_ms = 10000};
+    int rc = machine_run(machine, &run, &result, err);
+
+    if (rc < 0)
+        return rc;
+    if (result.exit_status == 0) {
+        buf_fini(&state->daemon_json);
+        state->daemon_json = result.out;
+        result.out = (struct buf)BUF_EMPTY;
+    }
+    add(state, "daemon", result.exit_status == 0 ? NULL : MEND_ENABLE, "%s",
+        result.exit_status == 0 ? "answers" : "does not answer");
+    return 0;
+}
+
+int guest_state_get(struct machine *machine, const struct guest_facts *facts, struct bundle *bundle,
+                    struct guest_state *ret, struct err *err)
+{
+    *ret = (struct guest_state){.count = 0};
+    check_system(ret, facts);
+    check_programs(ret, facts, bundle);
+    check_unit(ret, facts);
+    check_credentials(ret, facts);
+    check_containerd(ret, facts);
+    check_config(ret, facts);
+    check_work(ret, facts);
+    return ask_daemon(machine, ret, err);
+}

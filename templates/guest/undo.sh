@@ -1,0 +1,137 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # state, root and aside are set in common.sh
+# undo.sh – everything back as it was before the first apply. Input: "purge" or "keep". Output as apply.sh's, and
+# "nothing" when nothing of ours is here.
+
+# A file of which a block is ours: the block goes, what it had commented out comes back.
+without_block() {
+    awk '
+        function out(line) { if (started) printf "\n"; printf "%s", line; started = 1 }
+        /^# finch-soci begin/ { inside = 1; if ($0 ~ /no newline/) bare = 1; next }
+        /^# finch-soci end/ { inside = 0; next }
+        inside { next }
+        { sub(/^#finch-soci-was: /, ""); out($0) }
+        END { if (started && !bare) printf "\n" }' "$1"
+}
+
+put_back() {
+    rm -f "$2.finch-soci-new"
+    cp -a "$1" "$2.finch-soci-new"
+    mv -fT "$2.finch-soci-new" "$2"
+    ! command -v restorecon >/dev/null || quiet restorecon "$2" 2>/dev/null || true
+}
+
+undo_block() {
+    without_block "$2" >"$state/text"
+    if [ -f "$1/was" ] && cmp -s "$state/text" "$1/was"; then
+        put_back "$1/was" "$2"
+    elif [ ! -e "$1/was" ] && [ ! -s "$state/text" ]; then
+        rm -f "$2"
+    else
+        cp -a "$2" "$2.finch-soci-new"
+        cat "$state/text" >"$2.finch-soci-new"
+        mv -fT "$2.finch-soci-new" "$2"
+    fi
+    rm -f "$state/text"
+}
+
+undo_entry() {
+    path=$(cat "$1/path")
+    is=$(what_is "$path")
+    rm -f "$path.finch-soci-new"
+    if grep -qx dir "$1/now"; then
+        rmdir "$path" 2>/dev/null || true
+    elif [ "$(cat "$1/kind" 2>/dev/null)" = block ] && [ -f "$path" ]; then
+        echo "step take our part out of $path"
+        undo_block "$1" "$path"
+    elif grep -qxF "$is" "$1/now" || { [ "$is" = none ] && [ -e "$1/was" ]; }; then
+        if [ -e "$1/was" ] || [ -L "$1/was" ]; then
+            echo "step put back $path"
+            put_back "$1/was" "$path"
+        else
+            echo "step remove $path"
+            rm -f "$path"
+        fi
+    elif [ "$is" != none ] && [ "$is" != "$(what_is "$1/was")" ]; then
+        echo "note $path was changed since and stays"
+    fi
+    point
+    rm -rf "$state/gone"
+    mv "$1" "$state/gone"
+    rm -rf "$state/gone"
+}
+
+# Only those that the first apply did not find.
+purge_data() {
+    echo "step remove what was loaded"
+    find "$root" -xdev -depth 2>/dev/null | while read -r path; do
+        cut -d' ' -f4- "$state/root-before" | grep -qxF -- "$path" && continue
+        if [ -d "$path" ] && [ ! -L "$path" ]; then rmdir "$path" 2>/dev/null || true; else rm -f "$path"; fi
+    done
+    while read -r mode uid gid path; do
+        [ -e "$path" ] || continue
+        chown "$uid:$gid" "$path"
+        chmod "$mode" "$path"
+    done <"$state/root-before"
+}
+
+restore_data() {
+    echo "step bring back the data of the snapshotter that was here"
+    if [ -e "$state/swapped" ]; then
+        for path in "$root"/* "$root"/.[!.]*; do
+            is_other "$path" || continue
+            rm -rf --one-file-system "$path"
+        done
+        mv "$state/swapped" "$state/restoring"
+        durable "$state"
+    fi
+    point
+    [ ! -d "$aside" ] || move_back
+}
+
+purge=$(cat)
+lock
+if [ ! -d "$state" ]; then
+    echo nothing
+    exit 0
+fi
+has_systemd=no
+[ ! -d /run/systemd/system ] || has_systemd=yes
+is_ours=no
+[ ! -e "$state/applied" ] || is_ours=yes
+had_data=no
+for mark in swapping swapped restoring; do [ ! -e "$state/$mark" ] || had_data=yes; done
+there=$(containers)
+if [ -n "$there" ] && [ ! -e "$state/undoing" ]; then
+    echo "containers use the snapshotter; remove them first: $(echo "$there" | cut -d' ' -f2 | cut -c1-12 | tr '\n' ' ')" >&2
+    exit 45
+fi
+point
+if { [ "$purge" = purge ] || [ $had_data = yes ]; } && [ $is_ours = yes ]; then
+    forget_images
+fi
+: >"$state/undoing"
+want reload,daemon
+for unit in soci-snapshotter finch-soci; do
+    [ $has_systemd = no ] || quiet systemctl stop "$unit.service" 2>/dev/null || true
+done
+unmount_layers
+point
+for entry in "$state"/entries/*%containerd%*; do [ ! -e "$entry" ] || want containerd; done
+find "$state/entries" -mindepth 1 -maxdepth 1 2>/dev/null | sort -r >"$state/list"
+while read -r entry <&3; do undo_entry "$entry"; done 3<"$state/list"
+[ $had_data = no ] || restore_data
+[ "$purge" != purge ] || [ $had_data = yes ] || purge_data
+point
+if [ $has_systemd = yes ]; then
+    echo "step restart what changed"
+    quiet systemctl daemon-reload || true
+    if is_wanted containerd; then
+        quiet systemctl restart containerd.service || die "containerd does not start: journalctl -u containerd"
+    fi
+    for unit in soci-snapshotter finch-soci; do
+        ! quiet systemctl is-enabled "$unit.service" >/dev/null 2>&1 || quiet systemctl start "$unit.service" || true
+    done
+fi
+rm -rf "$state"
