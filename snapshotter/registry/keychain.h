@@ -14,6 +14,17 @@
 /* ---- keychain_docker.c ----------------------------------------------------------------------- */
 
 bool registry_credentials_are_empty(const struct registry_credentials *cred);
+/* Who runs a helper; as helper_get(). */
+struct helper_asker {
+    int (*ask)(void *self, const char *helper, const char *host, struct registry_credentials *ret,
+               struct err *err);
+    void *self;
+};
+/* What the text of a config.json says of `host`, into `ret`, which is empty; released by the caller
+ * also after a failure. -EBADMSG: it makes no sense; -ENOMEM; or what ask() said. */
+MUST_CHECK int docker_config_look_up(struct bytes json, const char *host,
+                                     const struct helper_asker *asker,
+                                     struct registry_credentials *ret, struct err *err);
 
 /* ---- guest.c --------------------------------------------------------------------------------- */
 

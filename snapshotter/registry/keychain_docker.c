@@ -123,14 +123,6 @@ static int use_entry(const cJSON *entry, const char *host, struct registry_crede
     return 0;
 }
 
-/* What is looked for, and where. */
-struct question {
-    const char *host;
-    const char *dir; /* of config.json */
-    const struct guest *guest;
-    int cancel_fd;
-};
-
 /* ---- a helper -------------------------------------------------------------------------------- */
 
 /* One for the host wins, and an empty name there means none, as in Docker's client. NULL: none. */
@@ -146,23 +138,6 @@ static const char *helper_for(const cJSON *tree, const char *host)
     return name == NULL || *name == '\0' ? NULL : name;
 }
 
-static int ask_helper(const char *name, const struct question *q, struct registry_credentials *ret,
-                      struct err *err)
-{
-    SCOPED(text_list) struct text_list environment = TEXT_LIST_EMPTY;
-    bool is_hub = text_equal_nocase(one_name(q->host), "docker.io");
-    const struct helper_call call = {
-        .name = name,
-        .host = is_hub ? DOCKER_HUB_SERVER : q->host,
-        .environment = &environment,
-        .cancel_fd = q->cancel_fd,
-    };
-
-    if (guest_environment(q->guest, q->dir, &environment) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    return helper_get(&call, ret, err);
-}
-
 bool registry_credentials_are_empty(const struct registry_credentials *cred)
 {
     return cred->username == NULL && cred->password == NULL && cred->identity_token == NULL &&
@@ -172,10 +147,9 @@ bool registry_credentials_are_empty(const struct registry_credentials *cred)
 /* ---- the look-up ----------------------------------------------------------------------------- */
 
 /* What a helper does not know may still be in the file: a login of before it was set up. */
-static int look_up(struct bytes json, const struct question *q, struct registry_credentials *ret,
-                   struct err *err)
+int docker_config_look_up(struct bytes json, const char *host, const struct helper_asker *asker,
+                          struct registry_credentials *ret, struct err *err)
 {
-    const char *host = q->host;
     SCOPED(config_json)
     cJSON *tree = json.len == 0 ? NULL : cJSON_ParseWithLength((const char *)json.data, json.len);
     const char *helper;
@@ -185,7 +159,7 @@ static int look_up(struct bytes json, const struct question *q, struct registry_
         return err_set(err, -EBADMSG, "no JSON object");
     helper = helper_for(tree, host);
     if (helper != NULL)
-        rc = ask_helper(helper, q, ret, err);
+        rc = asker->ask(asker->self, helper, host, ret, err);
     if (rc == 0 && registry_credentials_are_empty(ret)) {
         helper = NULL;
         rc = use_entry(find_entry(cJSON_GetObjectItemCaseSensitive(tree, "auths"), host, is_object),
@@ -199,6 +173,32 @@ static int look_up(struct bytes json, const struct question *q, struct registry_
     return rc;
 }
 
+/* ---- where, and whom ------------------------------------------------------------------------- */
+
+struct question {
+    const char *dir; /* of config.json */
+    const struct guest *guest;
+    int cancel_fd;
+};
+
+static int ask_helper(void *self, const char *name, const char *host,
+                      struct registry_credentials *ret, struct err *err)
+{
+    const struct question *q = self;
+    SCOPED(text_list) struct text_list environment = TEXT_LIST_EMPTY;
+    bool is_hub = text_equal_nocase(one_name(host), "docker.io");
+    const struct helper_call call = {
+        .name = name,
+        .host = is_hub ? DOCKER_HUB_SERVER : host,
+        .environment = &environment,
+        .cancel_fd = q->cancel_fd,
+    };
+
+    if (guest_environment(q->guest, q->dir, &environment) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    return helper_get(&call, ret, err);
+}
+
 /* A pipe in its place would hold up all look-ups. */
 static int read_config(const char *path, struct buf *ret, struct err *err)
 {
@@ -209,8 +209,10 @@ static int read_config(const char *path, struct buf *ret, struct err *err)
     return file_read(path, CONFIG_MAX_BYTES, ret, err);
 }
 
-static int find_in(const struct question *q, struct registry_credentials *ret, struct err *err)
+static int find_in(struct question *q, const char *host, struct registry_credentials *ret,
+                   struct err *err)
 {
+    const struct helper_asker asker = {.ask = ask_helper, .self = q};
     SCOPED(mem) char *path = path_join(q->dir, "config.json");
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     int rc = path == NULL ? err_set(err, -ENOMEM, "out of memory") : read_config(path, &json, err);
@@ -218,7 +220,7 @@ static int find_in(const struct question *q, struct registry_credentials *ret, s
     if (rc == -ENOENT)
         return 0;
     if (rc == 0)
-        rc = look_up(buf_bytes(&json), q, ret, err);
+        rc = docker_config_look_up(buf_bytes(&json), host, &asker, ret, err);
     if (json.len > 0)
         explicit_bzero(json.data, json.len);
     return rc < 0 ? err_prefix(err, rc, "credentials in %s", path == NULL ? q->dir : path) : 0;
@@ -229,7 +231,7 @@ static int find(void *self, const char *host, int cancel_fd, struct registry_cre
 {
     SCOPED(guest) struct guest guest = {.uid = NULL};
     SCOPED(mem) char *dir = NULL;
-    struct question question = {.host = host, .guest = &guest, .cancel_fd = cancel_fd};
+    struct question question = {.guest = &guest, .cancel_fd = cancel_fd};
     int rc;
 
     (void)self;
@@ -238,7 +240,7 @@ static int find(void *self, const char *host, int cancel_fd, struct registry_cre
     if (dir == NULL)
         return 0;
     question.dir = dir;
-    rc = find_in(&question, ret, err);
+    rc = find_in(&question, host, ret, err);
     if (rc < 0)
         registry_credentials_fini(ret);
     return rc;
