@@ -66,10 +66,7 @@ static int provision(const struct session *session, const struct options *option
         return say_after(err, rc,
                          "finch.yaml is done: `finch-soci provision` tries the rest "
                          "again");
-    if (rc == PROVISION_NOTHING)
-        say(globals, "The snapshotter is in the machine already: nothing to do.");
-    else
-        say(globals, "The snapshotter is in the machine and runs.");
+    provision_tell(session, rc);
     if (session->is_local)
         return 0;
     if (options->first)

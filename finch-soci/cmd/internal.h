@@ -93,6 +93,8 @@ struct provision_how {
  * provision_result, or a negative errno. */
 MUST_CHECK int provision_do(const struct session *session, const struct provision_how *how,
                             struct err *err);
+/* Says what it came to. */
+void provision_tell(const struct session *session, int result);
 /* Puts back what provisioning changed: as above. */
 MUST_CHECK int provision_undo(const struct session *session, bool purge, struct err *err);
 /* The machine's finch.yaml decides: provisioned, or put back. Says what was done. 0 or a negative

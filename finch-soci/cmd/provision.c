@@ -28,10 +28,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         rc = provision_do(&session, &how, err);
     if (rc < 0)
         return rc;
-    if (rc == PROVISION_NOTHING)
-        say(globals, "The snapshotter is in the machine already: nothing to do.");
-    else if (rc == PROVISION_DONE)
-        say(globals, "The snapshotter is in the machine and runs.");
+    provision_tell(&session, rc);
     return CMD_FINE;
 }
 

@@ -120,6 +120,16 @@ int provision_do(const struct session *session, const struct provision_how *how,
     return rc < 0 ? rc : carry_out(session, how, link.machine, facts, err);
 }
 
+void provision_tell(const struct session *session, int result)
+{
+    const char *place = session->is_local ? "on this system" : "in the machine";
+
+    if (result == PROVISION_DONE)
+        say(session->globals, "The snapshotter is %s and runs.", place);
+    else if (result == PROVISION_NOTHING)
+        say(session->globals, "The snapshotter is %s already: nothing to do.", place);
+}
+
 int provision_undo(const struct session *session, bool purge, struct err *err)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL;
@@ -148,9 +158,7 @@ int provision_as_listed(const struct session *session, struct err *err)
     if (rc < 0)
         return rc;
     if (listed)
-        say(session->globals, rc == PROVISION_DONE
-                                  ? "The snapshotter is in the machine and runs."
-                                  : "The snapshotter is in the machine already: nothing to do.");
+        provision_tell(session, rc);
     else if (rc == PROVISION_DONE)
         say(session->globals,
             "finch.yaml does not list soci, so ours was taken out of the machine.");
