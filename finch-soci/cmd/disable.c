@@ -105,7 +105,8 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         return rc;
     tell_what_stays(&session, options->purge);
     if (change != FINCH_FILE_SAME && session.machine.state == LIMA_RUNNING && !session.is_local)
-        say(globals, "Finch takes note at the machine's next start: `finch-soci vm restart`.");
+        say(globals, "Finch takes note at the machine's next start, and asks for soci until then "
+                     "where it was the default: `finch-soci vm restart`.");
     return CMD_FINE;
 }
 

@@ -27,6 +27,15 @@ static bool has_reader(const struct session *session)
     return path_exists(dir);
 }
 
+/* The first of the list is, also when it is alone. */
+static bool is_default(const struct session *session)
+{
+    SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+
+    return finch_file_read(session->config, &config, NULL) == 0 &&
+           finch_config_is_soci_first(&config);
+}
+
 static int edit(const struct session *session, const struct options *options, struct err *err)
 {
     SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
@@ -40,11 +49,9 @@ static int edit(const struct session *session, const struct options *options, st
     interrupt_hold(false);
     if (rc < 0)
         return rc;
-    if (result.change == FINCH_FILE_SAME)
-        say(globals, "%s lists soci already.", session->config);
-    else
-        say(globals, "%s lists soci now%s.", session->config,
-            options->first ? ", as the default" : "");
+    say(globals, "%s lists soci %s%s.", session->config,
+        result.change == FINCH_FILE_SAME ? "already" : "now",
+        is_default(session) ? ", as the default" : "");
     if (result.backup != NULL)
         say(globals, "What it was before: %s", result.backup);
     return interrupt_number() != 0 ? err_set(err, -ECANCELED, "interrupted") : 0;
@@ -69,7 +76,7 @@ static int provision(const struct session *session, const struct options *option
     provision_tell(session, rc);
     if (session->is_local)
         return 0;
-    if (options->first)
+    if (is_default(session))
         say(globals, "It is the default from the machine's next start: `finch-soci vm restart`.");
     say(globals, "It stays over stops and starts; after `finch vm init` or an update of Finch say "
                  "`finch-soci provision`.");

@@ -57,7 +57,10 @@ static void on_step(void *self, const char *what, unsigned done, unsigned of)
 {
     const struct session *session = self;
 
-    say_progress(session->globals, "[%u/%u] %s", done + 1 > of ? of : done + 1, of, what);
+    if (of == 0)
+        say_progress(session->globals, "%s", what);
+    else
+        say_progress(session->globals, "[%u/%u] %s", done, of, what);
 }
 
 static struct guest_progress progress_of(const struct session *session)
