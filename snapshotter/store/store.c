@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 /* flock(2) goes away with the process, however it ends, so a stale lock cannot exist. */
 static int take_lock(struct store *store, struct err *err)
@@ -59,14 +60,29 @@ static void sweep_blobs(const struct store *store)
     }
 }
 
-static int open_in(struct store *store, const char *root, struct err *err)
+/* NULL: errno says why not. Links in it stay as they are. */
+static char *absolute(const char *path)
 {
+    SCOPED(mem) char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+    if (path[0] == '/')
+        return text_copy(path);
+    return here == NULL ? NULL : path_join(here, path);
+}
+
+static int open_in(struct store *store, const char *given, struct err *err)
+{
+    const char *root;
     int rc;
 
-    store->root = text_copy(root);
+    if (given[0] == '\0')
+        return err_set(err, -EINVAL, "no directory is named");
+    root = store->root = absolute(given);
+    if (root == NULL)
+        return err_sys(err, -errno, "the current directory");
     store->blobs_dir = path_join(root, "content/blobs/sha256");
     store->layers_dir = path_join(root, "layers");
-    if (store->root == NULL || store->blobs_dir == NULL || store->layers_dir == NULL)
+    if (store->blobs_dir == NULL || store->layers_dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = dir_make_all(root, 0700, err);
     if (rc == 0)

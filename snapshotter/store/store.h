@@ -21,11 +21,12 @@
 #include <stdint.h>
 
 struct store;
-/* Makes the directories (root 0700). A second process on the same root: -EBUSY. */
+/* Makes the directories (root 0700). A second process on the same root: -EBUSY. A relative root is
+ * taken from the current directory, once: mounts are given to processes that are elsewhere. */
 MUST_CHECK int store_open(const char *root, struct store **ret, struct err *err);
 void store_close(struct store *store);
 DEFINE_SCOPED_PTR(store, struct store, store_close)
-const char *store_root(const struct store *store);
+const char *store_root(const struct store *store); /* absolute */
 
 /* ---- blobs ----------------------------------------------------------------------------------- */
 

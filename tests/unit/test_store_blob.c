@@ -191,6 +191,34 @@ static void a_walk_can_leave_out_young_blobs(void **state)
     assert_int_equal(old, 1);
 }
 
+static void a_relative_root_is_absolute_from_then_on(void **state)
+{
+    struct fixture *f = *state;
+    SCOPED(mem) char *want = text_format("%s/re la", f->root);
+    SCOPED(mem) char *before = getcwd(NULL, 0);
+    SCOPED(store) struct store *store = NULL;
+    SCOPED(buf_value) struct buf read = BUF_EMPTY;
+    struct err err = ERR_NONE;
+
+    assert_non_null(before);
+    assert_ok(chdir(f->root));
+    assert_ok(store_open("re la", &store, &err));
+    assert_ok(chdir(before));
+    assert_string_equal(store_root(store), want);
+    assert_ok(store_blob_put(store, &f->digest, bytes_of_str(content), &err));
+    assert_ok(store_blob_read(store, &f->digest, 100, &read, &err));
+}
+
+static void no_root_is_refused(void **state)
+{
+    SCOPED(store) struct store *store = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(store_open("", &store, &err), -EINVAL);
+    assert_null(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +231,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_blob_is_removed_and_can_be_put_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_second_holder_of_the_root_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_relative_root_is_absolute_from_then_on, setup, teardown),
+        cmocka_unit_test(no_root_is_refused),
         cmocka_unit_test_setup_teardown(a_walk_can_leave_out_young_blobs, setup, teardown),
         cmocka_unit_test_setup_teardown(opening_sweeps_half_written_blobs_and_nothing_else, setup,
                                         teardown),
