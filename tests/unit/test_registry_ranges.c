@@ -465,10 +465,15 @@ static void who_waits_is_told_when_the_budget_is_spent(void **state)
 {
     SCOPED(fixture) struct fixture *f = open_patient(fail_as_asked);
     struct err err = ERR_NONE;
+    int rc;
     (void)state;
 
-    assert_int_equal(fetch_awaited(f, 503, 1500, &err), -EAGAIN);
-    assert_text_has(err_text(&err), "attempts: status 503");
+    rc = fetch_awaited(f, 503, 1500, &err);
+
+    /* On a busy machine the time may end in the middle of an attempt. */
+    assert_true(rc == -EAGAIN || rc == -ETIMEDOUT);
+    assert_text_has(err_text(&err),
+                    rc == -EAGAIN ? "attempts: status 503" : "no good answer in the time there is");
     assert_true(http_server_count(f->server, "") > 1 + MAX_RETRIES);
 }
 
