@@ -166,8 +166,8 @@ const struct config_key config_keys[] = {
 
     BOOL_KEY(CONFIG_UNUSED, "kubeconfig_keychain.enable_keychain", kubeconfig_enabled, false),
     TEXT_KEY(CONFIG_UNUSED, "kubeconfig_keychain.kubeconfig_path", kubeconfig_path, "", NULL),
-    BOOL_KEY(CONFIG_UNUSED, "cri_keychain.enable_keychain", cri_enabled, false),
-    TEXT_KEY(CONFIG_UNUSED, "cri_keychain.image_service_path", cri_image_service_path,
+    BOOL_KEY(CONFIG_USED, "cri_keychain.enable_keychain", cri_enabled, false),
+    TEXT_KEY(CONFIG_USED, "cri_keychain.image_service_path", cri_image_service_path,
              "/run/containerd/containerd.sock", NULL),
 
     ANY_INTEGER_KEY(CONFIG_USED, "resolver.auth_client_ttl_sec", auth_client_ttl_s, 3600),

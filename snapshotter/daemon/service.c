@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cri/cri.h"
 #include "daemon/address.h"
+#include "daemon/config_internal.h"
 #include "daemon/scrape.h"
 #include "discover/discover.h"
 #include "fs/fs.h"
@@ -29,6 +31,8 @@
 struct service {
     struct metrics *metrics;
     struct store *store;
+    struct cri *cri; /* NULL: not configured */
+    struct registry_keychain keychain;
     struct registry *registry;
     struct discover *discover;
     struct span_engine *engine;
@@ -41,7 +45,7 @@ struct service {
     struct rpc_version version;
     struct text_list addresses; /* of the sockets that are served */
     struct rpc_status status;
-    struct grpc_service services[4];
+    struct grpc_service services[5];
     struct grpc_server *server;
     char *socket; /* the one that we made; NULL: none, or it was passed to us */
 };
@@ -112,6 +116,23 @@ static int start_registry(struct service *s, const struct config *config, struct
     return registry_new(&options, &s->registry, err);
 }
 
+static int start_keychain(struct service *s, const struct config *config, struct err *err)
+{
+    const struct cri_options options = {.address = config->cri_image_service_path,
+                                        .first = &registry_keychain_docker};
+    int rc;
+
+    s->keychain = registry_keychain_docker;
+    if (!config->cri_enabled)
+        return 0;
+    rc = cri_new(&options, &s->cri, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "line %u: cri_keychain.image_service_path",
+                          config_line(config, "cri_keychain.image_service_path"));
+    s->keychain = cri_keychain(s->cri);
+    return 0;
+}
+
 static int start_discover(struct service *s, const struct config *config, struct err *err)
 {
     const struct discover_options options = {
@@ -170,7 +191,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,
-        .keychain = &registry_keychain_docker,
+        .keychain = &s->keychain,
         .discover = s->discover,
         .layers = s->layers,
         .mount_timeout_ms = config->mount_timeout_s * 1000,
@@ -198,6 +219,8 @@ static int start_filesystem(struct service *s, const struct options *options,
 
     if (rc == 0)
         rc = store_open(options->root, &s->store, err);
+    if (rc == 0)
+        rc = start_keychain(s, config, err);
     if (rc == 0)
         rc = start_registry(s, config, err);
     if (rc == 0)
@@ -246,7 +269,7 @@ static int start_server(struct service *s, const char *address, struct passed *p
     SCOPED(address_sockets) struct address_sockets sockets = ADDRESS_SOCKETS_NONE;
     const struct grpc_server_options options = {
         .services = s->services,
-        .service_count = ARRAY_LEN(s->services),
+        .service_count = ARRAY_LEN(s->services) - (s->cri == NULL ? 1 : 0),
     };
     int rc;
 
@@ -254,6 +277,8 @@ static int start_server(struct service *s, const char *address, struct passed *p
     s->services[1] = rpc_health_service();
     s->services[2] = rpc_version_service(&s->version);
     s->services[3] = rpc_status_service(&s->status);
+    if (s->cri != NULL)
+        s->services[4] = cri_image_service(s->cri);
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
         rc = address_listen(address, passed, &sockets, err);
@@ -333,6 +358,7 @@ void service_free(struct service *s, bool unmount)
     span_engine_free(s->engine);
     discover_free(s->discover);
     registry_free(s->registry);
+    cri_free(s->cri);
     store_close(s->store);
     metrics_free(s->metrics);
     text_list_fini(&s->addresses);

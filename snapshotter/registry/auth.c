@@ -97,10 +97,16 @@ static void ask_keychain(struct pool_job *job)
 {
     struct registry_repo *repo =
         (struct registry_repo *)(void *)((char *)job - offsetof(struct registry_repo, auth.job));
+    const struct registry_keychain *keychain = &repo->keychain;
     struct auth *auth = &repo->auth;
 
-    auth->found_rc = repo->keychain.find(repo->keychain.self, repo->host, repo->registry->cancel_fd,
-                                         &auth->found, &auth->found_err);
+    if (keychain->find_in != NULL && repo->repository != NULL)
+        auth->found_rc =
+            keychain->find_in(keychain->self, repo->host, repo->repository,
+                              repo->registry->cancel_fd, &auth->found, &auth->found_err);
+    else
+        auth->found_rc = keychain->find(keychain->self, repo->host, repo->registry->cancel_fd,
+                                        &auth->found, &auth->found_err);
     auth_answered(repo);
 }
 

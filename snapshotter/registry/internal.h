@@ -241,6 +241,7 @@ struct registry_repo {
     struct registry *registry;         /* fixed */
     char *host;                        /* fixed: as the keychain knows it */
     char *base;                        /* fixed: https://host/v2/name */
+    char *repository;                  /* fixed: the name; NULL: at a mirror, or elsewhere */
     struct registry_keychain keychain; /* fixed; find is NULL: anonymous */
     struct auth auth;
     TAILQ_ENTRY(registry_repo) answered_link; /* lock */

@@ -48,6 +48,11 @@ static bool is_string(const cJSON *item)
     return cJSON_IsString(item);
 }
 
+bool registry_address_is_of(const char *address, const char *host)
+{
+    return key_is_for(address, host);
+}
+
 /* The key that is spelled as the host comes before those that merely mean it. */
 static const cJSON *find_entry(const cJSON *map, const char *host, bool (*fits)(const cJSON *item))
 {
@@ -95,6 +100,22 @@ static int use_auth(const char *text, struct registry_credentials *ret, const ch
     rc = use_pair(pair, ret, host, err);
     explicit_bzero(plain.data, plain.cap);
     return rc;
+}
+
+int registry_credentials_decode(const char *auth, struct registry_credentials *ret, struct err *err)
+{
+    struct registry_credentials c = {.username = NULL};
+    int rc = use_auth(auth, &c, "the request", err);
+
+    if (rc < 0) {
+        registry_credentials_fini(&c);
+        return rc;
+    }
+    registry_forget(ret->username);
+    registry_forget(ret->password);
+    ret->username = c.username;
+    ret->password = c.password;
+    return 0;
 }
 
 /* 0 or -ENOMEM; a text that is not there leaves *place as it was. */

@@ -217,6 +217,8 @@ int registry_repo_open(struct registry *registry, const char *host, const char *
     if (base == NULL)
         return err_set(err, -ENOMEM, "repository: out of memory");
     rc = repo_new(registry, host, &base, keychain, &repo, err);
+    if (rc == 0 && (repo->repository = strdup(repository)) == NULL)
+        rc = err_set(err, -ENOMEM, "repository: out of memory");
     if (rc == 0)
         rc = repo_add_mirrors(repo, repository, err);
     if (rc == 0)
@@ -250,6 +252,7 @@ void registry_repo_unref(struct registry_repo *repo)
     free_others(repo);
     auth_fini(&repo->auth);
     free(repo->host);
+    free(repo->repository);
     free(repo->base);
     free(repo);
 }

@@ -97,8 +97,19 @@ struct registry_keychain {
     /* `cancel_fd` becomes readable when nobody waits any more: -ECANCELED; -1: never. */
     int (*find)(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
                 struct err *err);
+    /* The same, for a repository of the registry itself: who has credentials for images alone. Not
+     * asked for a mirror, nor for a host where a redirect leads. NULL: find() is. */
+    int (*find_in)(void *self, const char *host, const char *repository, int cancel_fd,
+                   struct registry_credentials *ret, struct err *err);
     void *self;
 };
+/* `auth` as Docker's config.json and CRI have it: base64 of user:password, over what is in *ret.
+ * -EBADMSG: it is not that; -ENOMEM. */
+MUST_CHECK int registry_credentials_decode(const char *auth, struct registry_credentials *ret,
+                                           struct err *err);
+/* Is a server's address, as Docker's tools write it, that of the host? "https://host/v1/" is, and
+ * "https://index.docker.io/v1/" is docker.io's. */
+bool registry_address_is_of(const char *address, const char *host);
 /* The keychain of Docker's config.json, read at every look-up; no such file: anonymous. A
  * credential helper comes before `auths`. docs/credentials.md tells where it is looked for, and how
  * helpers are run.

@@ -487,6 +487,35 @@ static void each_gets_its_own_credentials(void **state)
     assert_int_equal(origin_asked(&m), 2);
 }
 
+static atomic_uint asked_for_repository;
+
+static int find_by_repository(void *self, const char *host, const char *repository, int cancel_fd,
+                              struct registry_credentials *ret, struct err *err)
+{
+    atomic_fetch_add(&asked_for_repository, 1);
+    assert_string_equal(repository, "team/app");
+    return find_by_host(self, host, cancel_fd, ret, err);
+}
+
+/* Who gave them to us for an image did not mean the mirror. */
+static void credentials_of_a_repository_are_for_the_registry_alone(void **state)
+{
+    const struct registry_keychain keychain = {.find = find_by_host, .find_in = find_by_repository};
+    SCOPED(mirrored) struct mirrored m;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    atomic_store(&asked_for_repository, 0);
+    mirrored_open(&m, want_own_user, &keychain, 1, (http_handler *const[]){want_own_user});
+    assert_ok(fetch_once(m.f, 0, 1000, &err));
+    assert_int_equal(asked(&m, 0), 2);
+    assert_int_equal(atomic_load(&asked_for_repository), 0);
+    http_server_stop(TAKE(m.mirrors[0]));
+    assert_ok(fetch_once(m.f, 0, 1000, &err));
+    assert_int_equal(origin_asked(&m), 2);
+    assert_int_equal(atomic_load(&asked_for_repository), 1);
+}
+
 /* ---- what is no mirror ----------------------------------------------------------------------- */
 
 static void mirrors_are_addresses(void **state)
@@ -536,6 +565,7 @@ int main(void)
         cmocka_unit_test(that_there_are_none_only_the_registry_can_say),
         cmocka_unit_test(pushes_and_their_questions_go_to_the_registry_itself),
         cmocka_unit_test(each_gets_its_own_credentials),
+        cmocka_unit_test(credentials_of_a_repository_are_for_the_registry_alone),
         cmocka_unit_test(mirrors_are_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
