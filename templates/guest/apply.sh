@@ -106,6 +106,7 @@ step_link() {
 # The directory of data, and what is in it before ours.
 step_root() {
     use_root "$1"
+    parents "$root"
     [ ! -e "$state/root-before" ] || return 0
     if [ -d "$root" ]; then
         find "$root" -xdev -maxdepth 3 -exec stat -c '%a %u %g %n' {} +

@@ -35,7 +35,7 @@ file() {
 echo "finch-soci-facts 1"
 echo "arch $(uname -m)"
 [ ! -d /run/systemd/system ] || echo "systemd yes"
-if [ -e /run/lima-boot-done ] || [ -e /run/lima-ssh-ready ] || [ -d /mnt/lima-cidata ]; then echo "lima yes"; fi
+if [ -e /run/lima-boot-done ] || [ -e /run/lima-ssh-ready ] || [ -e /mnt/lima-cidata/lima.env ]; then echo "lima yes"; fi
 [ ! -e /run/lima-boot-done ] || echo "boot-done $(head -c 100 /run/lima-boot-done | head -n 1) "
 env=${SOCI_LIMA_ENV:-/mnt/lima-cidata/lima.env}
 if [ -r "$env" ]; then

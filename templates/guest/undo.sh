@@ -108,7 +108,7 @@ if [ -n "$there" ] && [ ! -e "$state/undoing" ]; then
     exit 45
 fi
 point
-if { [ "$purge" = purge ] || [ $had_data = yes ]; } && [ $is_ours = yes ]; then
+if { [ "$purge" = purge ] || [ $had_data = yes ]; } && [ $is_ours = yes ] && [ ! -e "$state/undoing" ]; then
     forget_images
 fi
 : >"$state/undoing"
@@ -118,11 +118,12 @@ for unit in soci-snapshotter finch-soci; do
 done
 unmount_layers
 point
+[ $had_data = no ] || restore_data
+[ "$purge" != purge ] || [ $had_data = yes ] || purge_data
+point
 for entry in "$state"/entries/*%containerd%*; do [ ! -e "$entry" ] || want containerd; done
 find "$state/entries" -mindepth 1 -maxdepth 1 2>/dev/null | sort -r >"$state/list"
 while read -r entry <&3; do undo_entry "$entry"; done 3<"$state/list"
-[ $had_data = no ] || restore_data
-[ "$purge" != purge ] || [ $had_data = yes ] || purge_data
 point
 if [ $has_systemd = yes ]; then
     echo "step restart what changed"

@@ -3,7 +3,7 @@
  *
  *   guest-tool plan|apply|undo|state [BUNDLE] [now] [force] [default] [purge]
  *
- * Exit code 0; 3: plan not empty, apply had nothing to do, undo found nothing; 1 and a line on
+ * Exit code 0; 3: plan is not empty, apply had nothing to do, undo found nothing; 1 and a line on
  * stderr: an error, 4: EBUSY. */
 #include "guest/guest.h"
 

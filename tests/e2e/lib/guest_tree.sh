@@ -7,7 +7,7 @@ guest_bundle=$work/bundle.tar.gz
 
 # guest_world: a fresh one, as after Finch's first boot but without its snapshotter.
 guest_world() {
-    mkdir -p "$work/etc" "$work/over" /run/systemd/system /run/fake /mnt/lima-cidata 2>/dev/null || true
+    mkdir -p "$work/etc" "$work/over" /run/systemd/system /run/fake
     mount -t tmpfs -o mode=0755 tmpfs "$work/over"
     mkdir "$work/over/upper" "$work/over/work"
     mount -t overlay -o "lowerdir=/etc,upperdir=$work/over/upper,workdir=$work/over/work" overlay /etc
