@@ -35,19 +35,26 @@ static void tell_what_stays(const struct session *session, bool purge)
     const struct cmd_globals *globals = session->globals;
     const char *name = session->places.instance;
 
-    if (session->machine.state == LIMA_NONE) {
-        say(globals, "There is no machine %s.", name);
-        return;
-    }
     if (session->machine.state == LIMA_RUNNING)
         return;
-    say(globals,
-        "The machine %s does not run: what `enable` put into it goes when `finch-soci vm start` "
-        "starts it.",
-        name);
+    if (session->machine.state != LIMA_NONE) {
+        say(globals,
+            "The machine %s does not run: what `enable` put into it goes when `finch-soci vm "
+            "start` starts it.",
+            name);
+        return;
+    }
+    say(globals, "There is no machine %s.", name);
     if (purge)
-        say_warning("layers that were loaded are still in it: `finch-soci disable --purge` when "
-                    "it runs");
+        say_warning("layers that one before it loaded are on its data disk, and stay there");
+}
+
+/* Which files are ours is known in the machine, and forgotten there when ours is taken out. */
+static int check_purge(const struct session *session, bool purge, struct err *err)
+{
+    int rc = purge && session->machine.state != LIMA_NONE ? session_must_run(session, err) : 0;
+
+    return rc < 0 ? err_prefix(err, rc, "--purge needs the machine") : 0;
 }
 
 /* ---- finch.yaml ------------------------------------------------------------------------------ */
@@ -96,6 +103,8 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     if (rc == 0)
         rc = session_look(&session, err);
     if (rc == 0)
+        rc = check_purge(&session, options->purge, err);
+    if (rc == 0)
         rc = undo(&session, options->purge, err);
     if (rc == 0)
         rc = edit(&session, &change, err);
@@ -125,7 +134,8 @@ const struct cmd_verb cmd_verb_disable = {
                "   there before; takes soci out of finch.yaml. When nobody has written that file\n"
                "   since, its old bytes are back; else only the entry goes.\n"
                "   Of a machine that is stopped the programs go when `finch-soci vm start` starts\n"
-               "   it.\n",
+               "   it. --purge needs it to run, and belongs to the `disable` that takes the\n"
+               "   programs out: a later one does not know which files were ours.\n",
     .examples = "   finch-soci disable\n"
                 "   finch-soci disable --purge\n",
     .flags = flags,

@@ -158,6 +158,8 @@ int provision_as_listed(const struct session *session, struct err *err)
     if (rc < 0)
         return rc;
     rc = listed ? provision_do(session, &how, err) : provision_undo(session, false, err);
+    if (rc == -EBUSY && listed)
+        return say_after(err, rc, "`finch-soci provision --now` removes them");
     if (rc < 0)
         return rc;
     if (listed)

@@ -63,8 +63,7 @@ static int start(struct session *session, struct err *err)
         rc = session_must_run(session, err);
     if (rc < 0)
         return rc;
-    rc = provision_as_listed(session, err);
-    return rc == -EBUSY ? say_after(err, rc, "`finch-soci provision --now` removes them") : rc;
+    return provision_as_listed(session, err);
 }
 
 static int run_start(const struct cmd_globals *globals, const void *options, struct err *err)
