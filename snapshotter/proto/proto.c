@@ -16,53 +16,71 @@ int proto_pack(const ProtobufCMessage *message, struct buf *ret, struct err *err
     return 0;
 }
 
-/* The library checks no UTF-8, but a string that is none would make every Go program refuse the
- * message in which we hand it on. The types of this folder do not contain themselves, which bounds
- * the recursion. */
-static bool strings_are_utf8(const ProtobufCMessage *message);
+/* ---- strings ---------------------------------------------------------------------------------
+ *
+ * The library checks no UTF-8, but a string that is none would make every Go program refuse the
+ * message in which we hand it on; and it ends C strings at a NUL, so that two different keys would
+ * be one. So the strings are looked at where they still have their length, in the encoded message.
+ * The types of this folder do not contain themselves, which bounds the recursion. */
 
-static bool member_is_utf8(const ProtobufCFieldDescriptor *field, const void *member)
+enum { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_BYTES = 2, WIRE_32_BITS = 5 };
+
+static uint64_t take_varint(struct reader *r)
 {
-    if (field->type == PROTOBUF_C_TYPE_STRING) {
-        const char *const *s = member;
-        return *s == NULL || text_is_utf8(bytes_of_str(*s));
+    uint64_t value = 0;
+    uint8_t byte = 0x80;
+
+    for (unsigned shift = 0; (byte & 0x80) != 0 && shift < 64; shift += 7) {
+        byte = reader_u8(r);
+        value |= (uint64_t)(byte & 0x7f) << shift;
     }
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-        const ProtobufCMessage *const *inner = member;
-        return *inner == NULL || strings_are_utf8(*inner);
-    }
-    return true;
+    return value;
 }
 
-static bool field_is_utf8(const ProtobufCFieldDescriptor *field, const uint8_t *message)
-{
-    const void *member = message + field->offset;
-    const void *const *items;
-    size_t i, count;
+static bool are_strings_good(const ProtobufCMessageDescriptor *type, struct bytes message);
 
-    if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+static bool is_good(const ProtobufCFieldDescriptor *field, struct bytes value)
+{
+    if (field == NULL)
         return true;
-    if (field->label != PROTOBUF_C_LABEL_REPEATED)
-        return member_is_utf8(field, member);
-    items = *(const void *const *const *)member;
-    count = *(const size_t *)(const void *)(message + field->quantifier_offset);
-    for (i = 0; i < count; i++) {
-        if (!member_is_utf8(field, &items[i]))
-            return false;
-    }
+    if (field->type == PROTOBUF_C_TYPE_STRING)
+        return text_is_utf8(value) && (value.len == 0 || memchr(value.data, 0, value.len) == NULL);
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+        return are_strings_good(field->descriptor, value);
     return true;
 }
 
-static bool strings_are_utf8(const ProtobufCMessage *message)
+/* Of a message that the library could take apart. */
+static bool are_strings_good(const ProtobufCMessageDescriptor *type, struct bytes message)
 {
-    const ProtobufCMessageDescriptor *type = message->descriptor;
-    unsigned i;
+    struct reader r = reader_of(message);
+    bool good = true;
 
-    for (i = 0; i < type->n_fields; i++) {
-        if (!field_is_utf8(&type->fields[i], (const uint8_t *)message))
-            return false;
+    while (good && reader_left(&r) > 0) {
+        uint64_t tag = take_varint(&r), len;
+
+        switch (tag & 7) {
+        case WIRE_VARINT:
+            (void)take_varint(&r);
+            break;
+        case WIRE_64_BITS:
+            reader_skip(&r, 8);
+            break;
+        case WIRE_32_BITS:
+            reader_skip(&r, 4);
+            break;
+        case WIRE_BYTES:
+            len = take_varint(&r);
+            good = len <= reader_left(&r) &&
+                   is_good(protobuf_c_message_descriptor_get_field(type, (unsigned)(tag >> 3)),
+                           reader_take(&r, (size_t)len));
+            break;
+        default:
+            good = false;
+            break;
+        }
     }
-    return true;
+    return good && !reader_failed(&r);
 }
 
 int proto_unpack(const ProtobufCMessageDescriptor *type, struct bytes bytes, void *ret_message,
@@ -72,9 +90,10 @@ int proto_unpack(const ProtobufCMessageDescriptor *type, struct bytes bytes, voi
 
     if (message == NULL)
         return err_set(err, -EBADMSG, "not a message of type %s", type->short_name);
-    if (!strings_are_utf8(message)) {
+    if (!are_strings_good(type, bytes)) {
         protobuf_c_message_free_unpacked(message, NULL);
-        return err_set(err, -EBADMSG, "%s: a string is not UTF-8", type->short_name);
+        return err_set(err, -EBADMSG, "%s: a string is not UTF-8, or holds a NUL",
+                       type->short_name);
     }
     *(ProtobufCMessage **)ret_message = message;
     return 0;

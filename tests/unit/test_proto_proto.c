@@ -107,6 +107,27 @@ static void a_string_that_is_not_utf8_is_refused_at_any_depth(void **state)
     assert_null(got);
 }
 
+/* "a", NUL, "b" would be the key "a" in C. */
+static void a_string_with_a_nul_is_refused_at_any_depth(void **state)
+{
+    static const uint8_t flat[] = {0x12, 3, 'a', 0, 'b'};
+    static const uint8_t deep[] = {0x22, 7, 0x0a, 1, 'a', 0x12, 2, 0, 'c'};
+    static const uint8_t unknown[] = {0x7a, 2, 0, 'x', 0x12, 1, 'a'};
+    SCOPED(proto) Wire__SnapshotPrepareRequest *got = NULL;
+
+    (void)state;
+    assert_int_equal(proto_unpack(&wire__snapshot_prepare_request__descriptor,
+                                  bytes_of(flat, sizeof(flat)), &got, NULL),
+                     -EBADMSG);
+    assert_int_equal(proto_unpack(&wire__snapshot_prepare_request__descriptor,
+                                  bytes_of(deep, sizeof(deep)), &got, NULL),
+                     -EBADMSG);
+    assert_null(got);
+    assert_ok(proto_unpack(&wire__snapshot_prepare_request__descriptor,
+                           bytes_of(unknown, sizeof(unknown)), &got, NULL));
+    assert_string_equal(got->key, "a");
+}
+
 static void times_before_1970_have_a_fraction_that_counts_forward(void **state)
 {
     Wire__Timestamp time = proto_time(-1);
@@ -128,6 +149,7 @@ int main(void)
         cmocka_unit_test(an_empty_message_has_no_bytes),
         cmocka_unit_test(a_length_past_the_end_is_refused),
         cmocka_unit_test(a_string_that_is_not_utf8_is_refused_at_any_depth),
+        cmocka_unit_test(a_string_with_a_nul_is_refused_at_any_depth),
         cmocka_unit_test(times_before_1970_have_a_fraction_that_counts_forward),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
