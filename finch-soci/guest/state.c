@@ -91,7 +91,7 @@ static void check_credentials(struct guest_state *state, const struct guest_fact
 
     if (!guest_flag(facts, "lima"))
         return;
-    if (memmem(drop_in.data, drop_in.len, "DOCKER_CONFIG=/", 15) == NULL)
+    if (drop_in.len == 0 || memmem(drop_in.data, drop_in.len, "DOCKER_CONFIG=/", 15) == NULL)
         add(state, "credentials", MEND_ENABLE, "the daemon is not told where they are");
     else
         add(state, "credentials", NULL, "%s",
