@@ -26,7 +26,7 @@ static int fail(const struct err *err)
         (void)fprintf(stderr, "finch-soci: interrupted: what is not finished, the next run does\n");
         return 128 + number;
     }
-    (void)fprintf(stderr, "finch-soci: %s\n", err_text(err));
+    say_error(err);
     return CMD_FAILED;
 }
 

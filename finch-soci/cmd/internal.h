@@ -42,6 +42,8 @@ void say_progress(const struct cmd_globals *globals, const char *fmt, ...) PRINT
 void say_detail(const struct cmd_globals *globals, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A warning: on stderr, with --quiet too. */
 void say_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The one line that a failure is. */
+void say_error(const struct err *err);
 /* "; " and what the user can do, behind the text that is there. Returns `rc`. */
 int say_after(struct err *err, int rc, const char *what);
 /* A terminal, and NO_COLOR is not set to anything. */

@@ -38,7 +38,7 @@ static int show(struct machine *machine, bool follow, struct err *err)
     if (result.exit_status == 0)
         return 0;
     why = buf_str(&result.err);
-    return err_set(err, -EIO, "journalctl in the machine: exit status %d: %.*s", result.exit_status,
+    return err_set(err, -EIO, "journalctl: exit status %d: %.*s", result.exit_status,
                    LOGS_MEND_BYTES, why == NULL ? "" : why);
 }
 

@@ -4,8 +4,13 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "report/report.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+enum { PLAN_LINE_BYTES = 1024 };
 
 /* Lima gives up on a start after ten minutes; its scripts run until then. */
 enum { BOOT_WAIT_MS = 10 * 60 * 1000, BOOT_RETRY_MS = 1000 };
@@ -68,13 +73,36 @@ static struct guest_progress progress_of(const struct session *session)
     return (struct guest_progress){.step = on_step, .self = (void *)(uintptr_t)session};
 }
 
+/* Lines of files in the machine are among these: no terminal obeys them. */
+static void show_line(struct bytes line, bool colour)
+{
+    char text[PLAN_LINE_BYTES], clean[PLAN_LINE_BYTES];
+    const char *before = line.len == 0 || !colour ? ""
+                         : line.data[0] == '+'    ? "\033[32m"
+                         : line.data[0] == '-'    ? "\033[31m"
+                                                  : "";
+
+    (void)snprintf(text, sizeof(text), "%.*s", (int)(line.len < INT_MAX ? line.len : INT_MAX),
+                   line.len == 0 ? "" : (const char *)line.data);
+    report_clean(clean, sizeof(clean), text);
+    (void)printf("%s%s%s\n", before, clean, *before == '\0' ? "" : "\033[0m");
+}
+
 static int show(const struct guest_plan *plan, struct err *err)
 {
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    struct bytes left;
 
-    if (guest_plan_print(plan, say_in_colour(stdout), &text) < 0)
+    if (guest_plan_print(plan, false, &text) < 0)
         return err_set(err, -ENOMEM, "out of memory");
-    (void)fwrite(text.data, 1, text.len, stdout);
+    for (left = buf_bytes(&text); left.len > 0;) {
+        const uint8_t *newline = memchr(left.data, '\n', left.len);
+        size_t len = newline == NULL ? left.len : (size_t)(newline - left.data);
+
+        show_line(bytes_of(left.data, len), say_in_colour(stdout));
+        len += newline == NULL ? 0 : 1;
+        left = bytes_of(left.data + len, left.len - len);
+    }
     return PROVISION_SHOWN;
 }
 
