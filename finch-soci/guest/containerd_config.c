@@ -4,8 +4,9 @@
  *
  * Facts (containerd 1.6, 2.2, 2.4 tried): files of `imports` come after the main one; an entry of
  * proxy_plugins is replaced as a whole by the later file, lists of tables are joined. From 2.2 on
- * conf.d is among the built-in imports. A table that is there twice in one file is refused, so the
- * block comments out another [proxy_plugins.soci], line by line, and undo brings that back. */
+ * `config dump` lists conf.d as a built-in import, but no file is read that config.toml itself does
+ * not import. A table that is there twice in one file is refused, so the block comments out another
+ * [proxy_plugins.soci], line by line, and undo brings that back. */
 #include "internal.h"
 
 #include <errno.h>
@@ -124,7 +125,7 @@ unsigned containerd_major(const char *version_line)
 
 static bool is_import_of_parts(const char *line)
 {
-    return strstr(line, "/etc/containerd/conf.d/") != NULL && line[0] != '[';
+    return strstr(line, "/etc/containerd/conf.d/*") != NULL && line[0] != '[';
 }
 
 static bool is_unpack(const char *line)
@@ -285,8 +286,7 @@ int containerd_config_want(const struct guest_facts *facts, const char **ret_pat
     if (rc < 0)
         return err_set(err, rc, "out of memory");
     others = any_line(buf_bytes(&plain), is_unpack) || facts->foreign_unpacks.count > 0;
-    if (!has_block && (any_line(buf_bytes(&plain), is_import_of_parts) ||
-                       any_line(buf_bytes(&facts->effective), is_import_of_parts))) {
+    if (!has_block && any_line(buf_bytes(&plain), is_import_of_parts)) {
         *ret_path = GUEST_CONTAINERD_PART;
         rc = want_part(buf_bytes(&plain), major, others, ret);
     } else {

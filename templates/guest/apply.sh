@@ -132,6 +132,7 @@ step_swap() {
             quiet ctr -n "$ns" containers rm "$id" >/dev/null 2>&1 || true
         done
         forget_images
+        rm -rf --one-file-system "$aside" # of a machine that was here before: its data disk stays
         point
         : >"$state/swapping"
         durable "$state/swapping"

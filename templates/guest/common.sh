@@ -97,7 +97,7 @@ images() {
             while (again) {
                 again = 0
                 for (i = 0; i < n; i++) {
-                    if (mine[digest[i]]) continue
+                    if (digest[i] in mine) continue
                     for (d in mine) if (index(labels[i], "=" d)) { mine[digest[i]] = 1; again = 1; break }
                 }
             }
