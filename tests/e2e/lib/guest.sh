@@ -7,6 +7,7 @@
 #   guest_start            as `finch vm start` does, in about four seconds; guest_stop, guest_kill (a power cut)
 #   guest_ssh COMMAND…     as the user; guest_root COMMAND… as root; both through SSH
 #   guest_listing          every file of the boot disk and of the data disk, to be compared
+#   host_listing           every file of the user's, and of Finch's and Lima's on the host
 #
 # The registry of the script is the guest's 127.0.0.1:5000 too.
 
@@ -69,6 +70,71 @@ guest_ctr() { guest_enter ctr --namespace finch "$@"; }
 
 # guest_lazy_mounts: how many layers are mounted lazily in it.
 guest_lazy_mounts() { { guest_enter findmnt -rn -t fuse.rawBridge -o TARGET || true; } | sort -u | wc -l; }
+
+# guest_behind PORT: from now on until the next start, Finch and Lima say that this is the port of its SSH server, where
+# something of the script's passes on to $(guest_port).
+guest_behind() {
+    echo "$1" >"$guest/seen-port"
+    sed -i "s/^  Port .*/  Port $1/" "$instance/ssh.config"
+}
+guest_port() { cat "$guest/ssh-port"; }
+
+# guest_publish REF: made with an index in the guest, as nerdctl does it, from the image that is in the registry.
+guest_publish() {
+    guest_pull overlayfs "$1"
+    guest_root soci --namespace finch create --min-layer-size 0 "$1" >>"$logs/create.log" 2>&1
+    guest_root soci --namespace finch push --plain-http "$1" >>"$logs/push.log" 2>&1
+    guest_ctr image rm --sync "$1" >>"$logs/ctr.log"
+}
+
+# guest_pull SNAPSHOTTER REF; guest_run SNAPSHOTTER REF COMMAND…: in a container that is gone afterwards.
+guest_pull() { guest_ctr image pull --plain-http --snapshotter "$1" "$2" >>"$logs/ctr.log"; }
+guest_run() {
+    guest_runs=$((${guest_runs:-0} + 1))
+    guest_ctr run --rm --net-host --snapshotter "$1" "$2" "run-$BASHPID-$guest_runs" "${@:3}"
+}
+
+# guest_reference: what Finch's script fetches when the guest has no snapshotter yet. It is ours in other clothes: other
+# bytes, Finch's unit, no configuration, so that it serves without loading anything lazily.
+guest_reference() {
+    local program
+    mkdir -p "$guest/soci-release"
+    for program in soci soci-snapshotter-grpc; do
+        { cat "$E2E_BIN/$program" && echo reference; } >"$guest/soci-release/$program"
+        chmod 0755 "$guest/soci-release/$program"
+    done
+}
+
+# bundle_make: of the programs under test, where finch-soci finds it.
+bundle_make() {
+    FINCH_SOCI_BUNDLE=$work/finch-soci-guest-$(uname -m).tar.gz
+    export FINCH_SOCI_BUNDLE
+    "$E2E_ROOT/tools/bundle" --bin "$E2E_BIN" --out "$FINCH_SOCI_BUNDLE" 2>>"$logs/bundle.log"
+}
+
+# bundle_other: prints the name of a bundle of programs that do the same, but are another build.
+bundle_other() {
+    local program other=$work/other
+    mkdir -p "$other"
+    echo "another build" >"$other/note"
+    for program in soci soci-snapshotter-grpc; do
+        objcopy --add-section "other_build=$other/note" "$E2E_BIN/$program" "$other/$program"
+    done
+    "$E2E_ROOT/tools/bundle" --bin "$other" --out "$other/bundle.tar.gz" 2>>"$logs/bundle.log"
+    echo "$other/bundle.tar.gz"
+}
+
+# assert_all_green: `finch-soci status` finds nothing wrong. What it says is then in $work/status.
+assert_all_green() {
+    finch-soci status >"$work/status" 2>&1 || fail "status: $(cat "$work/status")"
+    finch-soci status --json | jq -e 'all(.. | objects | select(has("mark")); .mark != "not-well")' >>"$logs/status.log" ||
+        fail "status --json differs: $(finch-soci status --json)"
+}
+
+host_listing() {
+    (cd "$work" && find home finch -xdev \( -name ssh.sock -o -name '*.log' -o -name '.finch-soci-*.lock' \) -o -printf '%p %y %M %U:%G %l\n')
+    (cd "$work" && find home finch -xdev -type f ! -name '*.log' ! -name '.finch-soci-*.lock' -print0 | xargs -0 sha256sum)
+}
 
 # guest_listing: path, kind, mode, owner, and what is in it, of all on its disks; but not of what changes without
 # anyone's doing (/var/log, the machine's id, random seeds), and not of containerd's own data.
