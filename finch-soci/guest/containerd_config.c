@@ -273,7 +273,7 @@ int containerd_config_want(const struct guest_facts *facts, const char **ret_pat
     unsigned major = containerd_major(guest_value(facts, "containerd"));
     bool has_part = guest_has(facts, GUEST_CONTAINERD_PART), has_block;
     SCOPED(buf_value) struct buf plain = BUF_EMPTY;
-    bool others;
+    bool imports, others;
     int rc;
 
     *ret_path = NULL;
@@ -285,8 +285,10 @@ int containerd_config_want(const struct guest_facts *facts, const char **ret_pat
     rc = containerd_without_block(main_text, &plain);
     if (rc < 0)
         return err_set(err, rc, "out of memory");
-    others = any_line(buf_bytes(&plain), is_unpack) || facts->foreign_unpacks.count > 0;
-    if (!has_block && any_line(buf_bytes(&plain), is_import_of_parts)) {
+    imports = any_line(buf_bytes(&plain), is_import_of_parts);
+    others =
+        any_line(buf_bytes(&plain), is_unpack) || (imports && facts->foreign_unpacks.count > 0);
+    if (!has_block && imports) {
         *ret_path = GUEST_CONTAINERD_PART;
         rc = want_part(buf_bytes(&plain), major, others, ret);
     } else {

@@ -120,6 +120,8 @@ step_swap() {
     [ ! -e "$state/swapped" ] || return 0
     echo "step take over from the snapshotter that is here"
     if [ ! -e "$state/swapping" ]; then
+        start_containerd
+        quiet systemctl start "$unit.service" 2>/dev/null || true # it is asked for what it has
         there=$(containers)
         if [ -n "$there" ] && [ "$1" != yes ]; then
             echo "containers use the snapshotter that is to be swapped: $(echo "$there" | cut -c1-40 | tr '\n' ',')" >&2

@@ -86,6 +86,16 @@ containers() {
         done
     done
 }
+running_containers() {
+    containers | while read -r ns id; do
+        ! grep -qF "/$ns/$id/rootfs " /proc/mounts || echo "$ns $id"
+    done
+}
+# It has to be asked, and told what to forget.
+start_containerd() {
+    [ -d /run/systemd/system ] || return 0
+    quiet systemctl is-active containerd.service >/dev/null 2>&1 || quiet systemctl start containerd.service 2>/dev/null || true
+}
 # Images that have a snapshot there: by the labels that keep their contents, from the configuration upwards.
 images() {
     {

@@ -47,7 +47,8 @@ fi
 if [ -e /proc/sys/fs/binfmt_misc/WSLInterop ] || [ -d /run/WSL ]; then
     echo "finch-dir $(cat /home/*/.bashrc 2>/dev/null | sed -n 's/^ *\(export \)\{0,1\}FINCH_DIR=//p' | tail -n 1)"
 fi
-[ ! -d /mnt/lima-finch ] || echo "data-disk yes"
+# The data disk is mounted over the directory of data, late in the boot.
+[ ! -d /mnt/lima-finch ] || ! grep -q '^[^ ]* /var/lib/soci-snapshotter-grpc ' /proc/mounts || echo "data-disk yes"
 [ ! -d /usr/libexec/finch ] || echo "libexec yes"
 
 while read -r key value; do

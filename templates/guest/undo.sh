@@ -102,7 +102,9 @@ is_ours=no
 [ ! -e "$state/applied" ] || is_ours=yes
 had_data=no
 for mark in swapping swapped restoring; do [ ! -e "$state/$mark" ] || had_data=yes; done
-there=$(containers)
+start_containerd
+# What is stopped finds its files again when ours comes back; not so when they go.
+if [ "$purge" = purge ] || [ $had_data = yes ]; then there=$(containers); else there=$(running_containers); fi
 if [ -n "$there" ] && [ ! -e "$state/undoing" ]; then
     echo "containers use the snapshotter; remove them first: $(echo "$there" | cut -d' ' -f2 | cut -c1-12 | tr '\n' ' ')" >&2
     exit 45

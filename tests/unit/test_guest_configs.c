@@ -31,8 +31,6 @@ static void where_conf_d_is_imported_it_gets_a_file_of_the_same_version(void **s
     (void)state;
     expect("lima-containerd-2.4", GUEST_CONTAINERD_PART, "version = 2\n", "finch-soci begin");
     expect("lima-containerd-2.2", GUEST_CONTAINERD_PART, "version = 2\n", "finch-soci begin");
-    expect("no-config-2.2", GUEST_CONTAINERD_PART, "version = 3\n", "finch-soci begin");
-    expect("foreign-part-v3", GUEST_CONTAINERD_PART, "version = 3\n", "finch-soci begin");
     expect("containerd-1.6-imports", GUEST_CONTAINERD_PART, "version = 2\n", "finch-soci begin");
 }
 
@@ -40,6 +38,9 @@ static void where_it_is_not_the_main_file_gets_a_block(void **state)
 {
     (void)state;
     expect("containerd-1.6", GUEST_CONTAINERD_CONFIG, "# finch-soci begin\n", "unpack_config");
+    expect("no-config-2.2", GUEST_CONTAINERD_CONFIG, "# finch-soci begin\nversion = 3\n", "1.6");
+    /* Its conf.d is there, and not imported. */
+    expect("foreign-part-v3", GUEST_CONTAINERD_CONFIG, "snapshotter = \"overlayfs\"", "1.6");
 }
 
 static void containerd_1_is_not_told_what_it_does_not_know(void **state)
@@ -53,10 +54,19 @@ static void containerd_1_is_not_told_what_it_does_not_know(void **state)
 
 static void overlayfs_is_listed_unless_somebody_else_lists_it(void **state)
 {
+    struct buf *text = vector_load("guest/lima-containerd-2.4.facts");
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(buf_value) struct buf part = BUF_EMPTY;
+    const char *path = NULL;
+
     (void)state;
     expect("lima-containerd-2.4", GUEST_CONTAINERD_PART, "snapshotter = \"overlayfs\"", "begin");
-    expect("foreign-part-v3", GUEST_CONTAINERD_PART, "snapshotter = \"soci\"",
-           "snapshotter = \"overlayfs\"");
+    rig_replace(text, "\nend ", "\nforeign-unpack /etc/containerd/conf.d/a.toml\nend ");
+    facts = rig_parse(text);
+    buf_free(text);
+    assert_ok(containerd_config_want(facts, &path, &part, NULL));
+    assert_non_null(strstr(buf_str(&part), "snapshotter = \"soci\""));
+    assert_null(strstr(buf_str(&part), "snapshotter = \"overlayfs\""));
 }
 
 static void what_the_user_has_told_containerd_is_enough(void **state)
