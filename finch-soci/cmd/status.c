@@ -150,6 +150,15 @@ static int look_inside(struct looker *looker, struct report *report, struct err 
     return add_daemon(&state, report, err);
 }
 
+static const char *access_mend(const struct session *session, int why)
+{
+    if (session->is_local)
+        return "sudo finch-soci status";
+    return why == -EAGAIN || why == -ETIMEDOUT
+               ? "look again when it has booted, else finch-soci vm restart"
+               : "finch-soci vm restart";
+}
+
 /* What cannot be reached is a row, and no end of the table. */
 static int look(struct looker *looker, const struct options *options, struct report *report,
                 struct err *err)
@@ -177,8 +186,7 @@ static int look(struct looker *looker, const struct options *options, struct rep
     link_fini(&looker->link);
     if (rc == -ECANCELED || rc == -ENOMEM)
         return err_set(err, rc, "%s", err_text(&why));
-    report_add(report, "access", REPORT_NOT_WELL, err_text(&why),
-               session->is_local ? "sudo finch-soci status" : "finch-soci vm restart");
+    report_add(report, "access", REPORT_NOT_WELL, err_text(&why), access_mend(session, rc));
     return 0;
 }
 
