@@ -61,10 +61,13 @@ static int check_purge(const struct session *session, bool purge, struct err *er
 
 static int edit(const struct session *session, enum finch_file_change *ret, struct err *err)
 {
+    SCOPED(platform_lock) struct platform_lock *lock = NULL;
     SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
     const struct cmd_globals *globals = session->globals;
-    int rc;
+    int rc = session_lock_config(session, false, &lock, err);
 
+    if (rc < 0)
+        return rc;
     interrupt_hold(true);
     rc = finch_file_disable(session->config, &result, err);
     interrupt_hold(false);

@@ -38,12 +38,16 @@ static bool is_default(const struct session *session)
 
 static int edit(const struct session *session, const struct options *options, struct err *err)
 {
+    SCOPED(platform_lock) struct platform_lock *lock = NULL;
     SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
     const struct cmd_globals *globals = session->globals;
     int rc;
 
     if (!has_reader(session))
         return 0;
+    rc = session_lock_config(session, true, &lock, err);
+    if (rc < 0)
+        return rc;
     interrupt_hold(true);
     rc = finch_file_enable(session->config, options->first, &result, err);
     interrupt_hold(false);

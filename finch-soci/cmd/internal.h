@@ -74,6 +74,11 @@ MUST_CHECK int session_must_run(const struct session *session, struct err *err);
 MUST_CHECK int session_lock(const struct session *session, struct platform_lock **ret,
                             struct err *err);
 
+/* The same for finch.yaml, by its directory, which is made with `make`; else, where it is missing,
+ * *ret stays NULL: there is nothing to lock. */
+MUST_CHECK int session_lock_config(const struct session *session, bool make,
+                                   struct platform_lock **ret, struct err *err);
+
 /* A connection that Ctrl-C ends. */
 struct link {
     struct machine *machine; /* NULL: none */

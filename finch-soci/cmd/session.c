@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { LOOK_TIMEOUT_MS = 15000 };       /* limactl asks the host agent, which may hang */
@@ -111,24 +112,48 @@ static char *lock_path(const struct session *session)
                        session->places.instance);
 }
 
-int session_lock(const struct session *session, struct platform_lock **ret, struct err *err)
+static int wait_for_lock(const struct session *session, const char *path,
+                         struct platform_lock **ret, struct err *err)
 {
     int64_t deadline_ms = clock_mono_ms() + LOCK_WAIT_MS;
-    SCOPED(mem) char *path = lock_path(session);
     bool said = false;
     int rc;
 
-    if (path == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
     while ((rc = platform_lock_take(path, ret, err)) == -EBUSY && clock_mono_ms() < deadline_ms) {
         if (!said)
-            say_progress(session->globals, "another finch-soci works on the machine: waiting");
+            say_progress(session->globals, "another finch-soci works on %s: waiting",
+                         session->is_local ? "this system" : "the machine");
         said = true;
         clock_sleep_ms(LOCK_RETRY_MS);
     }
-    return rc == -EBUSY
-               ? err_set(err, -EAGAIN, "another finch-soci still works on the machine: %s", path)
-               : rc;
+    return rc == -EBUSY ? err_set(err, -EAGAIN, "another finch-soci still holds %s", path) : rc;
+}
+
+int session_lock(const struct session *session, struct platform_lock **ret, struct err *err)
+{
+    SCOPED(mem) char *path = lock_path(session);
+
+    if (path == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    return wait_for_lock(session, path, ret, err);
+}
+
+int session_lock_config(const struct session *session, bool make, struct platform_lock **ret,
+                        struct err *err)
+{
+    SCOPED(mem) char *dir = text_copy(session->config);
+    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    int rc = 0;
+
+    if (dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (slash != NULL)
+        slash[slash == dir ? 1 : 0] = '\0';
+    if (slash != NULL && make)
+        rc = dir_make_all(dir, 0700, err); /* as Finch makes it */
+    else if (slash != NULL && !path_exists(dir))
+        return 0;
+    return rc < 0 ? rc : wait_for_lock(session, slash == NULL ? "." : dir, ret, err);
 }
 
 /* ---- the way to it --------------------------------------------------------------------------- */

@@ -47,7 +47,8 @@ char *platform_finch_config(bool with_vm);
 
 /* ---- one at a time --------------------------------------------------------------------------- */
 
-/* Held until it is freed, or its process is gone. The file stays. */
+/* Held until it is freed, or its process is gone. `path` is a directory, or a file that is made
+ * and stays. */
 struct platform_lock;
 /* -EBUSY: another process holds it; or as the system says. Does not wait. */
 MUST_CHECK int platform_lock_take(const char *path, struct platform_lock **ret, struct err *err);

@@ -95,6 +95,18 @@ static void a_lock_is_held_by_one_at_a_time(void **state)
     assert_ok(dir_remove_all(dir, NULL));
 }
 
+static void a_directory_is_a_lock_too_and_nothing_is_put_into_it(void **state)
+{
+    SCOPED(platform_lock) struct platform_lock *lock = NULL, *second = NULL;
+    char dir[64];
+
+    (void)state;
+    make_dir(dir);
+    assert_ok(platform_lock_take(dir, &lock, NULL));
+    assert_int_equal(platform_lock_take(dir, &second, NULL), -EBUSY);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void a_lock_goes_with_the_process_that_held_it(void **state)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL;
@@ -151,6 +163,7 @@ int main(void)
         cmocka_unit_test(a_program_that_is_not_there_is_an_error),
         cmocka_unit_test(interrupts_are_told_and_told_again_after_a_program),
         cmocka_unit_test(a_lock_is_held_by_one_at_a_time),
+        cmocka_unit_test(a_directory_is_a_lock_too_and_nothing_is_put_into_it),
         cmocka_unit_test(a_lock_goes_with_the_process_that_held_it),
         cmocka_unit_test(a_lock_is_no_link_and_needs_its_directory),
         cmocka_unit_test(finch_yaml_is_the_users_with_a_machine_and_the_systems_without),
