@@ -67,13 +67,10 @@ int file_write_all(int fd, const void *buf, size_t len, struct err *err)
     return 0;
 }
 
-int file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
+static int read_to_end(int fd, const char *path, size_t max_bytes, struct buf *ret, struct err *err)
 {
-    SCOPED(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t start = ret->len;
 
-    if (fd < 0)
-        return err_sys(err, -errno, "%s", path);
     for (;;) {
         ssize_t n;
 
@@ -90,6 +87,25 @@ int file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *e
         if (ret->len - start > max_bytes)
             return err_set(err, -EFBIG, "%s: larger than %zu bytes", path, max_bytes);
     }
+}
+
+int file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
+{
+    SCOPED(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? err_sys(err, -errno, "%s", path) : read_to_end(fd, path, max_bytes, ret, err);
+}
+
+int file_read_regular(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
+{
+    SCOPED(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(err, -errno, "%s", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, -EINVAL, "%s: no regular file", path);
+    return read_to_end(fd, path, max_bytes, ret, err);
 }
 
 int dir_sync(const char *path, struct err *err)

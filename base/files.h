@@ -22,6 +22,11 @@ MUST_CHECK int file_write_all(int fd, const void *buf, size_t len, struct err *e
 /* The whole file, appended to *ret. -EFBIG: larger than `max_bytes`. */
 MUST_CHECK int file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err);
 
+/* The same, -EINVAL at once when it is no regular file: a FIFO would have us wait for who writes.
+ */
+MUST_CHECK int file_read_regular(const char *path, size_t max_bytes, struct buf *ret,
+                                 struct err *err);
+
 /* Replace `path` so that after a crash it holds the old bytes or the new, never a mixture:
  * temporary file beside it, fsync, rename, fsync of the directory. */
 MUST_CHECK int file_replace(const char *path, struct bytes content, mode_t mode, struct err *err);

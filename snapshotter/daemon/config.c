@@ -214,7 +214,7 @@ bool config_has_blob_retries(const struct config *config)
 int config_load(const char *path, bool may_be_missing, struct config *config, struct err *err)
 {
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
-    int rc = file_read(path, CONFIG_FILE_MAX_BYTES, &text, err);
+    int rc = file_read_regular(path, CONFIG_FILE_MAX_BYTES, &text, err);
 
     if (rc == -ENOENT && may_be_missing)
         return 0;

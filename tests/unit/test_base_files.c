@@ -56,6 +56,26 @@ static void a_file_that_is_too_large_is_refused(void **state)
     assert_string_equal(err.text, "/nonexistent: No such file or directory");
 }
 
+static void what_is_no_regular_file_is_refused_at_once(void **state)
+{
+    SCOPED(mem) char *fifo = path_join(*state, "fifo");
+    SCOPED(mem) char *path = path_join(*state, "file");
+    SCOPED(buf_value) struct buf content = BUF_EMPTY;
+    const char *const others[] = {fifo, *state, "/dev/zero"};
+    struct err err = ERR_NONE;
+
+    assert_int_equal(mkfifo(fifo, 0600), 0); /* that nobody ever writes to */
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        assert_int_equal(file_read_regular(others[i], 100, &content, &err), -EINVAL);
+        assert_non_null(strstr(err_text(&err), "no regular file"));
+    }
+    assert_ok(file_replace(path, bytes_of_str("text"), 0600, &err));
+    assert_ok(file_read_regular(path, 100, &content, &err));
+    assert_string_equal(buf_str(&content), "text");
+    assert_int_equal(file_read_regular(path, 3, &content, &err), -EFBIG);
+    assert_int_equal(file_read_regular("/nonexistent", 3, &content, &err), -ENOENT);
+}
+
 static void a_short_file_is_an_error_for_a_full_read(void **state)
 {
     SCOPED(mem) char *path = path_join(*state, "x");
@@ -127,6 +147,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_is_replaced_whole_with_its_mode, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_file_that_is_too_large_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_is_no_regular_file_is_refused_at_once, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(a_short_file_is_an_error_for_a_full_read, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_tree_goes_and_what_its_links_point_to_stays, make_dir,
