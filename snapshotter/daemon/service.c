@@ -215,8 +215,10 @@ static int start_lazy(struct service *s, const struct config *config, struct err
 static int start_filesystem(struct service *s, const struct options *options,
                             const struct config *config, struct err *err)
 {
-    int rc = metrics_new(&s->metrics, err);
+    int rc = snapshot_check_root(options->root, err);
 
+    if (rc == 0)
+        rc = metrics_new(&s->metrics, err);
     if (rc == 0)
         rc = store_open(options->root, &s->store, err);
     if (rc == 0)

@@ -100,6 +100,10 @@ struct snapshotter_options {
     struct store *store;
     struct snapshot_lazy lazy;
 };
+/* Whether overlayfs can be told of directories in `root`, which need not exist: -EINVAL when ':',
+ * ',' or a backslash is in its path, for that has a meaning in mount options. Whoever mounts what
+ * we answer writes none of them in another way. */
+MUST_CHECK int snapshot_check_root(const char *root, struct err *err);
 /* Whether snapshots can be kept in `root`, which exists: types of files are told, and overlayfs can
  * be mounted with several lower directories. Tries it in <root>/check. -EOPNOTSUPP, or what the
  * trial failed with; one line that says what is the matter. */

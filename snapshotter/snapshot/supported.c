@@ -61,12 +61,25 @@ static int check_overlay(const char *dir, struct err *err)
     return 0;
 }
 
+int snapshot_check_root(const char *root, struct err *err)
+{
+    const char *bad = strpbrk(root, ":,\\");
+
+    return bad == NULL ? 0
+                       : err_set(err, -EINVAL,
+                                 "snapshots cannot be kept in %s: overlayfs does not take a path "
+                                 "with '%c' in it",
+                                 root, *bad);
+}
+
 int snapshot_check_supported(const char *root, struct err *err)
 {
     SCOPED(mem) char *dir = path_join(root, "check");
     struct err ignored = ERR_NONE; /* what stays is in the way of the next check, which says so */
-    int rc;
+    int rc = snapshot_check_root(root, err); /* a relative one has become absolute */
 
+    if (rc < 0)
+        return rc;
     if (dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = dir_remove_all(dir, err); /* of one that was killed */

@@ -105,6 +105,21 @@ static void where_nothing_can_be_written_is_refused(void **state)
     assert_non_null(strstr(err.text, "snapshots cannot be kept in /tmp/supported-"));
 }
 
+static void a_path_that_mount_options_cannot_hold_is_refused_in_words(void **state)
+{
+    static const char *const bad[] = {"/tmp/a:b", "/tmp/a,b/root", "a\\b"};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(snapshot_check_root(bad[i], &err), -EINVAL);
+        assert_non_null(strstr(err.text, bad[i]));
+        assert_non_null(strstr(err.text, "overlayfs does not take a path with"));
+        assert_int_equal(snapshot_check_supported(bad[i], &err), -EINVAL);
+    }
+    assert_ok(snapshot_check_root("/tmp/a b;c=d\"e", &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(above_an_overlay_there_is_no_other_and_that_is_refused,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_nothing_can_be_written_is_refused, set_up, tear_down),
+        cmocka_unit_test(a_path_that_mount_options_cannot_hold_is_refused_in_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
