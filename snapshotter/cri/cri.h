@@ -26,6 +26,8 @@ struct cri_options {
     const char *address; /* of the runtime's socket, as grpc_channel_open() takes it; copied */
     const struct registry_keychain *first; /* asked before us, and outlives us; NULL: none */
 };
+/* The file in it: what follows unix:// or unix:, or all of it. Borrowed from `address`. */
+const char *cri_socket_path(const char *address);
 struct cri;
 /* Never contacts the runtime. -EINVAL: the address makes no sense. */
 MUST_CHECK int cri_new(const struct cri_options *options, struct cri **ret, struct err *err);

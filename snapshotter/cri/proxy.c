@@ -96,7 +96,7 @@ static void end(struct cri *cri, struct cri_call *c)
 
 /* ---- the runtime ----------------------------------------------------------------------------- */
 
-static const char *path_of(const char *address)
+const char *cri_socket_path(const char *address)
 {
     if (text_has_prefix(address, "unix://"))
         return address + strlen("unix://");
@@ -107,7 +107,7 @@ static const char *path_of(const char *address)
 static int check_there(struct cri *cri, struct err *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    const char *path = path_of(cri->address);
+    const char *path = cri_socket_path(cri->address);
     SCOPED(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
@@ -256,7 +256,7 @@ static int check_address(const char *address, struct err *err)
     SCOPED(grpc_channel) struct grpc_channel *channel = NULL;
     const struct grpc_channel_options options = {.address = address};
 
-    if (strlen(path_of(address)) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+    if (strlen(cri_socket_path(address)) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         return err_set(err, -EINVAL, "%s: too long for a socket", address);
     return grpc_channel_open(&options, &channel, err);
 }

@@ -74,19 +74,24 @@ static int listen_at(const char *path, struct address_sockets *sockets, struct e
     return add(sockets, &fd, err);
 }
 
-/* Is `fd` what a client finds at `path`? By another way to the same file too (/var/run is /run). */
+/* By another way too: /var/run is /run. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return strcmp(a, b) == 0 || (stat(a, &one) == 0 && stat(b, &other) == 0 &&
+                                 one.st_dev == other.st_dev && one.st_ino == other.st_ino);
+}
+
+/* Is `fd` what a client finds at `path`? */
 static bool is_bound_to(int fd, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNSPEC};
     socklen_t len = sizeof(address) - 1; /* a path of full length comes without its NUL */
-    struct stat bound, wanted;
 
     if (getsockname(fd, (struct sockaddr *)&address, &len) < 0 || address.sun_path[0] != '/')
         return false;
-    if (strcmp(address.sun_path, path) == 0)
-        return true;
-    return stat(address.sun_path, &bound) == 0 && stat(path, &wanted) == 0 &&
-           bound.st_dev == wanted.st_dev && bound.st_ino == wanted.st_ino;
+    return is_same_file(address.sun_path, path);
 }
 
 /* *found: one of them is bound to `path`, which may be NULL. */
@@ -118,6 +123,15 @@ int address_listen(const char *address, struct passed *passed, struct address_so
     if (rc < 0 || is_there || (path == NULL && ret->count > 0))
         return rc;
     return listen_at(path != NULL ? path : OPTIONS_DEFAULT_ADDRESS, ret, err);
+}
+
+bool address_is_served(const struct address_sockets *sockets, const char *path)
+{
+    bool is = sockets->made != NULL && is_same_file(sockets->made, path);
+
+    for (size_t i = 0; i < sockets->count && !is; i++)
+        is = is_bound_to(sockets->fds[i], path);
+    return is;
 }
 
 int address_names(const struct address_sockets *sockets, struct text_list *ret, struct err *err)

@@ -31,6 +31,8 @@ struct address_sockets {
  * served. */
 MUST_CHECK int address_listen(const char *address, struct passed *passed,
                               struct address_sockets *ret, struct err *err);
+/* Does whoever connects to `path` come to one of them, which are all still here? */
+bool address_is_served(const struct address_sockets *sockets, const char *path);
 /* Add where each of them is bound to *ret; an abstract name begins with '@'. 0 or -ENOMEM. */
 MUST_CHECK int address_names(const struct address_sockets *sockets, struct text_list *ret,
                              struct err *err);

@@ -265,8 +265,21 @@ static void describe(struct service *s, const struct options *options)
     };
 }
 
-static int start_server(struct service *s, const char *address, struct passed *passed,
-                        struct err *err)
+/* Its calls would go round in a ring until there are no more threads. */
+static int check_image_service(const struct service *s, const struct config *config,
+                               const struct address_sockets *sockets, struct err *err)
+{
+    const char *key = "cri_keychain.image_service_path";
+    const char *address = config->cri_image_service_path;
+
+    if (s->cri == NULL || !address_is_served(sockets, cri_socket_path(address)))
+        return 0;
+    return err_set(err, -EINVAL, "line %u: %s: %s is the daemon's own socket, not the runtime's",
+                   config_line(config, key), key, address);
+}
+
+static int start_server(struct service *s, const char *address, const struct config *config,
+                        struct passed *passed, struct err *err)
 {
     SCOPED(address_sockets) struct address_sockets sockets = ADDRESS_SOCKETS_NONE;
     const struct grpc_server_options options = {
@@ -284,6 +297,8 @@ static int start_server(struct service *s, const char *address, struct passed *p
     rc = grpc_server_new(&options, &s->server, err);
     if (rc == 0)
         rc = address_listen(address, passed, &sockets, err);
+    if (rc == 0)
+        rc = check_image_service(s, config, &sockets, err);
     s->socket = TAKE(sockets.made);
     if (rc == 0)
         rc = address_names(&sockets, &s->addresses, err);
@@ -307,7 +322,7 @@ int service_start(const struct options *options, const struct config *config, st
     if (rc == 0)
         rc = scrape_start(config, s->metrics, s->lazy, &s->scrape, err);
     if (rc == 0)
-        rc = start_server(s, options->address, passed, err);
+        rc = start_server(s, options->address, config, passed, err);
     if (rc < 0) {
         service_free(s, false);
         return rc;

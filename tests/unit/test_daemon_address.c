@@ -85,6 +85,25 @@ static void another_protocol_is_refused_by_name(void **state)
     assert_null(path);
 }
 
+static void a_socket_of_ours_is_known_by_all_its_names(void **state)
+{
+    SCOPED(mem) char *path = path_join(*state, "own.sock");
+    SCOPED(mem) char *link = path_join(*state, "link.sock");
+    SCOPED(mem) char *other = path_join(*state, "other.sock");
+    SCOPED(address_sockets) struct address_sockets sockets = ADDRESS_SOCKETS_NONE;
+    SCOPED(passed) struct passed none = PASSED_NONE;
+    SCOPED(fd) int other_fd = -1;
+    struct err err = ERR_NONE;
+
+    assert_ok(address_listen(path, &none, &sockets, &err));
+    assert_ok(listen_at(other, &other_fd, &err));
+    assert_int_equal(symlink(path, link), 0);
+    assert_true(address_is_served(&sockets, path));
+    assert_true(address_is_served(&sockets, link));
+    assert_false(address_is_served(&sockets, other));
+    assert_false(address_is_served(&sockets, "/nonexistent.sock"));
+}
+
 static void the_sockets_directory_is_made_for_the_owner_alone(void **state)
 {
     SCOPED(mem) char *dir = path_join(*state, "run");
@@ -387,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_is_an_address_with_or_without_its_scheme),
         cmocka_unit_test(another_protocol_is_refused_by_name),
+        cmocka_unit_test(a_socket_of_ours_is_known_by_all_its_names),
         cmocka_unit_test(the_sockets_directory_is_made_for_the_owner_alone),
         cmocka_unit_test(a_socket_that_nobody_listens_on_is_replaced),
         cmocka_unit_test(a_socket_in_use_is_left_to_its_owner),
