@@ -24,8 +24,12 @@ static int undo(const struct session *session, bool purge, struct err *err)
     rc = provision_undo(session, purge, err);
     if (rc < 0)
         return say_after(err, rc, "finch.yaml is as it was: `finch-soci disable` tries again");
-    say(globals, rc == PROVISION_DONE ? "The machine is what it was before."
-                                      : "Nothing of ours is in the machine.");
+    if (rc == PROVISION_DONE)
+        say(globals, "%s is what it was before.",
+            session->is_local ? "This system" : "The machine");
+    else
+        say(globals, "Nothing of ours is %s.",
+            session->is_local ? "on this system" : "in the machine");
     return 0;
 }
 

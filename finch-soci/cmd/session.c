@@ -103,11 +103,12 @@ int session_must_run(const struct session *session, struct err *err)
 
 /* ---- one at a time --------------------------------------------------------------------------- */
 
-/* Beside the machine, not in it: its directory goes with `finch vm remove`. */
+/* Beside the machine, not in it: its directory goes with `finch vm remove`. Here it is not the one
+ * that guest/ takes in every machine (/run/finch-soci.lock). */
 static char *lock_path(const struct session *session)
 {
     if (session->is_local)
-        return text_copy("/run/finch-soci.lock");
+        return text_copy("/run/finch-soci-host.lock");
     return text_format("%s/.finch-soci-%s.lock", session->places.lima_home,
                        session->places.instance);
 }
