@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2154 # state, root and aside are set in common.sh
+# shellcheck disable=SC2154 # state, root, aside and before are set in common.sh
 # apply.sh – brings this machine to what the plan says. Its input is the plan, a step to a line; its output "step TEXT"
 # before each, and "note TEXT". Each step looks first whether it is done already.
 #
@@ -106,13 +106,18 @@ step_link() {
 # The directory of data, and what is in it before ours.
 step_root() {
     use_root "$1"
-    parents "$root"
-    [ ! -e "$state/root-before" ] || return 0
-    if [ -d "$root" ]; then
-        find "$root" -xdev -maxdepth 3 -exec stat -c '%a %u %g %n' {} +
-    fi >"$state/root-before.new"
+    if [ ! -e "$before" ]; then
+        list=''
+        [ ! -d "$root" ] || list=$(find "$root" -xdev -maxdepth 3 -exec stat -c '%a %u %g %n' {} +)
+        parents "$root/."
+        # Half of a list would be worse than none.
+        if ! printf '%s\n' "$list" >"$before.new" || ! durable "$before.new"; then
+            rm -f "$before.new"
+            die "$root: no space left"
+        fi
+        mv -f "$before.new" "$before"
+    fi
     echo "$root" >"$state/root"
-    mv "$state/root-before.new" "$state/root-before"
 }
 
 # Swapped before ours is installed: while the other still answers containerd.

@@ -16,6 +16,7 @@ points=0
 use_root() {
     root=$1
     aside=$root/finch-soci-was
+    before=$root/.finch-soci-before # what was there before ours; it stays with the data, on its disk
 }
 use_root "$(cat "$state/root" 2>/dev/null || echo /var/lib/soci-snapshotter-grpc)"
 
@@ -136,7 +137,7 @@ forget_images() {
 
 # What is in the directory of data and is not what was put aside.
 is_other() {
-    [ "$1" != "$aside" ] || return 1
+    case $1 in "$aside" | "$before") return 1 ;; esac
     [ -e "$1" ] || [ -L "$1" ]
 }
 # The other's data goes aside, in the same file system; its own directory may be a mount. Both can be done again.

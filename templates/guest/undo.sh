@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2154 # state, root and aside are set in common.sh
+# shellcheck disable=SC2154 # state, root, aside and before are set in common.sh
 # undo.sh – everything back as it was before the first apply. Input: "purge" or "keep". Output as apply.sh's, and
 # "nothing" when nothing of ours is here.
 
@@ -62,18 +62,29 @@ undo_entry() {
     rm -rf "$state/gone"
 }
 
-# Only those that the first apply did not find.
+is_listed() { cut -d' ' -f4- "$before" | grep -qxF -- "$1"; }
+
+# All that the first apply did not find there. It listed three levels; what lies deeper is not looked into.
 purge_data() {
+    rm -f "$before.new"
+    [ -e "$before" ] || return 0
     echo "step remove what was loaded"
-    find "$root" -xdev -depth 2>/dev/null | while read -r path; do
-        cut -d' ' -f4- "$state/root-before" | grep -qxF -- "$path" && continue
-        if [ -d "$path" ] && [ ! -L "$path" ]; then rmdir "$path" 2>/dev/null || true; else rm -f "$path"; fi
-    done
+    find "$root" -xdev -maxdepth 2 -type d >"$state/list"
+    while read -r dir; do
+        [ "$dir" = "$root" ] || is_listed "$dir" || continue
+        for path in "$dir"/* "$dir"/.[!.]*; do
+            is_other "$path" || continue
+            is_listed "$path" || rm -rf --one-file-system "$path"
+        done
+    done <"$state/list"
     while read -r mode uid gid path; do
-        [ -e "$path" ] || continue
+        [ -e "${path:-/nonexistent}" ] || continue
         chown "$uid:$gid" "$path"
         chmod "$mode" "$path"
-    done <"$state/root-before"
+    done <"$before"
+    is_listed "$root" && rm -f "$before" && return
+    rm -f "$before"
+    rmdir "$root" 2>/dev/null || true
 }
 
 restore_data() {
@@ -88,6 +99,7 @@ restore_data() {
     fi
     point
     [ ! -d "$aside" ] || move_back
+    rm -f "$before"
 }
 
 purge=$(cat)
