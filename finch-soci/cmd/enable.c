@@ -11,6 +11,7 @@
 
 struct options {
     bool first, force, now;
+    bool no_hook; /* there is none yet that it could hold back: scripts may say it already */
 };
 
 /* ---- finch.yaml ------------------------------------------------------------------------------ */
@@ -135,6 +136,10 @@ static const struct flag flags[] = {
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, force),
      .help = "put our keys into a config.toml that somebody else wrote"},
+    {.name = "no-hook",
+     .kind = FLAG_BOOL,
+     .offset = offsetof(struct options, no_hook),
+     .help = "have nothing of ours started by the machine's start: nothing is, yet"},
     {.name = "now",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, now),
