@@ -119,7 +119,7 @@ snapshotter_start() {
     mkdir -p "$work/soci-$name" "/run/soci-$name"
     {
         printf '%s\n' "$@"
-        printf '[pull_modes.soci_v1]\nenable = true\n'
+        [[ $* == *'[pull_modes.soci_v1]'* ]] || printf '[pull_modes.soci_v1]\nenable = true\n'
         printf '[content_store]\ncontainerd_address = "/run/containerd-%s/containerd.sock"\n' "$name"
     } >"$work/soci-$name.toml"
     start "soci-$name" soci-snapshotter-grpc --address "/run/soci-$name/snapshotter.sock" \
