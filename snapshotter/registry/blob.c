@@ -54,25 +54,42 @@ int registry_get_blob(struct registry_repo *repo, const struct digest *digest, s
     return get_checked(repo, &call, digest, ret, err);
 }
 
-/* Where a redirect was signed for GET alone, HEAD is refused. */
-static int size_by_range(struct registry_repo *repo, const char *path, uint64_t *ret_bytes,
-                         struct err *err)
+/* What the answer to a GET says of the blob's size. */
+static int size_by_get(struct registry_repo *repo, const char *path, bool ranged,
+                       uint64_t *ret_bytes, struct err *err)
 {
     SCOPED(reply) struct reply reply = {.url = NULL};
-    struct call call = {
-        .method = "GET", .path = path, .from_mirrors = true, .max_bytes = 1, .ranged = true};
+    struct call call = {.method = "GET",
+                        .path = path,
+                        .from_mirrors = true,
+                        .max_bytes = 1,
+                        .headers_only = true,
+                        .ranged = ranged};
+    const struct answer *answer = &reply.answer;
     struct content_range range;
     int rc = call_run(repo, &call, &reply, err);
 
     if (rc < 0)
         return rc;
-    if (reply.answer.status != 206 || reply.answer.content_range == NULL ||
-        content_range_parse(reply.answer.content_range, &range) < 0 || range.total == UINT64_MAX)
+    if (answer->status == 200 && answer->has_content_length) {
+        *ret_bytes = answer->content_length;
+        return 0;
+    }
+    if (answer->status != 206 || answer->content_range == NULL ||
+        content_range_parse(answer->content_range, &range) < 0 || range.total == UINT64_MAX)
         return err_set(err, -EPROTO, "%s: the registry does not say how large it is", path);
     *ret_bytes = range.total;
     return 0;
 }
 
+/* Asking in another way would give the same. */
+static bool is_settled(int rc)
+{
+    return rc == 0 || rc == -ENOENT || rc == -ECANCELED || rc == -ENOMEM;
+}
+
+/* Where a redirect was signed for GET alone, HEAD is refused; some refuse ranges, or do not say of
+ * what they are. */
 int registry_blob_size(struct registry_repo *repo, const struct digest *digest, uint64_t *ret_bytes,
                        struct err *err)
 {
@@ -87,9 +104,10 @@ int registry_blob_size(struct registry_repo *repo, const struct digest *digest, 
         *ret_bytes = reply.answer.content_length;
         return 0;
     }
-    return rc == -ENOENT || rc == -ECANCELED || rc == -ENOMEM
-               ? rc
-               : size_by_range(repo, path, ret_bytes, err);
+    if (rc != 0 && is_settled(rc))
+        return rc;
+    rc = size_by_get(repo, path, true, ret_bytes, err);
+    return is_settled(rc) ? rc : size_by_get(repo, path, false, ret_bytes, err);
 }
 
 int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,

@@ -9,10 +9,11 @@
 struct call_request {
     struct request req;
     struct reply *reply;
-    size_t max_bytes; /* fixed */
-    bool is_settled;  /* lock */
-    int rc;           /* lock */
-    struct err *err;  /* written before is_settled */
+    size_t max_bytes;  /* fixed */
+    bool headers_only; /* fixed */
+    bool is_settled;   /* lock */
+    int rc;            /* lock */
+    struct err *err;   /* written before is_settled */
 };
 
 static struct call_request *of(struct request *req)
@@ -37,6 +38,8 @@ static int begin(struct request *req, struct err *err)
         return 0;
     if (answer->is_encoded)
         return err_set(err, -EPROTO, "the body is compressed although that was declined");
+    if (asked->headers_only && answer->status != 206)
+        return 0;
     if (answer->has_content_length && answer->content_length > asked->max_bytes)
         return err_set(err, -EFBIG, "%llu bytes, at most %zu are read",
                        (unsigned long long)answer->content_length, asked->max_bytes);
@@ -47,6 +50,8 @@ static int add(struct request *req, struct bytes body, struct err *err)
 {
     struct call_request *asked = of(req);
 
+    if (asked->headers_only && req->answer.status != 206)
+        return REQUEST_ENOUGH;
     if (body.len > asked->max_bytes - asked->reply->body.len)
         return err_set(err, -EFBIG, "more than %zu bytes", asked->max_bytes);
     if (buf_add(&asked->reply->body, body.data, body.len) < 0)
@@ -124,6 +129,7 @@ int call_run(struct registry_repo *repo, const struct call *call, struct reply *
             },
         .reply = ret,
         .max_bytes = call->max_bytes,
+        .headers_only = call->headers_only,
         .err = err,
     };
 

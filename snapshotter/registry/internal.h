@@ -480,6 +480,8 @@ struct call {
     const char *content_type;
     struct bytes body;
     size_t max_bytes; /* of the answer's body; -EFBIG over it */
+    bool
+        headers_only; /* of a body more than the part that was asked for is neither read nor kept */
     bool ranged;
     uint64_t range_first, range_last;
     bool no_retry;

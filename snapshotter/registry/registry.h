@@ -137,7 +137,7 @@ MUST_CHECK int registry_get_manifest(struct registry_repo *repo, const char *ref
 /* A whole small blob, digest checked. -EFBIG over max_bytes. */
 MUST_CHECK int registry_get_blob(struct registry_repo *repo, const struct digest *digest,
                                  size_t max_bytes, struct buf *ret, struct err *err);
-/* Size of a blob by HEAD, else by a ranged GET. */
+/* Size of a blob by HEAD, else by a ranged GET, else by a GET whose body is left. */
 MUST_CHECK int registry_blob_size(struct registry_repo *repo, const struct digest *digest,
                                   uint64_t *ret_bytes, struct err *err);
 /* Manifests that refer to `subject`: the referrers API with the artifactType filter, else the tag

@@ -265,6 +265,191 @@ static void the_size_is_found_with_and_without_head(void **state)
     }
 }
 
+static bool is_head(const struct http_exchange *x)
+{
+    return strcmp(x->method, "HEAD") == 0;
+}
+
+static void refuse_head_and_ranges(void *self, struct http_exchange *x)
+{
+    if (is_head(x) || x->range[0] != '\0')
+        http_reply_text(x, is_head(x) ? 405 : 416, NULL, "");
+    else
+        http_reply(x, 200, NULL, fixture_content(self));
+}
+
+static void give_a_part_of_something(void *self, struct http_exchange *x)
+{
+    if (is_head(x))
+        http_reply_text(x, 403, NULL, "");
+    else if (x->range[0] != '\0')
+        http_reply_text(x, 206, "Content-Range: bytes 0-0/*\r\n", "x");
+    else
+        http_reply(x, 200, NULL, fixture_content(self));
+}
+
+static void ignore_ranges(void *self, struct http_exchange *x)
+{
+    if (is_head(x))
+        http_reply_text(x, 403, NULL, "");
+    else
+        http_reply(x, 200, NULL, fixture_content(self));
+}
+
+static void a_size_that_no_range_tells_is_that_of_a_whole_body(void **state)
+{
+    static const struct {
+        http_handler *handle;
+        unsigned gets;
+    } cases[] = {{refuse_head_and_ranges, 2}, {give_a_part_of_something, 2}, {ignore_ranges, 1}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(fixture) struct fixture *f = fixture_open(cases[i].handle, NULL, NULL);
+        struct err err = ERR_NONE;
+        uint64_t size = 0;
+        assert_ok(registry_blob_size(f->repo, &f->digest, &size, &err));
+        assert_int_equal(size, sizeof(f->content));
+        assert_int_equal(http_server_count(f->server, "HEAD "), 1);
+        assert_int_equal(http_server_count(f->server, "GET "), cases[i].gets);
+    }
+}
+
+static void refuse_head_and_send_chunks(void *self, struct http_exchange *x)
+{
+    if (is_head(x))
+        http_reply_text(x, 403, NULL, "");
+    else
+        give_chunks(self, x);
+}
+
+static void a_size_that_nobody_tells_is_not_guessed(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(refuse_head_and_send_chunks, NULL, NULL);
+    struct err err = ERR_NONE;
+    uint64_t size = 0;
+    (void)state;
+
+    assert_int_equal(registry_blob_size(f->repo, &f->digest, &size, &err), -EPROTO);
+    assert_text_has(err_text(&err), "the registry does not say how large it is");
+}
+
+/* ---- manners --------------------------------------------------------------------------------- */
+
+/* Counts those that do not say who asks, or take another encoding than none. */
+static void note_manners(struct fixture *f, const struct http_exchange *x)
+{
+    if (strcmp(x->user_agent, "test/1") != 0 || strcmp(x->accept_encoding, "identity") != 0)
+        atomic_fetch_add(&f->seen, 1);
+}
+
+static void note_and_give(void *self, struct http_exchange *x)
+{
+    note_manners(self, x);
+    http_reply_range(x, fixture_content(self));
+}
+
+static void answer_token(struct http_exchange *x)
+{
+    bool is_post = strcmp(x->method, "POST") == 0;
+
+    http_reply_text(x, is_post ? 404 : 200, NULL, is_post ? "" : "{\"token\":\"t\"}");
+}
+
+static void answer_reading(struct fixture *f, struct http_exchange *x)
+{
+    SCOPED(mem)
+    char *there = text_format("Location: http://%s/store\r\n", http_server_host(f->elsewhere));
+
+    if (http_target_has(x, "/blobs/"))
+        http_reply_text(x, 307, there, "");
+    else if (http_target_has(x, "/manifests/v1"))
+        http_reply_text(x, 200, "Content-Type: " OCI_MEDIA_MANIFEST "\r\n", MANIFEST);
+    else
+        http_reply_text(x, 404, NULL, "");
+}
+
+static void answer_all_kinds(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+    SCOPED(mem)
+    char *challenge = text_format("WWW-Authenticate: Bearer realm=\"http://%s/token\"\r\n",
+                                  http_server_host(f->server));
+
+    note_manners(f, x);
+    if (http_target_has(x, "/token"))
+        answer_token(x);
+    else if (strcmp(x->authorization, "Bearer t") != 0)
+        http_reply_text(x, 401, challenge, "");
+    else if (strcmp(x->method, "GET") == 0 || is_head(x))
+        answer_reading(f, x);
+    else if (strcmp(x->method, "POST") == 0)
+        http_reply_text(x, 202, "Location: /upload\r\n", "");
+    else
+        http_reply_text(x, strcmp(x->method, "PUT") == 0 ? 201 : 202, NULL, "");
+}
+
+static int find_user(void *self, const char *host, int cancel_fd, struct registry_credentials *ret,
+                     struct err *err)
+{
+    (void)self;
+    (void)host;
+    (void)cancel_fd;
+    (void)err;
+    ret->username = text_copy("user");
+    ret->password = text_copy("password");
+    return 0;
+}
+
+static void read_all_kinds(struct fixture *f)
+{
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    SCOPED(oci_index) struct oci_index *index = NULL;
+    struct err err = ERR_NONE;
+    uint64_t size;
+    bool has;
+
+    assert_ok(registry_get_manifest(f->repo, "v1", &out, NULL, &err));
+    assert_ok(registry_get_blob(f->repo, &f->digest, sizeof(f->content), &out, &err));
+    assert_ok(registry_blob_size(f->repo, &f->digest, &size, &err));
+    assert_ok(registry_has_manifest(f->repo, "v1", &has, &err));
+    assert_ok(registry_get_referrers(f->repo, &f->digest, "a/b", &index, NULL, &err));
+    assert_ok(fetch_once(f, 500, 3500, &err));
+}
+
+static void every_kind_of_request_says_who_asks_and_takes_no_encoding(void **state)
+{
+    static const char *const kinds[] = {
+        "POST /token",
+        "GET /token",
+        "HEAD /v2/",
+        "GET /v2/team/app/manifests/v1",
+        "GET /v2/team/app/blobs/",
+        "GET /v2/team/app/referrers/",
+        "GET /v2/team/app/manifests/sha256-",
+        "POST /v2/team/app/blobs/uploads/",
+        "PUT /upload",
+        "PUT /v2/team/app/manifests/v1",
+        "DELETE /v2/team/app/manifests/",
+    };
+    const struct registry_keychain keychain = {.find = find_user};
+    SCOPED(fixture) struct fixture *f = fixture_open(answer_all_kinds, note_and_give, &keychain);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    read_all_kinds(f);
+    assert_ok(registry_push_blob(f->repo, &f->digest, fixture_content(f), &err));
+    assert_ok(registry_push_manifest(f->repo, "v1", OCI_MEDIA_MANIFEST, bytes_of_str(MANIFEST),
+                                     NULL, &err));
+    assert_ok(registry_delete_manifest(f->repo, &f->digest, &err));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (http_server_count(f->server, kinds[i]) == 0)
+            fail_msg("no %s", kinds[i]);
+    }
+    assert_true(http_server_count(f->elsewhere, "") >= 3);
+    assert_int_equal(atomic_load(&f->seen), 0);
+}
+
 /* ---- pushing --------------------------------------------------------------------------------- */
 
 /* Uploads to where the first reply's Location says, relative on even numbers. */
@@ -553,6 +738,9 @@ int main(void)
         cmocka_unit_test(a_blob_over_the_limit_is_refused_said_or_not),
         cmocka_unit_test(a_blob_that_is_cut_is_read_anew),
         cmocka_unit_test(the_size_is_found_with_and_without_head),
+        cmocka_unit_test(a_size_that_no_range_tells_is_that_of_a_whole_body),
+        cmocka_unit_test(a_size_that_nobody_tells_is_not_guessed),
+        cmocka_unit_test(every_kind_of_request_says_who_asks_and_takes_no_encoding),
         cmocka_unit_test(a_blob_goes_to_where_the_registry_says),
         cmocka_unit_test(an_upload_that_breaks_is_begun_again),
         cmocka_unit_test(a_refused_upload_says_why_and_shows_no_query),

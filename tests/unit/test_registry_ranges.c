@@ -3,6 +3,8 @@
  */
 #include "registry_fixture.h"
 
+#include <time.h>
+
 /* ---- servers --------------------------------------------------------------------------------- */
 
 static void behave(void *self, struct http_exchange *x)
@@ -148,6 +150,21 @@ static void busy_for_a_second(void *self, struct http_exchange *x)
         http_reply_range(x, fixture_content(self));
 }
 
+static void busy_until_two_seconds_later(void *self, struct http_exchange *x)
+{
+    time_t then = time(NULL) + 2;
+    struct tm tm;
+    char header[64];
+
+    if (x->number > 0) {
+        http_reply_range(x, fixture_content(self));
+        return;
+    }
+    assert_non_null(gmtime_r(&then, &tm));
+    (void)strftime(header, sizeof(header), "Retry-After: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+    http_reply_text(x, 429, header, "");
+}
+
 /* The status is the first of the range that is asked for. */
 static void fail_as_asked(void *self, struct http_exchange *x)
 {
@@ -280,6 +297,16 @@ static void retry_after_is_honoured(void **state)
     (void)state;
 
     assert_int_equal(requests_for_success(busy_for_a_second, PATIENCE_MS), 2);
+    assert_true(clock_mono_ms() - start_ms >= 1000);
+}
+
+/* A date has whole seconds: of the two it may be little more than one. */
+static void retry_after_a_date_is_honoured(void **state)
+{
+    int64_t start_ms = clock_mono_ms();
+    (void)state;
+
+    assert_int_equal(requests_for_success(busy_until_two_seconds_later, PATIENCE_MS), 2);
     assert_true(clock_mono_ms() - start_ms >= 1000);
 }
 
@@ -709,6 +736,7 @@ int main(void)
         cmocka_unit_test(parts_of_something_else_are_refused),
         cmocka_unit_test(a_busy_registry_is_asked_again),
         cmocka_unit_test(retry_after_is_honoured),
+        cmocka_unit_test(retry_after_a_date_is_honoured),
         cmocka_unit_test(a_long_retry_after_is_cut_to_one_last_attempt_within_the_budget),
         cmocka_unit_test(a_fetch_that_is_in_no_hurry_fails_rather_than_wait_long),
         cmocka_unit_test(who_waits_is_served_when_an_outage_is_over),

@@ -119,6 +119,24 @@ static void a_remembered_address_that_breaks_is_replaced(void **state)
     assert_true(http_server_count(f->elsewhere, "") >= 3);
 }
 
+static void send_to_nobody(void *self, struct http_exchange *x)
+{
+    (void)self;
+    redirect_to(x, 307, "http://127.0.0.1:1/store?" SECRET);
+}
+
+static void an_address_where_nobody_is_is_told_of_without_its_query(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(send_to_nobody, NULL, NULL);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(fetch_once(f, 0, 10, &err), -EIO);
+    assert_text_has(err_text(&err), "4 attempts: ");
+    assert_null(strstr(err_text(&err), "do-not-show-this"));
+    assert_false(fixture_traced(f, "do-not-show-this"));
+}
+
 /* ---- how far --------------------------------------------------------------------------------- */
 
 /* /v2/…/blobs/D leads to /hop/1 and so on; `seen` hops lead to the bytes. */
@@ -445,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_worn_out_address_is_asked_for_again),
         cmocka_unit_test(a_refusal_of_the_fresh_address_is_final),
         cmocka_unit_test(a_remembered_address_that_breaks_is_replaced),
+        cmocka_unit_test(an_address_where_nobody_is_is_told_of_without_its_query),
         cmocka_unit_test(ten_redirects_are_followed),
         cmocka_unit_test(eleven_are_not),
         cmocka_unit_test(places_that_are_no_http_addresses_are_not_gone_to),
