@@ -2,6 +2,10 @@
 /* Manifests, blobs, referrers and pushes, with registries of different abilities and tempers. */
 #include "registry_fixture.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #define MANIFEST "{\"schemaVersion\":2}"
 #define SECRET_STATE "_state=do-not-show-this"
 
@@ -120,6 +124,56 @@ static void a_call_ends_with_its_budget(void **state)
 
     assert_int_equal(get_from(&options, http_server_host(f->server), &err), -ETIMEDOUT);
     assert_text_has(err_text(&err), "in the time there is");
+}
+
+static void an_attempt_ends_as_a_whole_though_something_comes(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(one_byte_now_and_then, NULL, NULL);
+    struct registry_options options = {
+        .plain_http = true, .request_timeout_ms = 500, .max_retries = UINT_MAX};
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_int_equal(get_from(&options, http_server_host(f->server), &err), -ETIMEDOUT);
+    assert_int_equal(http_server_count(f->server, ""), 1);
+}
+
+enum { BACKLOG = 8 };
+
+/* A port that answers no SYN: its queue is full of connections that nobody accepts. */
+static void make_deaf_port(int fds[BACKLOG], char host[32])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fds[0], (const struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    assert_int_equal(getsockname(fds[0], (struct sockaddr *)&at, &len), 0);
+    for (int i = 1; i < BACKLOG; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(fds[i], (const struct sockaddr *)&at, len);
+    }
+    (void)snprintf(host, 32, "127.0.0.1:%u", ntohs(at.sin_port));
+}
+
+static void a_dial_has_a_limit_of_its_own(void **state)
+{
+    struct registry_options options = {.plain_http = true,
+                                       .dial_timeout_ms = 200,
+                                       .response_timeout_ms = DEADLINE_MS,
+                                       .max_retries = UINT_MAX};
+    int64_t start_ms = clock_mono_ms();
+    struct err err = ERR_NONE;
+    int fds[BACKLOG];
+    char host[32];
+    (void)state;
+
+    make_deaf_port(fds, host);
+    assert_int_equal(get_from(&options, host, &err), -ETIMEDOUT);
+    assert_true(clock_mono_ms() - start_ms < DEADLINE_MS);
+    for (int i = 0; i < BACKLOG; i++)
+        assert_int_equal(close(fds[i]), 0);
 }
 
 static void http_is_for_those_that_were_named(void **state)
@@ -732,6 +786,8 @@ int main(void)
         cmocka_unit_test(presence_is_asked_with_head),
         cmocka_unit_test(a_call_fails_rather_than_wait_long_when_it_may_not),
         cmocka_unit_test(a_call_ends_with_its_budget),
+        cmocka_unit_test(an_attempt_ends_as_a_whole_though_something_comes),
+        cmocka_unit_test(a_dial_has_a_limit_of_its_own),
         cmocka_unit_test(http_is_for_those_that_were_named),
         cmocka_unit_test(names_that_are_none_are_not_asked_for),
         cmocka_unit_test(a_small_blob_comes_whole_and_checked),

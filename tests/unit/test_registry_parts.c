@@ -5,6 +5,7 @@
 #include "registry/internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 /* ---- addresses ------------------------------------------------------------------------------- */
@@ -264,6 +265,27 @@ static void retry_after_is_seconds_or_a_date(void **state)
     assert_int_equal(retry_after_parse("99999999999999999"), (int64_t)INT32_MAX * 1000);
     assert_int_equal(retry_after_parse("soon"), -1);
     assert_int_equal(retry_after_parse(""), -1);
+}
+
+static void waits_double_up_to_a_limit_and_an_eighth(void **state)
+{
+    static const int64_t waits_ms[] = {30, 60, 120, 240, 300, 300};
+    const struct request_limits limits = {.min_wait_ms = 30, .max_wait_ms = 300};
+    SCOPED(mem) struct registry *registry = calloc(1, sizeof(*registry));
+    bool differ = false;
+    (void)state;
+
+    assert_non_null(registry);
+    registry->jitter = 0x9E3779B97F4A7C15;
+    for (unsigned i = 0; i < ARRAY_LEN(waits_ms); i++) {
+        int64_t first_ms = net_backoff_ms(registry, &limits, i + 1);
+
+        assert_in_range(first_ms, waits_ms[i], waits_ms[i] + waits_ms[i] / 8);
+        for (int j = 0; j < 50; j++)
+            differ |= net_backoff_ms(registry, &limits, i + 1) != first_ms;
+    }
+    assert_true(differ);
+    assert_in_range(net_backoff_ms(registry, &limits, UINT_MAX), 300, 337);
 }
 
 static void expect_next(const char *link, const char *expected)
@@ -527,6 +549,7 @@ int main(void)
         cmocka_unit_test(content_ranges_are_read),
         cmocka_unit_test(content_ranges_that_are_none_are_refused),
         cmocka_unit_test(retry_after_is_seconds_or_a_date),
+        cmocka_unit_test(waits_double_up_to_a_limit_and_an_eighth),
         cmocka_unit_test(the_next_page_is_found),
         cmocka_unit_test(tokens_come_under_two_names),
         cmocka_unit_test(answers_without_a_usable_token_are_refused),

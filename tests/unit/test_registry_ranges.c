@@ -17,6 +17,7 @@ static void refuse_wrong_questions(void *self, struct http_exchange *x)
     struct fixture *f = self;
     bool good = strcmp(x->method, "GET") == 0 && strcmp(x->accept_encoding, "identity") == 0 &&
                 strcmp(x->user_agent, "test/1") == 0 && x->authorization[0] == '\0' &&
+                x->range[0] != '\0' && strchr(x->range, ',') == NULL &&
                 text_has_prefix(x->target, "/v2/team/app/blobs/sha256:") &&
                 text_has_suffix(x->target, f->digest_text);
 
