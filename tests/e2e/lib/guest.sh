@@ -22,7 +22,7 @@ HOME=$work/home              # of the user
 finch_yaml=$HOME/.finch/finch.yaml
 instance=$LIMA_HOME/finch
 guest_disk_mb=1024           # size of the boot disk, 300 of them used
-guest_data_mb=1024           # size of the data disk
+guest_data_mb=1024           # size of the data disk; 0: a directory of the script's, as large as may be
 guest_containerd=$E2E_GO_TOOLS # where its containerd comes from
 PATH=$E2E_BIN:$finch_root/bin:${PATH#"$E2E_BIN:"}
 export LIMA_HOME HOME PATH
@@ -63,7 +63,10 @@ guest_ssh() { ssh -F "$instance/ssh.config" -o ControlPath=none -q lima-finch --
 guest_root() { ssh -F "$instance/ssh.config" -o ControlPath=none -q -l root lima-finch -- "$@"; }
 
 # guest_enter COMMAND…: without SSH, for looking.
-guest_enter() { guest_vm enter "$@"; }
+guest_enter() {
+    nsenter -t "$(pgrep -P "$(cat "$instance/ha.pid")" | head -n 1)" -m -p -i -u -C -r -w -- \
+        env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@" 2>>"$logs/guest-enter.log"
+}
 
 # guest_ctr ARGS…
 guest_ctr() { guest_enter ctr --namespace finch "$@"; }
