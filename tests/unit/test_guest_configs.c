@@ -142,8 +142,8 @@ static void a_block_can_be_taken_out_to_the_byte(void **state)
         "version = 2\n",
         "version = 2",
         "[a]\nb = 1\n\n\n",
-        "version = 2\n[proxy_plugins.\"soci\"]\n  type = \"snapshot\"\n\n  "
-        "[proxy_plugins.soci.exports]\n    x = \"y\"\n[z]\n# end",
+        ("version = 2\n[proxy_plugins.\"soci\"]\n  type = \"snapshot\"\n\n  "
+         "[proxy_plugins.soci.exports]\n    x = \"y\"\n[z]\n# end"),
         "\n",
     };
 
