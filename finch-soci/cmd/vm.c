@@ -45,23 +45,36 @@ static int run_finch(const struct session *session, const char *verb, struct err
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
+/* A script of the boot that fails, as Finch's own does where it cannot download, leaves a machine
+ * that runs and a finch that failed. That script's work is ours then. */
+static int judge(const struct session *session, int status, struct err *err)
+{
+    if (status == 0)
+        return session_must_run(session, err);
+    if (session->machine.state != LIMA_RUNNING)
+        return status;
+    say_warning("finch ended with %d, though the machine %s runs: going on", status,
+                session->places.instance);
+    return 0;
+}
+
 /* finch's exit status, or 0 when the machine is what finch.yaml asks for. */
 static int start(struct session *session, struct err *err)
 {
-    int rc = 0;
+    int status = 0, rc;
 
     if (session->machine.state == LIMA_BROKEN)
         return session_must_run(session, err);
     if (session->machine.state == LIMA_RUNNING)
         say_progress(session->globals, "The machine %s runs already.", session->places.instance);
     else
-        rc = run_finch(session, session->machine.state == LIMA_NONE ? "init" : "start", err);
-    if (rc != 0)
-        return rc;
+        status = run_finch(session, session->machine.state == LIMA_NONE ? "init" : "start", err);
+    if (status < 0)
+        return status;
     rc = session_look(session, err);
     if (rc == 0)
-        rc = session_must_run(session, err);
-    if (rc < 0)
+        rc = judge(session, status, err);
+    if (rc != 0)
         return rc;
     return provision_as_listed(session, err);
 }
@@ -152,7 +165,7 @@ static const struct cmd_verb verb_start = {
         "   Runs `finch vm start`, or `finch vm init` when there is no machine yet, on this\n"
         "   terminal. When finch.yaml lists soci, the machine then gets the snapshotter, or\n"
         "   is found to have it; when not, ours is taken out. The exit status is finch's\n"
-        "   when finch fails.\n",
+        "   when finch fails and the machine does not run.\n",
     .examples = "   finch-soci vm start\n",
     .run = run_start,
 };
