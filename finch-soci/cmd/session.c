@@ -103,14 +103,14 @@ int session_must_run(const struct session *session, struct err *err)
 
 /* ---- one at a time --------------------------------------------------------------------------- */
 
-/* Beside the machine, not in it: its directory goes with `finch vm remove`. Here it is not the one
- * that guest/ takes in every machine (/run/finch-soci.lock). */
+/* The directory that holds the machines, since one of theirs goes with `finch vm remove`; a file
+ * would be left behind by us. Here it is not the one that guest/ takes in every machine
+ * (/run/finch-soci.lock). */
 static char *lock_path(const struct session *session)
 {
     if (session->is_local)
         return text_copy("/run/finch-soci-host.lock");
-    return text_format("%s/.finch-soci-%s.lock", session->places.lima_home,
-                       session->places.instance);
+    return text_copy(session->places.lima_home);
 }
 
 static int wait_for_lock(const struct session *session, const char *path,

@@ -135,8 +135,8 @@ assert_all_green() {
 }
 
 host_listing() {
-    (cd "$work" && find home finch -xdev \( -name ssh.sock -o -name '*.log' -o -name '.finch-soci-*.lock' \) -o -printf '%p %y %M %U:%G %l\n')
-    (cd "$work" && find home finch -xdev -type f ! -name '*.log' ! -name '.finch-soci-*.lock' -print0 | xargs -0 sha256sum)
+    (cd "$work" && find home finch -xdev \( -name ssh.sock -o -name '*.log' \) -o -printf '%p %y %M %U:%G %l\n')
+    (cd "$work" && find home finch -xdev -type f ! -name '*.log' -print0 | xargs -0 sha256sum)
 }
 
 # guest_listing: path, kind, mode, owner, and what is in it, of all on its disks; but not of what changes without
