@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The libraries that the guest programs stand on. A missing one is a single line that names Debian's package.
+# The libraries that our programs stand on. A missing one is a single line that names Debian's package.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
@@ -15,29 +15,32 @@ endfunction()
 
 soci_need(ZLIB zlib zlib1g-dev)
 soci_need(CRYPTO libcrypto libssl-dev)
-soci_need(SSL libssl libssl-dev)
 soci_need(CJSON libcjson libcjson-dev)
-soci_need(CURL libcurl libcurl4-openssl-dev)
-soci_need(NGHTTP2 libnghttp2 libnghttp2-dev)
-soci_need(PROTOBUF_C libprotobuf-c libprotobuf-c-dev)
-soci_need(FUSE3 "fuse3>=3.10" libfuse3-dev)
-soci_need(SQLITE3 sqlite3 libsqlite3-dev)
-soci_need(TOMLPP tomlplusplus libtomlplusplus-dev)
 soci_need(YAML yaml-0.1 libyaml-dev)
 soci_need(SSH2 libssh2 libssh2-1-dev)
 
-# zstd layers, which never have a ztoc, are unpacked by us with it and left to containerd without.
-pkg_check_modules(ZSTD QUIET IMPORTED_TARGET libzstd)
-if(ZSTD_FOUND)
-  set_target_properties(PkgConfig::ZSTD PROPERTIES IMPORTED_GLOBAL TRUE)
-  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd ${ZSTD_VERSION}")
-else()
-  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd none: zstd layers are left to containerd")
-endif()
+if(SOCI_GUEST)
+  soci_need(SSL libssl libssl-dev)
+  soci_need(CURL libcurl libcurl4-openssl-dev)
+  soci_need(NGHTTP2 libnghttp2 libnghttp2-dev)
+  soci_need(PROTOBUF_C libprotobuf-c libprotobuf-c-dev)
+  soci_need(FUSE3 "fuse3>=3.10" libfuse3-dev)
+  soci_need(SQLITE3 sqlite3 libsqlite3-dev)
+  soci_need(TOMLPP tomlplusplus libtomlplusplus-dev)
 
-find_program(PROTOC_C protoc-c)
-if(NOT PROTOC_C)
-  message(FATAL_ERROR "missing program protoc-c: apt-get install protobuf-c-compiler")
+  # zstd layers, which never have a ztoc, are unpacked by us with it and left to containerd without.
+  pkg_check_modules(ZSTD QUIET IMPORTED_TARGET libzstd)
+  if(ZSTD_FOUND)
+    set_target_properties(PkgConfig::ZSTD PROPERTIES IMPORTED_GLOBAL TRUE)
+    set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd ${ZSTD_VERSION}")
+  else()
+    set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd none: zstd layers are left to containerd")
+  endif()
+
+  find_program(PROTOC_C protoc-c)
+  if(NOT PROTOC_C)
+    message(FATAL_ERROR "missing program protoc-c: apt-get install protobuf-c-compiler")
+  endif()
 endif()
 
 if(SOCI_TESTS)

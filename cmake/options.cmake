@@ -5,3 +5,11 @@ option(SOCI_WERROR "Warnings are errors" OFF)
 option(SOCI_FUZZ "Build libFuzzer targets (needs Clang)" OFF)
 option(SOCI_COVERAGE "Measure coverage" OFF)
 set(SOCI_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+
+# The guest programs are Linux's; on every other system there is the host program alone.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  set(SOCI_GUEST_DEFAULT ON)
+else()
+  set(SOCI_GUEST_DEFAULT OFF)
+endif()
+option(SOCI_GUEST "Build the guest programs too (Linux only)" ${SOCI_GUEST_DEFAULT})
