@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* posix_child.c – a program in the background, its output through a pipe that does not block. */
+#include "platform/internal.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+/* ---- what it is run with --------------------------------------------------------------------- */
+
+static bool is_setting_of(const char *setting, const char *variable)
+{
+    return strncmp(setting, variable, strcspn(setting, "=") + 1) == 0;
+}
+
+/* The strings are borrowed. NULL: out of memory. */
+static char **make_environment(const char *const *settings)
+{
+    size_t ours = 0, more = 0, count = 0;
+    char **made;
+
+    while (environ[ours] != NULL)
+        ours++;
+    while (settings != NULL && settings[more] != NULL)
+        more++;
+    made = calloc(ours + more + 1, sizeof(*made));
+    for (size_t i = 0; made != NULL && i < ours; i++) {
+        bool replaced = false;
+
+        for (size_t k = 0; k < more; k++)
+            replaced = replaced || is_setting_of(settings[k], environ[i]);
+        if (!replaced)
+            made[count++] = environ[i];
+    }
+    for (size_t k = 0; made != NULL && k < more; k++)
+        made[count++] = (char *)(uintptr_t)settings[k]; /* posix_spawn() does not write to it */
+    return made;
+}
+
+/* Both ends above 2, which are the program's; none is inherited. */
+static int open_pipe(int ends[2])
+{
+    int raw[2];
+    int rc = 0;
+
+    if (pipe(raw) < 0)
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        ends[i] = fcntl(raw[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (ends[i] < 0)
+            rc = -errno;
+        (void)close(raw[i]);
+    }
+    if (rc == 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        rc = -errno;
+    for (int i = 0; rc < 0 && i < 2; i++) {
+        if (ends[i] >= 0)
+            (void)close(ends[i]);
+        ends[i] = -1;
+    }
+    return rc;
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t all, none;
+    int rc;
+
+    (void)sigfillset(&all);
+    (void)sigemptyset(&none);
+    rc = posix_spawnattr_setsigdefault(attributes, &all);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigmask(attributes, &none);
+    if (rc == 0)
+        rc = posix_spawnattr_setpgroup(attributes, 0);
+    return rc != 0 ? rc
+                   : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
+                                                              POSIX_SPAWN_SETSIGMASK |
+                                                              POSIX_SPAWN_SETPGROUP);
+}
+
+static int set_files(posix_spawn_file_actions_t *files, int out)
+{
+    int rc = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+    if (rc == 0)
+        rc = out >= 0
+                 ? posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO)
+                 : posix_spawn_file_actions_addopen(files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    return rc != 0
+               ? rc
+               : posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+}
+
+static int spawn(const struct platform_child *how, int out, pid_t *ret)
+{
+    SCOPED(mem) char **environment = make_environment(how->settings);
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    int rc = environment == NULL ? ENOMEM : posix_spawn_file_actions_init(&files);
+
+    if (rc != 0)
+        return -rc;
+    rc = posix_spawnattr_init(&attributes);
+    if (rc == 0) {
+        rc = set_attributes(&attributes);
+        if (rc == 0)
+            rc = set_files(&files, out);
+        if (rc == 0)
+            rc = posix_spawn(ret, how->argv[0], &files, &attributes,
+                             (char *const *)(uintptr_t)how->argv, environment);
+        (void)posix_spawnattr_destroy(&attributes);
+    }
+    (void)posix_spawn_file_actions_destroy(&files);
+    return -rc;
+}
+
+int posix_child_start(const struct platform_child *how, struct posix_child *ret, struct err *err)
+{
+    int ends[2] = {-1, -1};
+    pid_t pid = 0;
+    int rc = how->gives_output ? open_pipe(ends) : 0;
+
+    if (rc == 0)
+        rc = spawn(how, ends[1], &pid);
+    if (ends[1] >= 0)
+        (void)close(ends[1]);
+    if (rc < 0) {
+        if (ends[0] >= 0)
+            (void)close(ends[0]);
+        return err_sys(err, rc, "%s", how->argv[0]);
+    }
+    *ret = (struct posix_child){.pid = pid, .out = ends[0]};
+    return 0;
+}
+
+/* ---- afterwards ------------------------------------------------------------------------------ */
+
+size_t posix_child_read(struct posix_child *child, void *buf, size_t size)
+{
+    ssize_t n;
+
+    if (child->out < 0)
+        return 0;
+    n = read(child->out, buf, size);
+    if (n > 0)
+        return (size_t)n;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    (void)close(child->out);
+    child->out = -1;
+    return 0;
+}
+
+bool posix_child_reap(struct posix_child *child, int *ret_status)
+{
+    int status = 0;
+    pid_t done = waitpid(child->pid, &status, WNOHANG);
+
+    if (done == 0 || (done < 0 && errno == EINTR))
+        return false;
+    if (child->out >= 0)
+        (void)close(child->out);
+    *child = (struct posix_child)POSIX_CHILD_NONE;
+    *ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return true;
+}
+
+void posix_child_signal(const struct posix_child *child, bool force)
+{
+    (void)kill(-child->pid, force ? SIGKILL : SIGTERM);
+}
