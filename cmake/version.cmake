@@ -5,5 +5,8 @@ execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} rev-parse --short=12 HEAD
 if(NOT SOCI_REVISION)
   set(SOCI_REVISION unreleased)
 endif()
+# The day of that revision, for the manual's pages.
+execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} log -1 --format=%cs
+                OUTPUT_VARIABLE SOCI_DATE OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h @ONLY)
 target_include_directories(soci_flags INTERFACE ${PROJECT_BINARY_DIR}/generated)

@@ -41,6 +41,11 @@ struct cli_verb {
     const struct cli_verb *const *verbs; /* below this one, NULL at the end; NULL: none */
 };
 
+/* "soci" itself, with all verbs below it, and the flags that all of them have. */
+extern const struct cli_verb cli_top;
+extern const struct flag cli_global_flags[];
+extern const size_t cli_global_flag_count;
+
 extern const struct cli_verb cli_verb_create;
 extern const struct cli_verb cli_verb_push;
 extern const struct cli_verb cli_verb_ztoc;

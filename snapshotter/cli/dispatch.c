@@ -17,7 +17,7 @@
 
 enum { EXIT_ERROR = 1, EXIT_UNKNOWN_WORD = 3 };
 
-static const struct flag global_flags[] = {
+const struct flag cli_global_flags[] = {
     {.name = "address",
      .alias = "a",
      .env = "CONTAINERD_ADDRESS",
@@ -62,10 +62,11 @@ static const struct flag global_flags[] = {
      .offset = offsetof(struct cli_globals, version),
      .help = "print the version"},
 };
+const size_t cli_global_flag_count = ARRAY_LEN(cli_global_flags);
 
 static const struct cli_verb *const top_verbs[] = {&cli_verb_create, &cli_verb_push, &cli_verb_ztoc,
                                                    NULL};
-static const struct cli_verb top = {
+const struct cli_verb cli_top = {
     .name = "soci",
     .args = "[global flags] command [flags] [args]",
     .summary = "indexes that let container images start before they are downloaded",
@@ -90,7 +91,7 @@ static void print_help(const struct cli_verb *verb, const char *path)
         flags_print(stdout, verb->flags, verb->flag_count);
     }
     (void)printf("\nGLOBAL FLAGS:\n");
-    flags_print(stdout, global_flags, ARRAY_LEN(global_flags));
+    flags_print(stdout, cli_global_flags, cli_global_flag_count);
 }
 
 static const struct cli_verb *find_verb(const struct cli_verb *const *verbs, const char *word)
@@ -142,7 +143,7 @@ static int run_verb(const struct cli_verb *verb, const char *path, struct cli_gl
     SCOPED(text_list) struct text_list words = TEXT_LIST_EMPTY;
     struct flag_set sets[] = {
         {.flags = verb->flags, .count = verb->flag_count, .options = options},
-        {.flags = global_flags, .count = ARRAY_LEN(global_flags), .options = globals},
+        {.flags = cli_global_flags, .count = cli_global_flag_count, .options = globals},
     };
     struct err err = ERR_NONE;
     int used, rc, status = 0;
@@ -204,7 +205,7 @@ static int dispatch(const struct cli_verb *verb, const char *path, struct cli_gl
                     struct flag_args args)
 {
     struct flag_set set = {
-        .flags = global_flags, .count = ARRAY_LEN(global_flags), .options = globals};
+        .flags = cli_global_flags, .count = cli_global_flag_count, .options = globals};
     SCOPED(mem) char *longer = NULL;
     const struct cli_verb *below;
     struct err err = ERR_NONE;
@@ -246,6 +247,6 @@ int cli_main(int argc, char **argv)
 
     log_setup(LOG_LEVEL_WARN, LOG_STYLE_TEXT);
     (void)signal(SIGPIPE, SIG_IGN);
-    return dispatch(&top, top.name, &globals,
+    return dispatch(&cli_top, cli_top.name, &globals,
                     (struct flag_args){.items = argv + 1, .count = argc - 1});
 }

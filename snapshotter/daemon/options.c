@@ -4,30 +4,66 @@
 
 #include "base/text.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-/* One flag with a value. */
-struct flag {
-    const char *name;
-    const char *env;
-    const char *initial;
-    const char *help;
-    size_t offset;
+const struct flag options_flags[] = {
+    {.name = "address",
+     .env = "SOCI_SNAPSHOTTER_ADDRESS",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, address),
+     .value = "<socket>",
+     .help = "socket to serve on: a path, unix://path, or fd:// for those that systemd passes, "
+             "alone"},
+    {.name = "config",
+     .env = "SOCI_SNAPSHOTTER_CONFIG",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, config),
+     .value = "<file>",
+     .help = "configuration file"},
+    {.name = "log-level",
+     .env = "SOCI_SNAPSHOTTER_LOG_LEVEL",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, log_level),
+     .value = "<level>",
+     .help = "trace, debug, info, warn, error, fatal or panic"},
+    {.name = "root",
+     .env = "SOCI_SNAPSHOTTER_ROOT",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, root),
+     .value = "<dir>",
+     .help = "directory for everything that is kept"},
 };
+const size_t options_flag_count = ARRAY_LEN(options_flags);
 
-static const struct flag flags[] = {
-    {"address", "SOCI_SNAPSHOTTER_ADDRESS", OPTIONS_DEFAULT_ADDRESS,
-     "socket to serve on: a path, unix://path, or fd:// for those that systemd passes, alone",
-     offsetof(struct options, address)},
-    {"config", "SOCI_SNAPSHOTTER_CONFIG", "/etc/soci-snapshotter-grpc/config.toml",
-     "configuration file", offsetof(struct options, config)},
-    {"log-level", "SOCI_SNAPSHOTTER_LOG_LEVEL", "info",
-     "trace, debug, info, warn, error, fatal or panic", offsetof(struct options, log_level)},
-    {"root", "SOCI_SNAPSHOTTER_ROOT", "/var/lib/soci-snapshotter-grpc/",
-     "directory for everything that is kept", offsetof(struct options, root)},
+/* What each of them is when nobody says. */
+static const char *const initial[] = {OPTIONS_DEFAULT_ADDRESS,
+                                      "/etc/soci-snapshotter-grpc/config.toml", "info",
+                                      "/var/lib/soci-snapshotter-grpc/"};
+static_assert(ARRAY_LEN(initial) == ARRAY_LEN(options_flags), "one for each flag");
+
+static const struct flag status_flags[] = {
+    {.name = "json", .kind = FLAG_BOOL, .help = "one JSON object (docs/status.md)"},
 };
+static const struct options_verb config_verbs[] = {
+    {.name = "default", .args = "", .summary = "print the configuration that is built in"},
+    {.name = "dump", .args = "[--config <file>]", .summary = "print it as the file changes it"},
+};
+const struct options_verb options_verbs[] = {
+    {.name = "config",
+     .args = "default|dump",
+     .summary = "print the configuration",
+     .verbs = config_verbs,
+     .verb_count = ARRAY_LEN(config_verbs)},
+    {.name = "status",
+     .args = "[--json] [IMAGE]",
+     .summary = "ask the running daemon how it is, or what it has of an image",
+     .flags = status_flags,
+     .flag_count = ARRAY_LEN(status_flags)},
+};
+const size_t options_verb_count = ARRAY_LEN(options_verbs);
 
 static const char **field(struct options *options, const struct flag *flag)
 {
@@ -36,21 +72,21 @@ static const char **field(struct options *options, const struct flag *flag)
 
 static void set_initial(struct options *options, const char *(*env)(const char *name))
 {
-    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-        const char *value = env(flags[i].env);
+    for (size_t i = 0; i < ARRAY_LEN(options_flags); i++) {
+        const char *value = env(options_flags[i].env);
         bool given = value != NULL && value[0] != '\0';
 
-        *field(options, &flags[i]) = given ? value : flags[i].initial;
-        if (strcmp(flags[i].name, "config") == 0)
+        *field(options, &options_flags[i]) = given ? value : initial[i];
+        if (strcmp(options_flags[i].name, "config") == 0)
             options->config_is_default = !given;
     }
 }
 
 static const struct flag *find_flag(const char *name, size_t len)
 {
-    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-        if (strlen(flags[i].name) == len && strncmp(flags[i].name, name, len) == 0)
-            return &flags[i];
+    for (size_t i = 0; i < ARRAY_LEN(options_flags); i++) {
+        if (strlen(options_flags[i].name) == len && strncmp(options_flags[i].name, name, len) == 0)
+            return &options_flags[i];
     }
     return NULL;
 }
@@ -141,9 +177,10 @@ int options_help(struct buf *ret)
              "       soci-snapshotter-grpc config default | config dump\n"
              "       soci-snapshotter-grpc status [--json] [IMAGE]\n\nflags:\n");
 
-    for (size_t i = 0; i < ARRAY_LEN(flags) && rc == 0; i++)
-        rc = buf_addf(ret, "  --%-10s %s\n%15s(default %s, environment %s)\n", flags[i].name,
-                      flags[i].help, "", flags[i].initial, flags[i].env);
+    for (size_t i = 0; i < ARRAY_LEN(options_flags) && rc == 0; i++)
+        rc =
+            buf_addf(ret, "  --%-10s %s\n%15s(default %s, environment %s)\n", options_flags[i].name,
+                     options_flags[i].help, "", initial[i], options_flags[i].env);
     if (rc == 0)
         rc = buf_addf(ret, "  --%-10s %s\n  --%-10s %s\n", "help", "this text", "version",
                       "print the version");

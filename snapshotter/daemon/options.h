@@ -7,8 +7,10 @@
 #include "base/attr.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/flags.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define OPTIONS_DEFAULT_ADDRESS "/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock"
 
@@ -32,6 +34,19 @@ struct options {
     const char *image; /* of `status`; NULL: none named */
     bool json;         /* of `status` */
 };
+
+/* What the command line is made of, for the help and for manual pages. */
+struct options_verb {
+    const char *name, *args, *summary;
+    const struct flag *flags;
+    size_t flag_count;
+    const struct options_verb *verbs; /* below it */
+    size_t verb_count;
+};
+extern const struct flag options_flags[]; /* of the daemon; those of commands are in the verbs */
+extern const size_t options_flag_count;
+extern const struct options_verb options_verbs[];
+extern const size_t options_verb_count;
 
 /* `env` is getenv() or a test's. A flag wins over the environment. -EINVAL: the command line makes
  * no sense. A word that is no command is passed over and the daemon runs, as the reference does. */
