@@ -45,7 +45,8 @@ function(soci_program name)
   install(TARGETS ${name} RUNTIME)
 endfunction()
 
-# soci_unit_test(NAME [SOURCES NAME.c …] DEPS soci::folder …): a cmocka program, ctest label "unit".
+# soci_unit_test(NAME [SOURCES NAME.c …] DEPS soci::folder …): a cmocka program, ctest label "unit". It ends with its
+# first failure: a test that failed leaves threads behind, on a stack that the next test would use.
 function(soci_unit_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   if(NOT ARG_SOURCES)
@@ -59,7 +60,8 @@ function(soci_unit_test name)
   target_compile_definitions(${name} PRIVATE VECTORS_DIR="${PROJECT_SOURCE_DIR}/tests/vectors")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/unit)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT CMOCKA_TEST_ABORT=1)
 endfunction()
 
 # soci_fuzzer(NAME CORPUS dir DEPS …): tests/fuzz/NAME.c with LLVMFuzzerTestOneInput. Always built and run over

@@ -47,16 +47,15 @@ static void adjacent_spans_of_one_read_are_one_get(void **state)
 {
     struct err err = ERR_NONE;
     struct rig rig;
+    size_t n;
 
     (void)state;
     rig_start(&rig, &(struct rig_options){.kind = RIG_GZIP, .count = 8, .span_bytes = 100000});
     assert_ok(rig_read_span(&rig, 3, &err));
     assert_ok(rig_read(&rig, 0, rig.layer.tar.len, &err));
-    assert_int_equal(rig_calls(&rig.source), 3); /* 3, then those before it and those behind */
-    assert_int_equal(rig.source.log[1].comp_off, rig.layer.spans[0].comp_off);
-    assert_int_equal(rig.source.log[1].len,
-                     rig.layer.spans[2].comp_end - rig.layer.spans[0].comp_off);
-    assert_int_equal(rig.source.log[2].comp_off, rig.layer.spans[4].comp_off);
+    assert_int_equal(rig_calls(&rig.source), 3); /* 3, those before it and those behind */
+    for (n = 0; n < rig.layer.count; n++)
+        assert_int_equal(rig_calls_over(&rig.source, rig.layer.spans[n].comp_off + 1), 1);
     rig_stop(&rig);
 }
 
