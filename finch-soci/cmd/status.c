@@ -8,6 +8,7 @@
 #include "report/report.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { WATCH_MS = 2000, WATCH_STEP_MS = 100 };
@@ -125,6 +126,31 @@ static int add_daemon(const struct guest_state *state, struct report *report, st
     return 0;
 }
 
+/* Those that did not come through the snapshotter too. */
+static int add_images(struct machine *machine, struct report *report, struct err *err)
+{
+    SCOPED(guest_images) struct guest_images images = {.count = 0};
+    SCOPED(mem) struct report_found *found = NULL;
+    struct err why = ERR_NONE;
+    int rc = guest_images_get(machine, report->namespace_, &images, &why);
+
+    if (rc == -EIO || rc == -EBADMSG) { /* containerd's own row says more */
+        report_add(report, "images", REPORT_UNKNOWN, err_text(&why), "");
+        return 0;
+    }
+    found = rc < 0 ? NULL : calloc(images.count + 1, sizeof(*found));
+    if (found == NULL)
+        return err_set(err, rc < 0 ? rc : -ENOMEM, "%s", rc < 0 ? err_text(&why) : "out of memory");
+    for (size_t i = 0; i < images.count; i++)
+        found[i] = (struct report_found){.name = images.items[i].name,
+                                         .namespace_ = images.items[i].namespace_,
+                                         .snapshotters = images.items[i].snapshotters,
+                                         .manifest = images.items[i].manifest};
+    if (images.is_cut)
+        report_add(report, "images", REPORT_UNKNOWN, "there are more than are listed", "");
+    return report_add_images(report, found, images.count, err);
+}
+
 static int look_inside(struct looker *looker, struct report *report, struct err *err)
 {
     SCOPED(guest_facts) struct guest_facts *facts = NULL;
@@ -147,7 +173,8 @@ static int look_inside(struct looker *looker, struct report *report, struct err 
     if (rc < 0)
         return rc;
     add_checks(&state, report);
-    return add_daemon(&state, report, err);
+    rc = add_daemon(&state, report, err);
+    return rc < 0 ? rc : add_images(looker->link.machine, report, err);
 }
 
 static const char *access_mend(const struct session *session, int why)
@@ -276,9 +303,10 @@ const struct cmd_verb cmd_verb_status = {
     .details =
         "   One row for each thing that lazy loading stands on: ok, !! for what is not as it\n"
         "   should be, with the command that mends it, -- for what cannot be told now. Then\n"
-        "   the images that came through the snapshotter, how much of them is here, and why\n"
-        "   others are not lazy. Nothing is asked of any registry. The exit status is 3 when\n"
-        "   something is not as it should be.\n",
+        "   every image, how many of its layers are lazy and how much of them is here; of one\n"
+        "   that is not lazy, why, and what makes it so. Nothing is asked of any registry. The\n"
+        "   exit status is 3 when something is not as it should be; that an image is not lazy\n"
+        "   is no such thing.\n",
     .examples = "   finch-soci status\n"
                 "   finch-soci status --watch\n"
                 "   finch-soci status --json | jq '.images[] | {image, lazy, presentBytes}'\n",

@@ -82,4 +82,25 @@ DEFINE_SCOPED_VALUE(guest_state, struct guest_state, guest_state_fini)
 MUST_CHECK int guest_state_get(struct machine *machine, const struct guest_facts *facts,
                                struct bundle *bundle, struct guest_state *ret, struct err *err);
 
+/* ---- images, for `status` -------------------------------------------------------------------- */
+
+/* As containerd has it. Texts are the machine's: of any characters but line ends. */
+struct guest_image {
+    char *namespace_, *name;
+    char *snapshotters; /* through which it was unpacked, with commas between; "": none */
+    char *manifest;     /* digest of what was unpacked; "": not known */
+};
+enum { GUEST_IMAGES_MAX = 1000 };
+struct guest_images {
+    struct guest_image *items;
+    size_t count;
+    bool is_cut; /* there are more */
+};
+void guest_images_fini(struct guest_images *images);
+DEFINE_SCOPED_VALUE(guest_images, struct guest_images, guest_images_fini)
+/* Those of one namespace of containerd, "": of all; one round trip. -EIO: containerd does not
+ * answer, -EBADMSG. */
+MUST_CHECK int guest_images_get(struct machine *machine, const char *namespace_,
+                                struct guest_images *ret, struct err *err);
+
 #endif

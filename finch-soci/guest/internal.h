@@ -6,7 +6,7 @@
  *     ├▶ containerd_config.c  which text containerd needs, and where
  *     └▶ daemon_config.c      the daemon's config.toml
  *   apply.c              has the steps done by apply.sh, and undone by undo.sh
- *   state.c, print.c     for people */
+ *   state.c, images.c, print.c  for people */
 #ifndef GUEST_INTERNAL_H
 #define GUEST_INTERNAL_H
 
@@ -16,8 +16,8 @@
 #include "digest/digest.h"
 
 /* Texts of templates/, made into arrays by CMake. */
-extern const char guest_look_text[], guest_stage_text[], guest_apply_text[], guest_undo_text[],
-    guest_unit_text[];
+extern const char guest_look_text[], guest_images_text[], guest_stage_text[], guest_apply_text[],
+    guest_undo_text[], guest_unit_text[];
 
 #define GUEST_PROGRAM "/usr/local/bin/soci-snapshotter-grpc"
 #define GUEST_SOCI "/usr/local/bin/soci"
@@ -69,6 +69,11 @@ bool guest_is_ours(const struct guest_facts *facts, const char *path);      /* a
 const struct guest_file *guest_package_unit(const struct guest_facts *facts);
 bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bundle);
 const char *guest_unit_name(const struct guest_facts *facts);
+
+/* ---- images.c -------------------------------------------------------------------------------- */
+
+/* -EBADMSG: not what images.sh prints. */
+MUST_CHECK int guest_images_parse(struct bytes text, struct guest_images *ret, struct err *err);
 
 /* ---- containerd_config.c --------------------------------------------------------------------- */
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 DEFINE_SCOPED_PTR(daemon_json, cJSON, cJSON_Delete)
-DEFINE_SCOPED_VALUE(daemon_state, struct report_daemon, report_daemon_fini)
 
 enum { DAEMON_TEXT_BYTES = 1024 };
 
@@ -95,15 +94,26 @@ static bool has(const struct manifests *manifests, const char *manifest)
                    compare) != NULL;
 }
 
-static int add_image(struct report_daemon *daemon, const cJSON *object)
+static enum report_image_state state_of(const struct report_image *image)
+{
+    if (image->failed > 0)
+        return REPORT_IMAGE_BROKEN;
+    return image->lazy > 0 ? REPORT_IMAGE_LAZY : REPORT_IMAGE_LOCAL;
+}
+
+/* `told` gets the images, and the daemon's words; the caller's report stays until all is well. */
+static int add_image(struct report *told, const cJSON *object)
 {
     const cJSON *layers = member(object, "layers");
-    struct report_image *image = &daemon->images[daemon->image_count++];
+    struct report_image *image = &told->images[told->image_count++];
 
     *image = (struct report_image){
         .image = text_of(object, "image"),
         .manifest = text_of(object, "manifest"),
         .index = text_of(object, "index"),
+        .snapshotters = strdup(""),
+        .text = strdup(""),
+        .mend = strdup(""),
         .lazy = number_of(layers, "lazy"),
         .local = number_of(layers, "local"),
         .pending = number_of(layers, "pending"),
@@ -111,11 +121,12 @@ static int add_image(struct report_daemon *daemon, const cJSON *object)
         .size_bytes = number_of(object, "sizeBytes"),
         .present_bytes = number_of(object, "presentBytes"),
     };
-    daemon->errors += image->failed;
-    return image->image == NULL || image->manifest == NULL || image->index == NULL ? -ENOMEM : 0;
+    image->state = state_of(image);
+    told->daemon.errors += image->failed;
+    return report_image_is_whole(image) ? 0 : -ENOMEM;
 }
 
-static int add_images(struct report_daemon *daemon, const cJSON *root, const char *namespace_)
+static int add_images(struct report *told, const cJSON *root, const char *namespace_)
 {
     SCOPED(manifests) struct manifests manifests = {.items = NULL};
     const cJSON *object;
@@ -123,16 +134,16 @@ static int add_images(struct report_daemon *daemon, const cJSON *root, const cha
 
     if (rc < 0)
         return rc;
-    daemon->images = calloc(REPORT_IMAGES_MAX, sizeof(*daemon->images));
-    if (daemon->images == NULL)
+    told->images = calloc(REPORT_IMAGES_MAX, sizeof(*told->images));
+    if (told->images == NULL)
         return -ENOMEM;
     cJSON_ArrayForEach(object, member(root, "images"))
     {
-        if (daemon->image_count == REPORT_IMAGES_MAX || rc < 0)
+        if (told->image_count == REPORT_IMAGES_MAX || rc < 0)
             break;
         if (cJSON_IsObject(object) &&
             (*namespace_ == '\0' || has(&manifests, string_of(object, "manifest"))))
-            rc = add_image(daemon, object);
+            rc = add_image(told, object);
     }
     return rc;
 }
@@ -226,19 +237,23 @@ int report_parse_daemon(struct report *report, struct bytes json, struct err *er
 {
     SCOPED(daemon_json)
     cJSON *root = json.len == 0 ? NULL : cJSON_ParseWithLength((const char *)json.data, json.len);
-    SCOPED(daemon_state) struct report_daemon daemon = {.answers = false};
+    SCOPED(report) struct report told = {.row_count = 0};
+    const struct report old = *report;
     int rc;
 
     if (!cJSON_IsObject(root) || !cJSON_IsObject(member(root, "daemon")))
         return err_set(err, -EBADMSG, "what the snapshotter says of itself makes no sense");
-    take_numbers(&daemon, root);
-    rc = add_images(&daemon, root, report->namespace_);
+    take_numbers(&told.daemon, root);
+    rc = add_images(&told, root, report->namespace_);
     if (rc == 0)
-        rc = add_events(&daemon, root, report->namespace_);
+        rc = add_events(&told.daemon, root, report->namespace_);
     if (rc < 0)
         return err_set(err, rc, "out of memory");
-    report_daemon_fini(&report->daemon);
-    report->daemon = daemon;
-    daemon = (struct report_daemon){.answers = false};
+    report->daemon = told.daemon;
+    report->images = told.images;
+    report->image_count = told.image_count;
+    told.daemon = old.daemon; /* goes, with what this takes the place of */
+    told.images = old.images;
+    told.image_count = old.image_count;
     return 0;
 }

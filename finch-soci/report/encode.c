@@ -69,23 +69,46 @@ static void daemon_numbers(struct out *out, const struct report_daemon *daemon)
     raw(out, "}");
 }
 
-static void images(struct out *out, const struct report_daemon *daemon)
+/* "a,b" as an array of strings. */
+static void words(struct out *out, const char *name, const char *list)
+{
+    raw(out, name);
+    raw(out, "\":[");
+    for (const char *at = list; *at != '\0';) {
+        size_t n = strcspn(at, ",");
+
+        if (at != list)
+            raw(out, ",");
+        if (out->rc == 0)
+            out->rc = text_add_json(out->to, bytes_of(at, n), false);
+        at += n + (at[n] == ',' ? 1 : 0);
+    }
+    raw(out, "]");
+}
+
+static void image(struct out *out, const char *name, const struct report_image *image)
+{
+    string(out, name, image->image);
+    string(out, ",\"manifest", image->manifest);
+    string(out, ",\"index", image->index);
+    string(out, ",\"state", report_image_state_name(image->state));
+    words(out, ",\"snapshotters", image->snapshotters);
+    string(out, ",\"text", image->text);
+    string(out, ",\"mend", image->mend);
+    number(out, ",\"lazy", image->lazy);
+    number(out, ",\"local", image->local);
+    number(out, ",\"pending", image->pending);
+    number(out, ",\"failed", image->failed);
+    number(out, ",\"sizeBytes", image->size_bytes);
+    number(out, ",\"presentBytes", image->present_bytes);
+    raw(out, "}");
+}
+
+static void images(struct out *out, const struct report *report)
 {
     raw(out, ",\"images\":[");
-    for (size_t i = 0; i < daemon->image_count; i++) {
-        const struct report_image *image = &daemon->images[i];
-
-        string(out, i == 0 ? "{\"image" : ",{\"image", image->image);
-        string(out, ",\"manifest", image->manifest);
-        string(out, ",\"index", image->index);
-        number(out, ",\"lazy", image->lazy);
-        number(out, ",\"local", image->local);
-        number(out, ",\"pending", image->pending);
-        number(out, ",\"failed", image->failed);
-        number(out, ",\"sizeBytes", image->size_bytes);
-        number(out, ",\"presentBytes", image->present_bytes);
-        raw(out, "}");
-    }
+    for (size_t i = 0; i < report->image_count; i++)
+        image(out, i == 0 ? "{\"image" : ",{\"image", &report->images[i]);
     raw(out, "]");
 }
 
@@ -114,7 +137,7 @@ int report_encode(const struct report *report, struct buf *ret)
     string(&out, ",\"namespace", report->namespace_);
     rows(&out, report);
     daemon_numbers(&out, &report->daemon);
-    images(&out, &report->daemon);
+    images(&out, report);
     events(&out, &report->daemon);
     raw(&out, "}\n");
     return out.rc;

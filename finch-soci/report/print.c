@@ -7,12 +7,15 @@
  *
  *     IMAGE                      LAYERS           HERE
  *     docker.io/library/app:1    5 lazy, 1 local  12.3 MiB of 210.0 MiB (5 %)
+ *     docker.io/library/old:1    not lazy: pulled with overlayfs
+ *                                mend: finch pull --snapshotter soci docker.io/library/old:1
  */
 #include "report/internal.h"
 
 #include <inttypes.h>
 
 enum { COLUMN_GAP = 2, TEXT_COLUMNS_MIN = 24, IMAGE_COLUMNS_MIN = 20, EVENTS_SHOWN = 5 };
+enum { WHY_COLUMNS = 40 }; /* what a reason asks of a narrow terminal */
 
 /* What is being written; the first failure stays. */
 struct out {
@@ -207,53 +210,83 @@ static size_t larger(size_t a, size_t b)
 }
 
 /* The name gives way when the terminal is narrow. */
-static struct columns measure(const struct out *out, const struct report_daemon *daemon)
+static struct columns measure(const struct out *out, const struct report *report)
 {
     struct columns columns = {.image = strlen("IMAGE"), .layers = strlen("LAYERS")};
-    size_t width = out->style->width, others;
+    size_t width = out->style->width, others, least = 0;
     char text[CELL_BYTES];
 
-    for (size_t i = 0; i < daemon->image_count; i++) {
-        columns.image = larger(columns.image, report_columns(image_name(&daemon->images[i])));
-        layers_text(&daemon->images[i], text);
+    for (size_t i = 0; i < report->image_count; i++) {
+        const struct report_image *image = &report->images[i];
+
+        columns.image = larger(columns.image, report_columns(image_name(image)));
+        if (image->text[0] != '\0') {
+            least = WHY_COLUMNS;
+            continue;
+        }
+        layers_text(image, text);
         columns.layers = larger(columns.layers, strlen(text));
-        here_text(&daemon->images[i], text);
+        here_text(image, text);
         columns.here = larger(columns.here, strlen(text));
     }
-    others = columns.layers + columns.here + 2 * (size_t)COLUMN_GAP;
+    others = larger(columns.layers + columns.here, least) + 2 * (size_t)COLUMN_GAP;
     if (width > 0 && columns.image + others > width)
         columns.image = larger(IMAGE_COLUMNS_MIN, width > others ? width - others : 0);
     return columns;
 }
 
-static void print_images(struct out *out, const struct report *report)
+static void print_counts(struct out *out, const struct report_image *image,
+                         const struct columns *columns)
 {
-    const struct report_daemon *daemon = &report->daemon;
-    struct columns columns = measure(out, daemon);
     char text[CELL_BYTES];
 
+    layers_text(image, text);
+    cell(out, image->failed > 0 ? RED : PLAIN, text, columns->layers + COLUMN_GAP);
+    here_text(image, text);
+    put(out, text);
     put(out, "\n");
-    if (daemon->image_count == 0) {
-        put(out, "No image came through the snapshotter yet");
-        put(out, report->namespace_[0] == '\0' ? "" : " in namespace ");
-        put(out, report->namespace_);
-        put(out, ".\n");
+}
+
+static void print_why(struct out *out, const struct report_image *image, size_t indent)
+{
+    wrapped(out, DIM, image->text, indent);
+    if (image->mend[0] == '\0')
+        return;
+    spaces(out, indent);
+    put(out, "mend: ");
+    wrapped(out, BOLD, image->mend, indent + 6);
+}
+
+static void print_no_image(struct out *out, const struct report *report)
+{
+    put(out, report->is_listed ? "No image is there yet" : "No image came through the snapshotter");
+    put(out, report->namespace_[0] == '\0' ? "" : " in namespace ");
+    put(out, report->namespace_);
+    put(out, ".\n");
+}
+
+static void print_images(struct out *out, const struct report *report)
+{
+    struct columns columns = measure(out, report);
+
+    put(out, "\n");
+    if (report->image_count == 0) {
+        print_no_image(out, report);
         return;
     }
     cell(out, BOLD, "IMAGE", columns.image + COLUMN_GAP);
     cell(out, BOLD, "LAYERS", columns.layers + COLUMN_GAP);
     coloured(out, BOLD, "HERE");
     put(out, "\n");
-    for (size_t i = 0; i < daemon->image_count; i++) {
-        const struct report_image *image = &daemon->images[i];
+    for (size_t i = 0; i < report->image_count; i++) {
+        const struct report_image *image = &report->images[i];
 
         cell(out, PLAIN, image_name(image), columns.image);
         spaces(out, COLUMN_GAP);
-        layers_text(image, text);
-        cell(out, image->failed > 0 ? RED : PLAIN, text, columns.layers + COLUMN_GAP);
-        here_text(image, text);
-        put(out, text);
-        put(out, "\n");
+        if (image->text[0] == '\0')
+            print_counts(out, image, &columns);
+        else
+            print_why(out, image, columns.image + COLUMN_GAP);
     }
 }
 
@@ -317,8 +350,9 @@ int report_print(const struct report *report, const struct report_style *style, 
     struct out out = {.to = ret, .style = style};
 
     print_rows(&out, report);
-    if (report->daemon.answers) {
+    if (report->daemon.answers || report->is_listed)
         print_images(&out, report);
+    if (report->daemon.answers) {
         print_numbers(&out, &report->daemon);
         print_events(&out, &report->daemon);
     }

@@ -17,11 +17,6 @@ const char *report_mark_name(enum report_mark mark)
 
 void report_daemon_fini(struct report_daemon *daemon)
 {
-    for (size_t i = 0; i < daemon->image_count; i++) {
-        free(daemon->images[i].image);
-        free(daemon->images[i].manifest);
-        free(daemon->images[i].index);
-    }
     for (size_t i = 0; i < daemon->event_count; i++) {
         free(daemon->events[i].kind);
         free(daemon->events[i].time);
@@ -29,7 +24,6 @@ void report_daemon_fini(struct report_daemon *daemon)
         free(daemon->events[i].layer);
         free(daemon->events[i].text);
     }
-    free(daemon->images);
     free(daemon->events);
     *daemon = (struct report_daemon){.answers = false};
 }
@@ -37,6 +31,11 @@ void report_daemon_fini(struct report_daemon *daemon)
 void report_fini(struct report *report)
 {
     report_daemon_fini(&report->daemon);
+    for (size_t i = 0; i < report->image_count; i++)
+        report_image_fini(&report->images[i]);
+    free(report->images);
+    report->images = NULL;
+    report->image_count = 0;
 }
 
 void report_add(struct report *report, const char *name, enum report_mark mark, const char *text,

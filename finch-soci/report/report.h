@@ -2,8 +2,9 @@
 /* report.h – what `finch-soci status` tells: rows of what is and how to mend it, and what the
  * snapshotter says of itself; as a table for people and as JSON for programs.
  *
- *   rows (the caller's) ─┐
- *   the daemon's JSON ───┴▶ struct report ─▶ report_print() or report_encode()
+ *   rows (the caller's) ──┐
+ *   the daemon's JSON ────┼▶ struct report ─▶ report_print() or report_encode()
+ *   containerd's images ──┘
  *
  * What comes from the machine is hostile: it is cut to size, and what a terminal would obey is
  * taken out, when it is put into a report. Nothing here blocks. */
@@ -33,17 +34,34 @@ struct report_row {
     char mend[REPORT_MEND_BYTES]; /* what to do about it; "" */
 };
 
-/* ---- what the daemon says -------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------- */
+
+enum report_image_state {
+    REPORT_IMAGE_LAZY,         /* layers are mounted */
+    REPORT_IMAGE_LOCAL,        /* through the snapshotter, all of it fetched whole */
+    REPORT_IMAGE_BROKEN,       /* layers should be mounted and are not */
+    REPORT_IMAGE_NOT_LAZY,     /* `text` says why */
+    REPORT_IMAGE_NOT_UNPACKED, /* nothing of it is ready to run */
+    REPORT_IMAGE_UNKNOWN,
+};
+const char *report_image_state_name(enum report_image_state state); /* "lazy", … */
 
 enum { REPORT_IMAGES_MAX = 1000, REPORT_EVENTS_MAX = 256 };
 /* Strings are never NULL. Bytes are compressed ones, as in the registry. */
 struct report_image {
-    char *image;    /* reference; "": not known */
-    char *manifest; /* digest */
-    char *index;    /* digest of the SOCI index that the client named; "": it was looked up */
+    char *image;        /* reference; "": not known */
+    char *manifest;     /* digest */
+    char *index;        /* digest of the SOCI index that the client named; "": it was looked up */
+    char *snapshotters; /* through which it was unpacked, with commas between; "": not known */
+    char *text;         /* why it is not lazy; "" */
+    char *mend;         /* what makes it lazy; "" */
+    enum report_image_state state;
     uint64_t lazy, local, pending, failed; /* layers */
     uint64_t size_bytes, present_bytes;
 };
+
+/* ---- what the daemon says -------------------------------------------------------------------- */
+
 /* Why something is not lazy, or what went wrong with a layer. */
 struct report_event {
     char *
@@ -58,8 +76,6 @@ struct report_daemon {
     uint64_t uptime_s, rss_bytes;
     uint64_t layer_bytes, blob_bytes; /* the cache: of layers, of ztocs and indexes */
     uint64_t waiting_readers, fetching_bytes, bytes_per_s;
-    struct report_image *images; /* of the wanted namespace */
-    size_t image_count;
     struct report_event *events; /* newest first */
     size_t event_count;
     uint64_t
@@ -71,6 +87,9 @@ struct report {
     struct report_row rows[REPORT_ROWS_MAX];
     size_t row_count;
     struct report_daemon daemon;
+    struct report_image *images; /* of the wanted namespace */
+    size_t image_count;
+    bool is_listed; /* containerd's are among them: none are none */
 };
 void report_fini(struct report *report);
 DEFINE_SCOPED_VALUE(report, struct report, report_fini)
@@ -84,6 +103,17 @@ bool report_is_well(const struct report *report);
 /* `soci-snapshotter-grpc status --json` into report->daemon, with the images of
  * report->namespace_: those of which a layer is in it. -EBADMSG: not such an object; -ENOMEM. */
 MUST_CHECK int report_parse_daemon(struct report *report, struct bytes json, struct err *err);
+
+/* An image as containerd has it; hostile texts, never NULL. */
+struct report_found {
+    const char *name, *namespace_;
+    const char *snapshotters; /* through which it was unpacked, with commas between */
+    const char *manifest;     /* digest of what was unpacked; "": not known */
+};
+/* After the daemon's: those that the daemon has not named come to report->images, with the reason
+ * why they are not lazy. -ENOMEM. */
+MUST_CHECK int report_add_images(struct report *report, const struct report_found *found,
+                                 size_t count, struct err *err);
 
 /* ---- showing it ------------------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_guest.c – what a machine tells of itself, and everything that is decided from it. */
+/* fuzz_guest.c – what a machine tells of itself, and everything that is decided from it; and what
+ * it tells of its images. */
 #include "bundle/internal.h"
 #include "guest/internal.h"
 
@@ -40,7 +41,11 @@ static void check(const struct guest_facts *facts)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(guest_images) struct guest_images images = {.count = 0};
 
+    if (guest_images_parse(bytes_of(data, size), &images, NULL) == 0 &&
+        images.count > GUEST_IMAGES_MAX)
+        abort();
     if (guest_facts_parse(bytes_of(data, size), &facts, NULL) == 0)
         check(facts);
     return 0;

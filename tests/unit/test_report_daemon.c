@@ -33,10 +33,10 @@ static void images_are_those_of_the_namespace(void **state)
     (void)state;
     load(&report, "report/two-images.json", "finch");
     assert_true(report.daemon.answers);
-    assert_int_equal(report.daemon.image_count, 1);
-    assert_string_equal(report.daemon.images[0].image, "registry.example/team/app:1");
-    assert_int_equal(report.daemon.images[0].lazy, 5);
-    assert_int_equal(report.daemon.images[0].present_bytes, 12897485);
+    assert_int_equal(report.image_count, 1);
+    assert_string_equal(report.images[0].image, "registry.example/team/app:1");
+    assert_int_equal(report.images[0].lazy, 5);
+    assert_int_equal(report.images[0].present_bytes, 12897485);
     assert_string_equal(report.daemon.version, "v0.15.0");
     assert_int_equal(report.daemon.layer_bytes, 12897485);
 }
@@ -47,7 +47,7 @@ static void without_a_namespace_all_images_are_there(void **state)
 
     (void)state;
     load(&report, "report/two-images.json", "");
-    assert_int_equal(report.daemon.image_count, 2);
+    assert_int_equal(report.image_count, 2);
 }
 
 static void errors_of_layers_and_events_are_in_order(void **state)
@@ -80,7 +80,7 @@ static void what_a_terminal_would_obey_is_gone(void **state)
 
     (void)state;
     load(&report, "report/hostile.json", "finch");
-    assert_string_equal(report.daemon.images[0].image, "evil?[2J?31m?name ?");
+    assert_string_equal(report.images[0].image, "evil?[2J?31m?name ?");
     assert_string_equal(report.daemon.events[0].text, "?]0;title?");
 }
 
@@ -95,10 +95,10 @@ static void fields_of_another_type_are_missing_and_numbers_have_bounds(void **st
     assert_int_equal(report.daemon.rss_bytes, 0);
     assert_int_equal(report.daemon.layer_bytes, 0);
     assert_true(report.daemon.blob_bytes == UINT64_C(1000000000000000000));
-    assert_int_equal(report.daemon.image_count, 2);
-    assert_string_equal(report.daemon.images[1].image, "");
-    assert_int_equal(report.daemon.images[1].lazy, 0);
-    assert_int_equal(report.daemon.images[0].failed, 0);
+    assert_int_equal(report.image_count, 2);
+    assert_string_equal(report.images[1].image, "");
+    assert_int_equal(report.images[1].lazy, 0);
+    assert_int_equal(report.images[0].failed, 0);
 }
 
 static void what_is_no_such_object_is_refused(void **state)
@@ -127,7 +127,7 @@ static void more_images_than_anybody_has_are_cut(void **state)
         assert_ok(buf_addf(&json, "%s{\"error\":\"e%d\"}", i == 0 ? "" : ",", i));
     assert_ok(buf_add_str(&json, "]}"));
     assert_ok(report_parse_daemon(&report, buf_bytes(&json), NULL));
-    assert_int_equal(report.daemon.image_count, REPORT_IMAGES_MAX);
+    assert_int_equal(report.image_count, REPORT_IMAGES_MAX);
     assert_int_equal(report.daemon.event_count, REPORT_EVENTS_MAX);
     assert_int_equal(report.daemon.errors, 2 * REPORT_EVENTS_MAX);
 }
@@ -139,7 +139,7 @@ static void what_was_there_before_stays_when_the_next_makes_no_sense(void **stat
     (void)state;
     load(&report, "report/two-images.json", "finch");
     assert_int_equal(report_parse_daemon(&report, bytes_of_str("nonsense"), NULL), -EBADMSG);
-    assert_int_equal(report.daemon.image_count, 1);
+    assert_int_equal(report.image_count, 1);
 }
 
 int main(void)

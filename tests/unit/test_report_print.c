@@ -101,7 +101,7 @@ static void a_snapshotter_without_images_says_so(void **state)
     (void)state;
     assert_ok(report_parse_daemon(&report, bytes_of_str("{\"daemon\":{}}"), NULL));
     assert_printed(&report, 0, false,
-                   "\nNo image came through the snapshotter yet in namespace finch.\n"
+                   "\nNo image came through the snapshotter in namespace finch.\n"
                    "\nIn the cache: 0 B of layers, 0 B of indexes.\n");
 }
 
