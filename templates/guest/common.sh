@@ -104,6 +104,7 @@ images() {
         echo images
         quiet ctr -n "$1" images ls
     } 2>/dev/null | awk '
+        BEGIN { n = 0 } # unset, it would be "" as a subscript, and 0 once it counts
         $1 == "images" { listed = 1; again = 1
             while (again) {
                 again = 0
