@@ -53,7 +53,7 @@ static void tell_what_stays(const struct session *session, bool purge)
         say_warning("layers that one before it loaded are on its data disk, and stay there");
 }
 
-/* Which files are ours is known in the machine, and forgotten there when ours is taken out. */
+/* Which files are ours is known in the machine alone. */
 static int check_purge(const struct session *session, bool purge, struct err *err)
 {
     int rc = purge && session->machine.state != LIMA_NONE ? session_must_run(session, err) : 0;
@@ -141,8 +141,8 @@ const struct cmd_verb cmd_verb_disable = {
                "   there before; takes soci out of finch.yaml. When nobody has written that file\n"
                "   since, its old bytes are back; else only the entry goes.\n"
                "   Of a machine that is stopped the programs go when `finch-soci vm start` starts\n"
-               "   it. --purge needs it to run, and belongs to the `disable` that takes the\n"
-               "   programs out: a later one does not know which files were ours.\n",
+               "   it. --purge needs it to run; said later, it removes what an earlier `disable`\n"
+               "   has kept for the next `enable`.\n",
     .examples = "   finch-soci disable\n"
                 "   finch-soci disable --purge\n",
     .flags = flags,

@@ -69,14 +69,16 @@ purge_data() {
     rm -f "$before.new"
     [ -e "$before" ] || return 0
     echo "step remove what was loaded"
-    find "$root" -xdev -maxdepth 2 -type d >"$state/list"
+    dirs=$(find "$root" -xdev -maxdepth 2 -type d) # before anything of it goes
     while read -r dir; do
         [ "$dir" = "$root" ] || is_listed "$dir" || continue
         for path in "$dir"/* "$dir"/.[!.]*; do
             is_other "$path" || continue
             is_listed "$path" || rm -rf --one-file-system "$path"
         done
-    done <"$state/list"
+    done <<END
+$dirs
+END
     while read -r mode uid gid path; do
         [ -e "${path:-/nonexistent}" ] || continue
         chown "$uid:$gid" "$path"
@@ -102,10 +104,38 @@ restore_data() {
     rm -f "$before"
 }
 
+# busy CONTAINERS HOW: they would lose their files.
+busy() {
+    echo "containers use the snapshotter; $2: $(echo "$1" | cut -d' ' -f2 | cut -c1-12 | tr '\n' ' ')" >&2
+    exit 45
+}
+
+# An earlier undo has kept the data, and in it the list of what was there before: the rest is ours, unless somebody else
+# has come to work in the same directory. containerd forgets without the snapshotter, too.
+purge_kept() {
+    for kept in /var/lib/soci-snapshotter-grpc /var/lib/finch/soci; do
+        use_root "$kept"
+        [ -e "$before" ] || continue
+        for other in /usr/local/bin/soci-snapshotter-grpc "$root/snapshotter/metadata.db"; do
+            [ ! -e "$other" ] || die "another snapshotter works in $root ($other), where the layers that were loaded lie" \
+                "too: remove it with its data, then these"
+        done
+        start_containerd
+        there=$(containers)
+        # containerd does not remove a container of a snapshotter that it has not got.
+        [ -z "$there" ] || busy "$there" "say \`finch-soci enable\`, remove them, then this again"
+        forget_images
+        point
+        purge_data
+        return 0
+    done
+    echo nothing
+}
+
 purge=$(cat)
 lock
 if [ ! -d "$state" ]; then
-    echo nothing
+    if [ "$purge" = purge ]; then purge_kept; else echo nothing; fi
     exit 0
 fi
 has_systemd=no
@@ -117,10 +147,7 @@ for mark in swapping swapped restoring; do [ ! -e "$state/$mark" ] || had_data=y
 start_containerd
 # What is stopped finds its files again when ours comes back; not so when they go.
 if [ "$purge" = purge ] || [ $had_data = yes ]; then there=$(containers); else there=$(running_containers); fi
-if [ -n "$there" ] && [ ! -e "$state/undoing" ]; then
-    echo "containers use the snapshotter; remove them first: $(echo "$there" | cut -d' ' -f2 | cut -c1-12 | tr '\n' ' ')" >&2
-    exit 45
-fi
+[ -z "$there" ] || [ -e "$state/undoing" ] || busy "$there" "remove them first"
 point
 if { [ "$purge" = purge ] || [ $had_data = yes ]; } && [ $is_ours = yes ] && [ ! -e "$state/undoing" ]; then
     forget_images
