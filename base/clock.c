@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock.c – clocks, timed waits and RFC 3339. */
+/* clock.c – clocks and RFC 3339. */
 #include "base/clock.h"
 
 #include <errno.h>
@@ -41,27 +41,6 @@ void clock_sleep_ms(int64_t ms)
 
     while (nanosleep(&left, &left) < 0 && errno == EINTR)
         ;
-}
-
-int clock_cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-    int rc = pthread_condattr_init(&attr);
-
-    if (rc != 0)
-        return -rc;
-    rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    if (rc == 0)
-        rc = pthread_cond_init(cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    return -rc;
-}
-
-int clock_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t deadline_ms)
-{
-    struct timespec at = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
-
-    return -pthread_cond_timedwait(cond, lock, &at);
 }
 
 /* Days since 1970-01-01 of a date in the proleptic Gregorian calendar, and back. Counted in eras of

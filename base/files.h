@@ -41,5 +41,7 @@ MUST_CHECK int dir_sync(const char *path, struct err *err);
 bool path_exists(const char *path); /* of any kind; a dangling symlink counts */
 /* "dir/name", a new string; NULL: out of memory. */
 char *path_join(const char *dir, const char *name);
+/* The directory part, "." when there is none: a new string; NULL: out of memory. */
+char *path_parent(const char *path);
 
 #endif

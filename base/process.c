@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* process.c – pipes, a child in a group of its own, and a loop until both are done. */
 #include "base/process.h"
+#include "base/internal.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -84,10 +85,10 @@ DEFINE_SCOPED_VALUE(pipes, struct pipes, pipes_fini)
 /* The child's end is none of 0, 1 and 2, which are replaced there one after the other. */
 static int open_pipe(int ends[2], int childs)
 {
-    int moved;
+    int moved, rc = process_pipe(ends);
 
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
+    if (rc < 0)
+        return rc;
     if (ends[childs] > STDERR_FILENO)
         return 0;
     moved = fcntl(ends[childs], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -153,6 +154,7 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
+    short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
     sigset_t none, all;
     int rc;
 
@@ -166,12 +168,11 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
     if (rc == 0)
-        rc = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+        rc = process_close_others(&actions, &flags);
     (void)posix_spawnattr_setpgroup(&attributes, 0);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                    POSIX_SPAWN_SETSIGDEF);
+    (void)posix_spawnattr_setflags(&attributes, flags);
     if (rc == 0) /* the strings of argv are not written to either */
         rc = posix_spawnp(ret, run->argv[0], &actions, &attributes,
                           (char *const *)(uintptr_t)run->argv, environment);
@@ -213,18 +214,18 @@ static void close_end(int *fd)
  * back. */
 static ssize_t write_quietly(int fd, struct bytes bytes)
 {
-    const struct timespec now = {.tv_sec = 0};
-    sigset_t pipe, before;
+    sigset_t pipe, before, pending;
     ssize_t n;
-    int why;
+    int why, taken;
 
     (void)sigemptyset(&pipe);
     (void)sigaddset(&pipe, SIGPIPE);
     (void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
     n = write(fd, bytes.data, bytes.len);
     why = errno;
-    if (n < 0 && why == EPIPE && sigismember(&before, SIGPIPE) == 0)
-        (void)sigtimedwait(&pipe, NULL, &now);
+    if (n < 0 && why == EPIPE && sigismember(&before, SIGPIPE) == 0 && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE) == 1)
+        (void)sigwait(&pipe, &taken);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = why;
     return n;
