@@ -154,7 +154,7 @@ const struct cmd_verb cmd_verb_enable = {
         "   Puts soci into the list of snapshotters in finch.yaml, with every other byte as it\n"
         "   was, and keeps what it was before. A machine that runs gets the snapshotter at once;\n"
         "   one that is stopped, or not there yet, gets it from `finch-soci vm start`.\n"
-        "   Where Finch's own copy of a snapshotter runs, it is replaced; when containers use\n"
+        "   Where Finch's own copy of a snapshotter runs, it is replaced; when containers run on\n"
         "   it, that waits for --now.\n"
         "   Nothing starts by itself with the machine yet but what is in it: after `finch vm\n"
         "   init`, and after an update of Finch, `finch-soci provision` is needed again.\n",

@@ -303,20 +303,24 @@ bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bund
     return !guest_is_ours(facts, GUEST_PROGRAM) && strcmp(program->sha256, hex) != 0;
 }
 
+enum { NAMED_MAX = 10, ID_BYTES = 12 }; /* as `finch ps` shows them */
+
 static int busy(const struct guest_facts *facts, struct err *err)
 {
     SCOPED(buf_value) struct buf names = BUF_EMPTY;
+    size_t count = facts->running.count;
+    int rc = 0;
 
-    for (size_t i = 0; i < facts->running.count && i < 10; i++) {
-        const char *slash = strrchr(facts->running.items[i], '/');
+    for (size_t i = 0; rc == 0 && i < count && i < NAMED_MAX; i++) {
+        const char *item = facts->running.items[i], *slash = strrchr(item, '/');
 
-        if (buf_addf(&names, " %.12s", slash == NULL ? facts->running.items[i] : slash + 1) < 0)
-            break;
+        rc = buf_addf(&names, "%s%.*s", i == 0 ? "" : ", ", ID_BYTES,
+                      slash == NULL ? item : slash + 1);
     }
-    return err_set(err, -EBUSY,
-                   "%zu running containers use the snapshotter that is to be swapped:%s%s",
-                   facts->running.count, names.len == 0 ? "" : buf_str(&names),
-                   facts->running.count > 10 ? " …" : "");
+    if (rc == 0 && count > NAMED_MAX)
+        rc = buf_addf(&names, " and %zu more", count - NAMED_MAX);
+    return err_set(err, -EBUSY, "running containers use the snapshotter that is to be swapped: %s",
+                   rc < 0 || names.len == 0 ? "?" : buf_str(&names));
 }
 
 static int plan_swap(struct guest_plan *plan, const struct guest_facts *facts,

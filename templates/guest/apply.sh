@@ -120,24 +120,44 @@ step_root() {
     echo "$root" >"$state/root"
 }
 
-# Swapped before ours is installed: while the other still answers containerd.
+# A container goes, since its snapshot does; what it has written is kept with the other's data until that comes back.
+remove_container() {
+    was=removed
+    grep -qF "/$1/$2/rootfs " /proc/mounts || was='removed, which was stopped,'
+    quiet ctr -n "$1" tasks rm -f "$2" >/dev/null 2>&1 || true
+    upper=$(written_by "$1" "$2")
+    saved=finch-soci-containers/$1-$2
+    case $upper in
+    "$root"/*)
+        mkdir -p "$root/finch-soci-containers"
+        if [ -n "$(ls -A "$upper" 2>/dev/null)" ] && [ ! -e "$root/$saved" ] && mv "$upper" "$root/$saved"; then
+            mkdir -m 0755 "$upper"
+        fi
+        ;;
+    esac
+    quiet ctr -n "$1" containers rm "$2" >/dev/null 2>&1 || true
+    echo "note $was container $2$([ ! -d "$root/$saved" ] || echo "; what it had written is in $aside/$saved until disable")"
+}
+
+# Swapped before ours is installed: while the other still answers containerd. What runs is not taken its files from but on
+# request; what is stopped would be in the way for ever.
 step_swap() {
     [ ! -e "$state/swapped" ] || return 0
     echo "step take over from the snapshotter that is here"
     if [ ! -e "$state/swapping" ]; then
         start_containerd
         quiet systemctl start "$unit.service" 2>/dev/null || true # it is asked for what it has
-        there=$(containers)
+        there=$(running_containers)
         if [ -n "$there" ] && [ "$1" != yes ]; then
-            echo "containers use the snapshotter that is to be swapped: $(echo "$there" | cut -c1-40 | tr '\n' ',')" >&2
+            echo "running containers use the snapshotter that is to be swapped: $(names "$there")" >&2
             exit 45
         fi
-        echo "$there" | while read -r ns id; do
-            [ -n "$id" ] || continue
-            echo "note removed container $id"
-            quiet ctr -n "$ns" tasks rm -f "$id" >/dev/null 2>&1 || true
-            quiet ctr -n "$ns" containers rm "$id" >/dev/null 2>&1 || true
-        done
+        there=$(containers)
+        while read -r ns id; do
+            [ -z "$id" ] || remove_container "$ns" "$id"
+        done <<END
+$there
+END
         forget_images
         rm -rf --one-file-system "$aside" # of a machine that was here before: its data disk stays
         point

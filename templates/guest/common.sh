@@ -92,6 +92,19 @@ running_containers() {
         ! grep -qF "/$ns/$id/rootfs " /proc/mounts || echo "$ns $id"
     done
 }
+# names CONTAINERS: ten of them, as people read it.
+names() {
+    echo "$1" | awk '
+        { list = list (NR > 1 && NR <= 10 ? ", " : "") (NR <= 10 ? substr($2, 1, 12) : "") }
+        END { print list (NR > 10 ? " and " NR - 10 " more" : "") }'
+}
+# Where what a container has written lies: the upper directory of its snapshot. Nothing where that cannot be told.
+written_by() {
+    key=$(quiet ctr -n "$1" containers info "$2" 2>/dev/null | sed -n 's/^ *"SnapshotKey": "\(.*\)",*$/\1/p' | head -n 1)
+    [ -n "$key" ] || return 0
+    quiet ctr -n "$1" snapshots --snapshotter soci mounts /mnt "$key" 2>/dev/null |
+        sed -n 's/.*[ ,]upperdir=\([^, ]*\).*/\1/p' | head -n 1
+}
 # It has to be asked, and told what to forget.
 start_containerd() {
     [ -d /run/systemd/system ] || return 0

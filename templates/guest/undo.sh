@@ -100,13 +100,14 @@ restore_data() {
         durable "$state"
     fi
     point
+    rm -rf --one-file-system "$aside/finch-soci-containers"
     [ ! -d "$aside" ] || move_back
     rm -f "$before"
 }
 
 # busy CONTAINERS HOW: they would lose their files.
 busy() {
-    echo "containers use the snapshotter; $2: $(echo "$1" | cut -d' ' -f2 | cut -c1-12 | tr '\n' ' ')" >&2
+    echo "containers use the snapshotter; $2: $(names "$1")" >&2
     exit 45
 }
 

@@ -182,6 +182,26 @@ static void running_containers_are_named_and_not_disturbed(void **state)
     guest_plan_free(plan_of(facts, &now));
 }
 
+static void of_many_containers_ten_are_named_and_the_rest_counted(void **state)
+{
+    struct buf *text = vector_load("guest/other-snapshotter.facts");
+    SCOPED(buf_value) struct buf lines = BUF_EMPTY;
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    struct guest_plan *refused = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    for (unsigned i = 10; i < 22; i++)
+        assert_ok(buf_addf(&lines, "\nrunning finch/container-%u", i));
+    assert_ok(buf_add_str(&lines, "\nend "));
+    rig_replace(text, "\nend ", buf_str(&lines));
+    facts = rig_parse(text);
+    buf_free(text);
+    assert_int_equal(guest_plan_new(facts, &no_options, rig_bundle(), &refused, &err), -EBUSY);
+    assert_non_null(strstr(err_text(&err), ": container-10, container-11, "));
+    assert_string_equal(strstr(err_text(&err), ", container-19"), ", container-19 and 2 more");
+}
+
 static void finchs_package_keeps_its_unit_and_its_arguments(void **state)
 {
     const struct guest_options by_default = {.is_default = true};
@@ -270,6 +290,7 @@ int main(void)
         cmocka_unit_test(a_run_that_was_killed_is_brought_to_its_end),
         cmocka_unit_test(another_snapshotter_is_taken_over_first),
         cmocka_unit_test(running_containers_are_named_and_not_disturbed),
+        cmocka_unit_test(of_many_containers_ten_are_named_and_the_rest_counted),
         cmocka_unit_test(finchs_package_keeps_its_unit_and_its_arguments),
         cmocka_unit_test(a_machine_without_systemd_is_refused),
         cmocka_unit_test(a_home_that_would_end_its_quotes_is_refused),
