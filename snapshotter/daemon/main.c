@@ -2,6 +2,7 @@
 /* main.c – soci-snapshotter-grpc: command line, log, configuration, and a service that runs until a
  * signal. */
 #include "base/log.h"
+#include "daemon/check.h"
 #include "daemon/config.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
@@ -175,6 +176,8 @@ int main(int argc, char **argv)
     case OPTIONS_STATUS:
         return status_main(&(struct status_options){
             .address = options.address, .image = options.image, .json = options.json});
+    case OPTIONS_CHECK:
+        return check_main(&options);
     case OPTIONS_RUN:
         break;
     }

@@ -47,6 +47,14 @@ static_assert(ARRAY_LEN(initial) == ARRAY_LEN(options_flags), "one for each flag
 static const struct flag status_flags[] = {
     {.name = "json", .kind = FLAG_BOOL, .help = "one JSON object (docs/status.md)"},
 };
+static const struct flag check_flags[] = {
+    {.name = "json", .kind = FLAG_BOOL, .help = "one JSON object (docs/doctor.md)"},
+    {.name = "platform",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, platform),
+     .value = "<os/arch>",
+     .help = "of the image (this machine's)"},
+};
 static const struct options_verb config_verbs[] = {
     {.name = "default", .args = "", .summary = "print the configuration that is built in"},
     {.name = "dump", .args = "[--config <file>]", .summary = "print it as the file changes it"},
@@ -62,6 +70,12 @@ const struct options_verb options_verbs[] = {
      .summary = "ask the running daemon how it is, or what it has of an image",
      .flags = status_flags,
      .flag_count = ARRAY_LEN(status_flags)},
+    {.name = "check",
+     .args = "[flags] IMAGE | HOST/",
+     .summary = "ask the registry whether an image would be loaded lazily, layer by layer; exit "
+                "status 3: no",
+     .flags = check_flags,
+     .flag_count = ARRAY_LEN(check_flags)},
 };
 const size_t options_verb_count = ARRAY_LEN(options_verbs);
 
@@ -96,6 +110,11 @@ static bool is_one_of(const char *name, const char *a, const char *b)
     return strcmp(name, a) == 0 || strcmp(name, b) == 0;
 }
 
+static bool asks_about_image(const struct options *options)
+{
+    return options->action == OPTIONS_STATUS || options->action == OPTIONS_CHECK;
+}
+
 /* One flag at argv[*at], its dashes removed in `name`; *at moves past a value of its own. */
 static int parse_flag(int argc, char *const *argv, int *at, const char *name, struct options *ret,
                       struct err *err)
@@ -112,10 +131,13 @@ static int parse_flag(int argc, char *const *argv, int *at, const char *name, st
         ret->action = OPTIONS_VERSION;
         return 0;
     }
-    if (ret->action == OPTIONS_STATUS && strcmp(name, "json") == 0) {
+    if (asks_about_image(ret) && strcmp(name, "json") == 0) {
         ret->json = true;
         return 0;
     }
+    if (ret->action == OPTIONS_CHECK && len == strlen("platform") &&
+        strncmp(name, "platform", len) == 0)
+        flag = &check_flags[1];
     if (flag == NULL)
         return err_set(err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, name);
     if (equals == NULL && *at + 1 >= argc)
@@ -126,13 +148,17 @@ static int parse_flag(int argc, char *const *argv, int *at, const char *name, st
     return 0;
 }
 
-/* The words in order: `help`, `config default`, `config dump`, `status`, `status IMAGE`. */
+/* The words in order: `help`, `config default`, `config dump`, `status`, `status IMAGE`, `check
+ * IMAGE`.
+ */
 static void parse_word(const char *word, unsigned *words, bool *in_config, struct options *ret)
 {
     if (*words == 0 && strcmp(word, "status") == 0)
         ret->action = OPTIONS_STATUS;
-    if (*words == 1 && ret->action == OPTIONS_STATUS)
+    if (*words == 1 && asks_about_image(ret))
         ret->image = word;
+    if (*words == 0 && strcmp(word, "check") == 0)
+        ret->action = OPTIONS_CHECK;
     if (*words == 0 && is_one_of(word, "help", "h"))
         ret->action = OPTIONS_HELP;
     if (*words == 0 && strcmp(word, "config") == 0) {
@@ -175,7 +201,9 @@ int options_help(struct buf *ret)
         ret, "soci-snapshotter-grpc - containerd snapshotter that loads images lazily\n\n"
              "usage: soci-snapshotter-grpc [flags]\n"
              "       soci-snapshotter-grpc config default | config dump\n"
-             "       soci-snapshotter-grpc status [--json] [IMAGE]\n\nflags:\n");
+             "       soci-snapshotter-grpc status [--json] [IMAGE]\n"
+             "       soci-snapshotter-grpc check [--json] [--platform os/arch] IMAGE | "
+             "HOST/\n\nflags:\n");
 
     for (size_t i = 0; i < ARRAY_LEN(options_flags) && rc == 0; i++)
         rc =

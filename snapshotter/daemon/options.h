@@ -21,6 +21,7 @@ enum options_action {
     OPTIONS_CONFIG_DEFAULT,
     OPTIONS_CONFIG_DUMP,
     OPTIONS_STATUS,
+    OPTIONS_CHECK,
 };
 
 /* Strings are borrowed from argv, the environment or the program. */
@@ -31,8 +32,9 @@ struct options {
     bool config_is_default; /* nobody named it, so it may be missing */
     const char *log_level;
     const char *root;
-    const char *image; /* of `status`; NULL: none named */
-    bool json;         /* of `status` */
+    const char *image;    /* of `status` and `check`; NULL: none named */
+    const char *platform; /* of `check`; NULL: this machine's */
+    bool json;            /* of both */
 };
 
 /* What the command line is made of, for the help and for manual pages. */

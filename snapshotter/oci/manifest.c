@@ -99,3 +99,22 @@ int oci_manifest_parse(struct bytes json, struct oci_manifest **ret, struct err 
     *ret = TAKE(manifest);
     return 0;
 }
+
+int oci_config_platform(struct bytes json, struct oci_platform *ret, struct err *err)
+{
+    SCOPED(json) cJSON *tree = NULL;
+    SCOPED(oci_platform) struct oci_platform platform = {.os = NULL};
+    int rc = json_read(json, &tree, err);
+
+    if (rc == 0)
+        rc = json_take_string(tree, "os", &platform.os, err);
+    if (rc == 0)
+        rc = json_take_string(tree, "architecture", &platform.architecture, err);
+    if (rc == 0)
+        rc = json_take_string(tree, "variant", &platform.variant, err);
+    if (rc < 0)
+        return err_prefix(err, rc, "the image's configuration");
+    *ret = platform;
+    platform = (struct oci_platform){.os = NULL};
+    return 0;
+}

@@ -108,6 +108,9 @@ bool oci_platform_matches(const struct oci_platform *have, const struct oci_plat
 MUST_CHECK int oci_platform_host(struct oci_platform *ret); /* 0 or -ENOMEM */
 char *
 oci_platform_text(const struct oci_platform *platform); /* "linux/arm64/v8", new; NULL: no memory */
+/* What an image's configuration says that the image is for; fields that it does not have are NULL.
+ * -EBADMSG, -ENOMEM. */
+MUST_CHECK int oci_config_platform(struct bytes json, struct oci_platform *ret, struct err *err);
 void oci_platform_fini(struct oci_platform *platform);
 DEFINE_SCOPED_VALUE(oci_platform, struct oci_platform, oci_platform_fini)
 

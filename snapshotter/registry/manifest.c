@@ -2,6 +2,8 @@
 /* manifest.c – manifests by tag or digest: got, asked after, put, deleted. */
 #include "registry/internal.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 
 #define ACCEPT_MANIFESTS                                                                           \
@@ -139,4 +141,21 @@ int registry_delete_manifest(struct registry_repo *repo, const struct digest *di
     digest_format(digest, text);
     (void)snprintf(path, sizeof(path), "manifests/%s", text);
     return call_run(repo, &call, &reply, err);
+}
+
+/* The root of the protocol: a repository's address begins with it. */
+int registry_ping(struct registry_repo *repo, int64_t *ret_date_s, struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    const char *name = strstr(repo->base, "/v2/");
+    SCOPED(mem)
+    char *url = name == NULL ? NULL : text_format("%.*s/v2/", (int)(name - repo->base), repo->base);
+    const struct call call = {.method = "GET", .url = url, .max_bytes = REFUSAL_READ_BYTES};
+    int rc;
+
+    if (url == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = call_run(repo, &call, &reply, err);
+    *ret_date_s = reply.answer.date_s;
+    return rc;
 }

@@ -147,6 +147,10 @@ MUST_CHECK int registry_get_referrers(struct registry_repo *repo, const struct d
                                       const char *artifact_type, struct oci_index **ret,
                                       bool *ret_from_tag, struct err *err);
 
+/* Does the registry itself answer us, whatever the repository? What the clock of who answered says,
+ * in seconds since 1970; 0: nothing. */
+MUST_CHECK int registry_ping(struct registry_repo *repo, int64_t *ret_date_s, struct err *err);
+
 /* ---- pushing --------------------------------------------------------------------------------- */
 
 MUST_CHECK int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,

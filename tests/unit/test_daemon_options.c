@@ -4,6 +4,8 @@
 
 #include "daemon/options.h"
 
+#include <errno.h>
+
 static const char *no_env(const char *name)
 {
     (void)name;
@@ -144,6 +146,21 @@ static void commands_are_recognised(void **state)
     assert_int_equal(o.action, OPTIONS_RUN);
 }
 
+static void a_check_takes_an_image_and_a_platform(void **state)
+{
+    struct options o;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(PARSE(&o, &err, no_env, "check", "--json", "--platform=linux/arm64", "alpine"));
+    assert_int_equal(o.action, OPTIONS_CHECK);
+    assert_true(o.json);
+    assert_string_equal(o.platform, "linux/arm64");
+    assert_string_equal(o.image, "alpine");
+    assert_int_equal(PARSE(&o, &err, no_env, "check", "--plat=x", "alpine"), -EINVAL);
+    assert_int_equal(PARSE(&o, &err, no_env, "status", "--platform=x"), -EINVAL);
+}
+
 static void the_help_names_every_flag(void **state)
 {
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
@@ -167,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_flag_without_its_value_is_refused),
         cmocka_unit_test(a_word_that_is_no_command_still_runs_the_daemon),
         cmocka_unit_test(commands_are_recognised),
+        cmocka_unit_test(a_check_takes_an_image_and_a_platform),
         cmocka_unit_test(the_help_names_every_flag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

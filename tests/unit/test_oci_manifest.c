@@ -233,6 +233,31 @@ static void a_manifest_is_no_index(void **state)
     refuse_text(json, "index: a manifest where an index is expected");
 }
 
+static void a_configuration_says_what_the_image_is_for(void **state)
+{
+    SCOPED(oci_platform) struct oci_platform platform = {.os = NULL};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(oci_config_platform(
+        bytes_of_str("{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}"), &platform,
+        &err));
+    assert_string_equal(platform.os, "linux");
+    assert_string_equal(platform.architecture, "arm");
+    assert_string_equal(platform.variant, "v7");
+}
+
+static void a_configuration_that_makes_no_sense_is_refused(void **state)
+{
+    struct oci_platform platform = {.os = NULL};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(oci_config_platform(bytes_of_str("{\"os\":5}"), &platform, &err), -EBADMSG);
+    assert_int_equal(oci_config_platform(bytes_of_str("[]"), &platform, &err), -EBADMSG);
+    assert_null(platform.os);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +275,8 @@ int main(void)
         cmocka_unit_test(an_index_grows_by_copies),
         cmocka_unit_test(an_empty_index_has_an_empty_list),
         cmocka_unit_test(a_manifest_is_no_index),
+        cmocka_unit_test(a_configuration_says_what_the_image_is_for),
+        cmocka_unit_test(a_configuration_that_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
