@@ -41,6 +41,11 @@ char *platform_program_dir(void);
 /* Of our own program, for those who start it later: as it is found in PATH when that leads to it (a
  * packager's link stays over updates), else links followed. A new string, NULL as above. */
 char *platform_program(void);
+/* The user who runs us, as the system's managers know him: DOMAIN\name on Windows. A new string,
+ * NULL as above. */
+char *platform_user(void);
+/* From the current directory when it does not begin at a root: a new string, NULL as above. */
+char *platform_absolute(const char *path);
 /* Where Finch is installed when its program is not in PATH; NULL: nowhere in particular. */
 extern const char *const platform_finch_root;
 /* Whether Finch runs containers in a virtual machine here. */
@@ -148,6 +153,9 @@ enum platform_hook_form {
     PLATFORM_HOOK_TASK,  /* XML of the Task Scheduler */
 };
 extern const enum platform_hook_form platform_hook_form;
+/* Words in front of our program's path, for what starts with the session: Windows opens a console
+ * for it unless a program of another kind starts it. NULL at the end. */
+extern const char *const platform_hook_launcher[];
 
 struct platform_hook {
     const char *name;        /* "finch-soci": letters, digits, . - _ */

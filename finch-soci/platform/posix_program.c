@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* posix_program.c – our own program, as others should call it later; and where it prints. */
+/* posix_program.c – what others need to call us later: our program, our user, whole paths; and
+ * where we print then. */
 #include "platform/platform.h"
 
 #include "base/cleanup.h"
@@ -8,6 +9,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <string.h>
 
 #define PROGRAM "finch-soci"
@@ -44,6 +46,22 @@ char *platform_program(void)
     char *found = real == NULL ? NULL : find_in_path(real);
 
     return found != NULL ? found : TAKE(real);
+}
+
+char *platform_user(void)
+{
+    const struct passwd *user = getpwuid(getuid()); /* there are no threads */
+
+    return user == NULL ? NULL : text_copy(user->pw_name);
+}
+
+char *platform_absolute(const char *path)
+{
+    char here[PATH_MAX];
+
+    if (*path == '/')
+        return text_copy(path);
+    return getcwd(here, sizeof(here)) == NULL ? NULL : path_join(here, path);
 }
 
 int platform_print_to(const char *path, struct err *err)
