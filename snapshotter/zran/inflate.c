@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inflate.c – one span, from its checkpoint.
  *
- * By zlib, not by the decoder that scans: nothing checks these bytes afterwards, while a scan ends
- * with the CRC of all it decoded. And so each build of a ztoc that is read back has been through
- * two decoders. */
-#include "zran/zran.h"
+ * By libraries, not by the decoder that scans: nothing checks these bytes afterwards, while a scan
+ * ends with the CRC of all it decoded. And so each build of a ztoc that is read back has been
+ * through two decoders. ISA-L goes first where there is one, zlib does what that leaves. */
+#include "zran/internal.h"
 
 #include "base/cleanup.h"
 
@@ -12,23 +12,20 @@
 #include <stdbool.h>
 #include <zlib.h>
 
-enum { OUT_BYTES = 128 * 1024 };
 enum { RAW_DEFLATE = -15, GZIP_OR_ZLIB = 47 }; /* zlib's windowBits */
-enum { GZIP_TRAILER_BYTES = 8 };               /* CRC and length */
 enum { MAX_FEED_BYTES = 1 << 30 };             /* avail_in has 32 bits */
 
 struct inflation {
     z_stream z;
     struct bytes left; /* not yet given to z */
     bool raw;          /* inside the member in which the span starts: its trailer is left to us */
-    uint8_t *out;
+    uint8_t *out;      /* borrowed */
     uint64_t uncomp_left;
 };
 
 static void inflation_fini(struct inflation *in)
 {
     (void)inflateEnd(&in->z);
-    free(in->out);
 }
 DEFINE_SCOPED_VALUE(inflation, struct inflation, inflation_fini)
 
@@ -78,9 +75,6 @@ static int next_member(struct inflation *in, struct err *err)
 
 static int start(struct inflation *in, uint8_t bits, const uint8_t *window, struct err *err)
 {
-    in->out = malloc(OUT_BYTES);
-    if (in->out == NULL || inflateInit2(&in->z, RAW_DEFLATE) != Z_OK)
-        return err_set(err, -ENOMEM, "inflate: out of memory");
     if (bits != 0) {
         if (in->left.len == 0 || bits > 7)
             return err_set(err, -EBADMSG, "inflate: no byte that holds the first %u bits", bits);
@@ -96,7 +90,7 @@ static int start(struct inflation *in, uint8_t bits, const uint8_t *window, stru
 /* The next piece of output: its length in *ret_len, possibly 0 at a member's end. */
 static int step(struct inflation *in, size_t *ret_len, struct err *err)
 {
-    size_t want = in->uncomp_left < OUT_BYTES ? (size_t)in->uncomp_left : OUT_BYTES;
+    size_t want = in->uncomp_left < INFLATE_OUT_BYTES ? (size_t)in->uncomp_left : INFLATE_OUT_BYTES;
     int rc = Z_OK;
 
     in->z.next_out = in->out;
@@ -116,22 +110,54 @@ static int step(struct inflation *in, size_t *ret_len, struct err *err)
     return rc == Z_STREAM_END && in->uncomp_left > *ret_len ? next_member(in, err) : 0;
 }
 
+/* What `done` leaves: all of the span, less what was given of it, or what is behind its first
+ * member. */
+static int inflate_rest(uint8_t bits, const uint8_t *window, struct bytes comp,
+                        const struct inflate_sink *sink, const struct inflated *done, uint8_t *out,
+                        struct err *err)
+{
+    uint64_t skip = done->member_ended ? 0 : done->uncomp_len;
+    uint64_t given = done->member_ended ? done->uncomp_len : 0;
+    size_t gone = done->member_ended ? done->comp_len : 0;
+    SCOPED(inflation)
+    struct inflation in = {.left = bytes_of(comp.data + gone, comp.len - gone),
+                           .raw = true,
+                           .out = out,
+                           .uncomp_left = sink->uncomp_len - given};
+    size_t len;
+    int rc;
+
+    if (inflateInit2(&in.z, RAW_DEFLATE) != Z_OK)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+    rc = done->member_ended ? next_member(&in, err) : start(&in, bits, window, err);
+    while (rc == 0 && in.uncomp_left > 0) {
+        rc = step(&in, &len, err);
+        in.uncomp_left -= len;
+        if (rc == 0 && len > skip)
+            rc = sink->take(sink->arg, bytes_of(out + skip, len - skip), err);
+        skip -= len < skip ? len : skip;
+    }
+    return rc;
+}
+
 int zran_inflate(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES], struct bytes comp,
                  uint64_t uncomp_len, int (*sink)(void *arg, struct bytes out, struct err *err),
                  void *arg, struct err *err)
 {
-    SCOPED(inflation) struct inflation in = {.left = comp, .raw = true, .uncomp_left = uncomp_len};
-    size_t len;
-    int rc;
+    const struct inflate_sink to = {.take = sink, .arg = arg, .uncomp_len = uncomp_len};
+    struct inflated done = {.uncomp_len = 0};
+    SCOPED(mem) uint8_t *out = NULL;
 
     if (uncomp_len == 0)
         return 0;
-    rc = start(&in, bits, window, err);
-    while (rc == 0 && in.uncomp_left > 0) {
-        rc = step(&in, &len, err);
-        in.uncomp_left -= len;
-        if (rc == 0 && len > 0)
-            rc = sink(arg, bytes_of(in.out, len), err);
-    }
-    return rc;
+    out = malloc(INFLATE_OUT_BYTES);
+    if (out == NULL)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+#ifdef SOCI_ISAL
+    int rc = isal_inflate_member(bits, window, comp, &to, out, &done, err);
+
+    if (rc < 0 || done.uncomp_len == uncomp_len)
+        return rc;
+#endif
+    return inflate_rest(bits, window, comp, &to, &done, out, err);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* internal.h – what the files of zran/ share: the deflate decoder and gzip's wrapping of it.
+/* internal.h – what the files of zran/ share: the deflate decoder, gzip's wrapping of it, and the
+ * fast half of inflating a span.
  *
  * Why not zlib's inflate: it is nine tenths of what building a ztoc costs, and of the faster
  * libraries none can stop between two blocks and say where it is, which is what a checkpoint is.
@@ -95,5 +96,26 @@ enum gzip_header {
  * *ret_long_text: a file name or comment has more than 511 bytes, which the reference refuses. */
 enum gzip_header gzip_header_parse(struct bytes in, size_t *ret_len, bool *ret_long_text,
                                    const char **ret_why);
+
+/* ---- isal.c: a span's first gzip member, faster than zlib does it ---------------------------- */
+
+enum { INFLATE_OUT_BYTES = 128 * 1024 }; /* pieces that a sink gets */
+
+struct inflate_sink {
+    int (*take)(void *arg, struct bytes out, struct err *err);
+    void *arg;
+    uint64_t uncomp_len; /* wanted in all */
+};
+struct inflated {
+    uint64_t uncomp_len; /* so many bytes were given to the sink */
+    bool member_ended;   /* then comp_len is where, its trailer not included */
+    size_t comp_len;
+};
+/* Arguments as of zran_inflate(); `out` has INFLATE_OUT_BYTES. Starts with *ret all zero. 0: as far
+ * as *ret says, what is left is zlib's, also to refuse; <0: out of memory, or what the sink
+ * returned. Only in builds that have ISA-L (SOCI_ISAL). */
+MUST_CHECK int isal_inflate_member(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES],
+                                   struct bytes comp, const struct inflate_sink *sink, uint8_t *out,
+                                   struct inflated *ret, struct err *err);
 
 #endif
