@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries that our programs stand on. A missing one is a single line that names Debian's package.
 find_package(PkgConfig REQUIRED)
+if(SOCI_HOST_LIBRARIES)
+  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/packaging/build-host-libraries --path ${SOCI_HOST_LIBRARIES}
+                  OUTPUT_VARIABLE libraries OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "no libraries for ${SOCI_HOST_LIBRARIES} yet: run packaging/build-host-libraries ${SOCI_HOST_LIBRARIES}")
+  endif()
+  set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/lib/pkgconfig)
+  set(ENV{PKG_CONFIG_PATH} "")
+endif()
 find_package(Threads REQUIRED)
 
 function(soci_need target module package)

@@ -13,3 +13,6 @@ else()
   set(SOCI_GUEST_DEFAULT OFF)
 endif()
 option(SOCI_GUEST "Build the guest programs too (Linux only)" ${SOCI_GUEST_DEFAULT})
+
+# Where Debian has no packages for the system that is built for: a target of packaging/build-host-libraries.
+set(SOCI_HOST_LIBRARIES "" CACHE STRING "Target whose libraries packaging/build-host-libraries has built; empty: the system's")
