@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* darwin_process.c – what process.c needs of macOS. */
+/* darwin_process.c – what posix_process.c needs of macOS. */
 #include "base/internal.h"
 
 #include <errno.h>

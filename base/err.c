@@ -2,6 +2,8 @@
 /* err.c – an error's code and text, composed without allocating. */
 #include "base/err.h"
 
+#include "base/system.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +21,9 @@ int err_set(struct err *err, int code, const char *fmt, ...)
     return code;
 }
 
-/* strerror() shares one buffer between threads in old libcs; glibc's strerrordesc_np() does not,
- * but is glibc's alone. The table of message texts is immutable in every libc that we build
- * against. */
 static const char *system_text(int code)
 {
-    return strerror(code < 0 ? -code : code);
+    return system_error_text(code < 0 ? -code : code);
 }
 
 int err_sys(struct err *err, int code, const char *fmt, ...)

@@ -39,8 +39,17 @@ MUST_CHECK int dir_remove_all(const char *path, struct err *err);
 MUST_CHECK int dir_sync(const char *path, struct err *err);
 
 bool path_exists(const char *path); /* of any kind; a dangling symlink counts */
+bool path_is_dir(const char *path); /* links followed */
+/* -ENOENT. */
+MUST_CHECK int file_unlink(const char *path, struct err *err);
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+bool path_is_separator(char c); /* '/', on Windows '\\' too */
 /* "dir/name", a new string; NULL: out of memory. */
 char *path_join(const char *dir, const char *name);
+/* Behind the last separator; borrowed. */
+const char *path_name(const char *path);
 /* The directory part, "." when there is none: a new string; NULL: out of memory. */
 char *path_parent(const char *path);
 

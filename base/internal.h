@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* internal.h – what process.c needs of each system. */
+/* internal.h – what posix_process.c needs of each system. */
 #ifndef BASE_INTERNAL_H
 #define BASE_INTERNAL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* linux_process.c – what process.c needs of Linux. */
+/* linux_process.c – what posix_process.c needs of Linux. */
 #include "base/internal.h"
 
 #include <errno.h>

@@ -49,6 +49,9 @@ DEFINE_SCOPED_VALUE(process_end, struct process_end, process_end_fini)
  * -ECANCELED, or as the system says. */
 MUST_CHECK int process_run(const struct process_run *run, struct process_end *ret, struct err *err);
 
+/* That program in that directory, by the name that the system gives to programs: a new string.
+ * -ENOENT. */
+MUST_CHECK int process_program_in(const char *dir, const char *name, char **ret, struct err *err);
 /* In PATH, links followed: a new string. -ENOENT. */
 MUST_CHECK int process_find_program(const char *name, char **ret, struct err *err);
 bool process_is_alive(int64_t pid);

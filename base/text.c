@@ -252,11 +252,23 @@ int text_list_add(struct text_list *list, const char *s)
     return list_add_taken(list, strdup(s));
 }
 
+/* Up to `len` bytes of it. */
+static char *copy_part(const char *s, size_t len)
+{
+    char *part = malloc(len + 1);
+
+    if (part != NULL) {
+        memcpy(part, s, len);
+        part[len] = '\0';
+    }
+    return part;
+}
+
 int text_list_split(struct text_list *list, const char *s, char sep)
 {
     for (;;) {
         const char *end = strchr(s, sep);
-        int rc = list_add_taken(list, end == NULL ? strdup(s) : strndup(s, (size_t)(end - s)));
+        int rc = list_add_taken(list, copy_part(s, end == NULL ? strlen(s) : (size_t)(end - s)));
 
         if (rc < 0 || end == NULL)
             return rc;

@@ -34,7 +34,7 @@ struct machine_way {
 struct machine {
     const struct machine_way *way; /* fixed at creation */
     bool is_root;                  /* fixed at creation: no sudo is needed */
-    int cancel_read, cancel_write; /* a pipe; what is in it ends everything */
+    int cancel_read, cancel_write; /* of wake_open(); when woken all ends */
     void *own;                     /* the way's */
 };
 /* `own` NULL. -EMFILE and the like. */

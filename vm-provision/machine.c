@@ -2,12 +2,11 @@
 /* machine.c – commands and files, whatever the way to the machine is. */
 #include "internal.h"
 
+#include "base/socket.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { RUN_TIMEOUT_MS = 60000, PUT_TIMEOUT_MS = 120000 };
 
@@ -20,13 +19,14 @@ void machine_result_fini(struct machine_result *result)
 int machine_new(const struct machine_way *way, struct machine **ret, struct err *err)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
-    int ends[2];
+    int ends[2], rc;
 
     if (machine == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+    rc = wake_open(ends, err);
+    if (rc < 0) {
         free(machine);
-        return err_sys(err, -errno, "pipe");
+        return rc;
     }
     machine->way = way;
     machine->cancel_read = ends[0];
@@ -40,19 +40,13 @@ void machine_close(struct machine *machine)
     if (machine == NULL)
         return;
     machine->way->close(machine);
-    (void)close(machine->cancel_read);
-    (void)close(machine->cancel_write);
+    wake_close((const int[2]){machine->cancel_read, machine->cancel_write});
     free(machine);
 }
 
 void machine_cancel(struct machine *machine)
 {
-    int saved_errno = errno;
-
-    if (write(machine->cancel_write, "", 1) < 0) {
-        /* full: somebody has asked already */
-    }
-    errno = saved_errno;
+    wake_up(machine->cancel_write);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */

@@ -3,12 +3,12 @@
 #include "internal.h"
 
 #include "base/clock.h"
+#include "base/socket.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libssh2_sftp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -367,10 +367,9 @@ static char *upload_name(struct err *err)
 {
     uint8_t random[16];
     char hex[33];
-    SCOPED(fd) int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     char *name;
 
-    if (fd < 0 || read(fd, random, sizeof(random)) != (ssize_t)sizeof(random)) {
+    if (system_random(random, sizeof(random)) < 0) {
         (void)err_set(err, -EIO, "no random numbers");
         return NULL;
     }
@@ -442,7 +441,7 @@ static void pause_a_while(const struct machine *machine, int64_t deadline_ms)
     struct pollfd fd = {.fd = machine->cancel_read, .events = POLLIN};
     int64_t left_ms = deadline_ms - clock_mono_ms();
 
-    (void)poll(&fd, 1, (int)(left_ms < RETRY_MS ? (left_ms < 0 ? 0 : left_ms) : RETRY_MS));
+    (void)!socket_poll(&fd, 1, (int)(left_ms < RETRY_MS ? (left_ms < 0 ? 0 : left_ms) : RETRY_MS));
 }
 
 static int connect_patiently(struct machine *machine, const struct machine_ssh *options,

@@ -4,17 +4,12 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/socket.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { KEY_MAX_BYTES = 64 * 1024 };
 
@@ -29,11 +24,10 @@ void ssh_disconnect(struct ssh *ssh)
             (void)libssh2_session_disconnect(ssh->session, "done");
         /* Freeing says goodbye to what is open still, and would stop where that cannot be sent. */
         if (ssh->fd >= 0)
-            (void)shutdown(ssh->fd, SHUT_RDWR);
+            (void)shutdown(ssh->fd, 2); /* both ways */
         (void)libssh2_session_free(ssh->session);
     }
-    if (ssh->fd >= 0)
-        (void)close(ssh->fd);
+    socket_close(ssh->fd);
     *ssh = (struct ssh){.fd = -1};
 }
 DEFINE_SCOPED_VALUE(ssh, struct ssh, ssh_disconnect)
@@ -44,34 +38,37 @@ static int wait_connected(int fd, const int *cancel_fd, int64_t deadline_ms, str
 {
     int64_t left_ms = deadline_ms - clock_mono_ms();
     struct pollfd fds[2] = {{.fd = fd, .events = POLLOUT}, {.fd = *cancel_fd, .events = POLLIN}};
-    int ready = left_ms <= 0 ? 0 : poll(fds, 2, (int)left_ms), why = 0;
-    socklen_t len = sizeof(why);
+    int ready = left_ms <= 0 ? 0 : socket_poll(fds, 2, (int)left_ms), why;
 
-    if (ready < 0 && errno != EINTR)
-        return err_sys(err, -errno, "poll");
+    if (ready < 0 && ready != -EINTR)
+        return err_sys(err, ready, "poll");
     if (ready <= 0)
         return err_set(err, -EAGAIN, "no answer in time");
     if (fds[1].revents != 0)
         return err_set(err, -ECANCELED, "ended on request");
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &len) < 0)
-        why = errno;
-    return why == 0 ? 0 : err_sys(err, -EAGAIN, "%s", strerror(why));
+    why = socket_connect_result(fd);
+    return why == 0 ? 0 : err_set(err, -EAGAIN, "%s", system_error_text(-why));
 }
 
 static int connect_to(const struct addrinfo *address, const int *cancel_fd, int64_t deadline_ms,
                       int *ret, struct err *err)
 {
-    SCOPED(fd) int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int one = 1, rc = 0;
+    int fd = socket_open(address->ai_family, SOCK_STREAM);
+    const int one = 1;
+    int rc;
 
     if (fd < 0)
-        return err_sys(err, -errno, "socket");
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0)
-        rc = errno == EINPROGRESS ? wait_connected(fd, cancel_fd, deadline_ms, err)
-                                  : err_set(err, -EAGAIN, "%s", strerror(errno));
-    if (rc == 0)
-        *ret = take_fd(&fd);
+        return err_sys(err, fd, "socket");
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, (const void *)&one, sizeof(one));
+    rc = socket_connect(fd, address->ai_addr, address->ai_addrlen);
+    if (rc == -EINPROGRESS)
+        rc = wait_connected(fd, cancel_fd, deadline_ms, err);
+    else if (rc < 0)
+        rc = err_set(err, -EAGAIN, "%s", system_error_text(-rc));
+    if (rc < 0)
+        socket_close(fd);
+    else
+        *ret = fd;
     return rc;
 }
 
@@ -168,15 +165,18 @@ static int refused(struct ssh *ssh, const struct machine_ssh *options, struct er
 static int log_in(struct ssh *ssh, const struct machine_ssh *options, int64_t deadline_ms,
                   struct err *err)
 {
+    SCOPED(buf_value) struct buf key = BUF_EMPTY;
     int rc;
 
-    if (access(options->identity, R_OK) < 0)
-        return err_sys(err, errno == ENOENT ? -ENOENT : -EACCES, "key %s", options->identity);
+    rc = file_read(options->identity, KEY_MAX_BYTES, &key, err);
+    if (rc < 0)
+        return rc == -ENOENT ? err_prefix(err, rc, "key") : err_prefix(err, -EACCES, "key");
     SSH_CALL(ssh, deadline_ms, rc,
-             libssh2_userauth_publickey_fromfile_ex(ssh->session, options->user,
-                                                    (unsigned)strlen(options->user), NULL,
-                                                    options->identity, ""),
+             libssh2_userauth_publickey_frommemory(ssh->session, options->user,
+                                                   strlen(options->user), NULL, 0,
+                                                   (const char *)key.data, key.len, ""),
              err);
+    system_wipe(key.data, key.len);
     if (rc == 0)
         return 0;
     if (rc == SSH_WAIT_FAILED)

@@ -3,10 +3,10 @@
 #include "internal.h"
 
 #include "base/clock.h"
+#include "base/socket.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 
 /* A peer that is alive but busy is heard of this often; routers forget connections that are silent.
  */
@@ -46,9 +46,9 @@ int ssh_wait(struct ssh *ssh, int64_t deadline_ms, struct err *err)
             ssh->is_lost = true;
             return err_set(err, -ETIMEDOUT, "no answer in time");
         }
-        ready = poll(fds, 2, (int)least(least(left_ms, keep_alive(ssh)), INT_MAX));
-        if (ready < 0 && errno != EINTR)
-            return err_sys(err, -errno, "poll");
+        ready = socket_poll(fds, 2, (int)least(least(left_ms, keep_alive(ssh)), INT_MAX));
+        if (ready < 0 && ready != -EINTR)
+            return err_sys(err, ready, "poll");
         if (ready > 0 && fds[1].revents != 0) {
             ssh->is_lost = true;
             return err_set(err, -ECANCELED, "ended on request");

@@ -7,7 +7,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,7 +201,7 @@ int cmd_main(int argc, char **argv)
 {
     struct cmd_globals globals = {.config = NULL};
 
-    (void)signal(SIGPIPE, SIG_IGN);
+    platform_start();
     interrupt_watch();
     return dispatch(&cmd_top, cmd_top.name, &globals,
                     (struct flag_args){.items = argv + 1, .count = argc > 0 ? argc - 1 : 0});

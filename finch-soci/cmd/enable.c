@@ -19,12 +19,10 @@ struct options {
 /* On Linux without Finch there is nobody to read it. */
 static bool has_reader(const struct session *session)
 {
-    SCOPED(mem) char *dir = text_copy(session->config);
-    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    SCOPED(mem) char *dir = path_parent(session->config);
 
-    if (!session->is_local || session->globals->config != NULL || slash == NULL)
+    if (!session->is_local || session->globals->config != NULL || dir == NULL)
         return true;
-    *slash = '\0';
     return path_exists(dir);
 }
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LOOK_TIMEOUT_MS = 15000 };       /* limactl asks the host agent, which may hang */
 enum { LOCK_WAIT_MS = 15 * 60 * 1000 }; /* longer than a provisioning run takes */
@@ -59,7 +58,7 @@ int session_open(const struct cmd_globals *globals, struct session *ret, struct 
 
 int session_check_rights(const struct session *session, struct err *err)
 {
-    if (!session->is_local || geteuid() == 0)
+    if (!session->is_local || platform_is_admin())
         return 0;
     return err_set(
         err, -EACCES,
@@ -142,19 +141,16 @@ int session_lock(const struct session *session, struct platform_lock **ret, stru
 int session_lock_config(const struct session *session, bool make, struct platform_lock **ret,
                         struct err *err)
 {
-    SCOPED(mem) char *dir = text_copy(session->config);
-    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    SCOPED(mem) char *dir = path_parent(session->config);
     int rc = 0;
 
     if (dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    if (slash != NULL)
-        slash[slash == dir ? 1 : 0] = '\0';
-    if (slash != NULL && make)
+    if (make)
         rc = dir_make_all(dir, 0700, err); /* as Finch makes it */
-    else if (slash != NULL && !path_exists(dir))
+    else if (!path_exists(dir))
         return 0;
-    return rc < 0 ? rc : wait_for_lock(session, slash == NULL ? "." : dir, ret, err);
+    return rc < 0 ? rc : wait_for_lock(session, dir, ret, err);
 }
 
 /* ---- the way to it --------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * back. */
 #include "config/internal.h"
 
+#include "base/files.h"
 #include "digest/digest.h"
 #include "platform/platform.h"
 
@@ -140,11 +141,9 @@ static int write_note(const char *path, bool had_file, struct bytes written, str
 
 static int remove_if_there(char *name, struct err *err)
 {
-    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : file_unlink(name, err);
 
-    if (rc == 0 && unlink(name) < 0 && errno != ENOENT)
-        rc = err_sys(err, -errno, "remove %s", name);
-    return rc;
+    return rc == -ENOENT ? 0 : rc;
 }
 
 int finch_file_forget(const char *path, struct err *err)
@@ -233,7 +232,7 @@ static int take_out(const char *path, struct bytes was, struct finch_file_result
     ret->change = rc == 0 ? FINCH_FILE_SAME : FINCH_FILE_EDITED;
     if (rc > 0)
         rc = platform_file_replace(path, &was, buf_bytes(&text), err);
-    if (rc == 0 && backup != NULL && access(backup, F_OK) == 0)
+    if (rc == 0 && backup != NULL && path_exists(backup))
         ret->backup = TAKE(backup);
     return rc;
 }

@@ -34,18 +34,10 @@ static const char *said(const char *option, const char *variable)
  * /Applications/Finch. */
 static char *two_above(const char *program)
 {
-    char *dir = text_copy(program);
+    SCOPED(mem) char *dir = path_parent(program);
+    SCOPED(mem) char *above = dir == NULL ? NULL : path_parent(dir);
 
-    for (int i = 0; dir != NULL && i < 2; i++) {
-        char *slash = strrchr(dir, '/');
-
-        if (slash == NULL || slash == dir) {
-            free(dir);
-            return NULL;
-        }
-        *slash = '\0';
-    }
-    return dir;
+    return above == NULL || *path_name(above) == '\0' ? NULL : TAKE(above);
 }
 
 static int find_finch(const struct lima_options *options, struct lima_places *ret, struct err *err)
@@ -54,14 +46,13 @@ static int find_finch(const struct lima_options *options, struct lima_places *re
     int rc;
 
     if (root != NULL) {
-        SCOPED(mem) char *program = text_format("%s/bin/finch", root);
+        SCOPED(mem) char *dir = path_join(root, "bin");
 
         ret->finch_root = text_copy(root);
-        if (program == NULL || ret->finch_root == NULL)
+        if (dir == NULL || ret->finch_root == NULL)
             return err_set(err, -ENOMEM, "out of memory");
-        if (access(program, X_OK) == 0)
-            ret->finch = TAKE(program);
-        return 0;
+        rc = process_program_in(dir, "finch", &ret->finch, err);
+        return rc == -ENOENT ? 0 : rc;
     }
     rc = process_find_program("finch", &ret->finch, err);
     if (rc == 0)
@@ -75,15 +66,11 @@ static int find_finch(const struct lima_options *options, struct lima_places *re
 static int find_limactl(struct lima_places *ret, struct err *err)
 {
     SCOPED(mem)
-    char *own =
-        ret->finch_root == NULL ? NULL : text_format("%s/lima/bin/limactl", ret->finch_root);
-    int rc;
+    char *own = ret->finch_root == NULL ? NULL : path_join(ret->finch_root, "lima/bin");
+    int rc = own == NULL ? -ENOENT : process_program_in(own, "limactl", &ret->limactl, err);
 
-    if (own != NULL && access(own, X_OK) == 0) {
-        ret->limactl = TAKE(own);
-        return 0;
-    }
-    rc = process_find_program("limactl", &ret->limactl, err);
+    if (rc == -ENOENT)
+        rc = process_find_program("limactl", &ret->limactl, err);
     return rc == -ENOENT ? 0 : rc;
 }
 
@@ -109,7 +96,7 @@ int lima_find(const struct lima_options *options, struct lima_places *ret, struc
     if (rc < 0)
         return rc;
     instance = instance == NULL ? "finch" : instance;
-    if (strchr(instance, '/') != NULL || instance[0] == '.')
+    if (*instance == '.' || path_name(instance) != instance)
         return err_set(err, -EINVAL, "\"%s\" is no name of an instance", instance);
     places.lima_home = home != NULL ? text_copy(home) : default_home(&places);
     places.instance = text_copy(instance);

@@ -5,7 +5,6 @@
 #include "base/text.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <strings.h>
 
 enum { WORDS_MAX = 8 };
@@ -79,6 +78,28 @@ struct found {
     bool is_ours;             /* in a Host section that matches */
 };
 
+/* As ssh_config has patterns: * any text, ? any character. */
+static bool is_like(const char *s, const char *pattern)
+{
+    const char *star = NULL, *from = NULL; /* where the last * may take more */
+
+    while (*s != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            from = s;
+        } else if (*pattern == *s || *pattern == '?') {
+            pattern++;
+            s++;
+        } else if (star != NULL) {
+            pattern = star;
+            s = ++from;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
 static bool matches(const struct line *line, const char *host)
 {
     bool found = false;
@@ -86,9 +107,9 @@ static bool matches(const struct line *line, const char *host)
     for (size_t i = 1; i < line->count; i++) {
         const char *pattern = line->words[i];
 
-        if (pattern[0] == '!' && fnmatch(pattern + 1, host, 0) == 0)
+        if (pattern[0] == '!' && is_like(host, pattern + 1))
             return false;
-        found = found || fnmatch(pattern, host, 0) == 0;
+        found = found || is_like(host, pattern);
     }
     return found;
 }

@@ -43,3 +43,8 @@ char *platform_program_dir(void)
         slash[slash == path ? 1 : 0] = '\0';
     return path;
 }
+
+bool platform_is_admin(void)
+{
+    return geteuid() == 0;
+}

@@ -46,6 +46,8 @@ char *platform_program(void);
 char *platform_user(void);
 /* From the current directory when it does not begin at a root: a new string, NULL as above. */
 char *platform_absolute(const char *path);
+/* Whether we have every right on this system. */
+bool platform_is_admin(void);
 /* Where Finch is installed when its program is not in PATH; NULL: nowhere in particular. */
 extern const char *const platform_finch_root;
 /* Whether Finch runs containers in a virtual machine here. */
@@ -65,6 +67,10 @@ void platform_lock_free(struct platform_lock *lock); /* NULL is fine */
 DEFINE_SCOPED_PTR(platform_lock, struct platform_lock, platform_lock_free)
 
 /* ---- the terminal ---------------------------------------------------------------------------- */
+
+/* From main, before anything is printed: a reader of ours that has gone is an error of writing, and
+ * what we print is UTF-8 wherever it is shown. */
+void platform_start(void);
 
 bool platform_is_terminal(FILE *stream);
 /* Columns of the terminal behind it; 0: it is none, or does not tell. */

@@ -158,24 +158,16 @@ static int put_in_place(const char *path, const struct bytes *was, struct beside
 
 static int sync_dir_of(const char *path, struct err *err)
 {
-    SCOPED(mem) char *dir = text_copy(path);
-    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    SCOPED(mem) char *dir = path_parent(path);
 
-    if (slash == NULL)
-        return 0;
-    slash[slash == dir ? 1 : 0] = '\0';
-    return dir_sync(dir, err);
+    return dir == NULL ? err_set(err, -ENOMEM, "out of memory") : dir_sync(dir, err);
 }
 
 static int make_dir_of(const char *path, struct err *err)
 {
-    SCOPED(mem) char *dir = text_copy(path);
-    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    SCOPED(mem) char *dir = path_parent(path);
 
-    if (slash == NULL || slash == dir)
-        return 0;
-    *slash = '\0';
-    return dir_make_all(dir, 0700, err);
+    return dir == NULL ? err_set(err, -ENOMEM, "out of memory") : dir_make_all(dir, 0700, err);
 }
 
 /* A link that leads nowhere is an error of its own: the new file would take the link's place. */

@@ -10,6 +10,11 @@
 
 extern char **environ;
 
+void platform_start(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
 bool platform_is_terminal(FILE *stream)
 {
     return isatty(fileno(stream)) == 1;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* process.c – pipes, a child in a group of its own, and a loop until both are done. */
+/* posix_process.c – pipes, a child in a group of its own, and a loop until both are done. */
 #include "base/process.h"
 #include "base/internal.h"
 
 #include "base/clock.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ enum { RUN_LAST_PIECES = 64 };
 static void wipe(struct buf *buf)
 {
     if (buf->cap > 0)
-        explicit_bzero(buf->data, buf->cap);
+        system_wipe(buf->data, buf->cap);
 }
 
 void process_end_fini(struct process_end *end)
@@ -275,7 +276,7 @@ static int drain(int *fd, const struct sink *sink, struct err *err)
     if (n == 0)
         close_end(fd);
     rc = n == 0 ? 0 : take(sink, bytes_of(piece, (size_t)n), err);
-    explicit_bzero(piece, n > 0 ? (size_t)n : 0);
+    system_wipe(piece, n > 0 ? (size_t)n : 0);
     return rc == 0 && n > 0 ? 1 : rc;
 }
 
@@ -411,9 +412,16 @@ int process_run(const struct process_run *run, struct process_end *ret, struct e
 
 /* ---- programs that are there ----------------------------------------------------------------- */
 
-static bool is_program(const char *path)
+int process_program_in(const char *dir, const char *name, char **ret, struct err *err)
 {
-    return access(path, X_OK) == 0;
+    SCOPED(mem) char *path = text_format("%s/%s", dir, name);
+
+    if (path == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (access(path, X_OK) < 0)
+        return err_set(err, -ENOENT, "there is no program %s", path);
+    *ret = TAKE(path);
+    return 0;
 }
 
 int process_find_program(const char *name, char **ret, struct err *err)
@@ -423,11 +431,12 @@ int process_find_program(const char *name, char **ret, struct err *err)
 
     while (*at != '\0') {
         size_t len = strcspn(at, ":");
-        SCOPED(mem) char *candidate = text_format("%.*s/%s", (int)len, at, name);
+        SCOPED(mem) char *dir = text_format("%.*s", (int)len, at);
+        SCOPED(mem) char *candidate = NULL;
 
-        if (candidate == NULL)
+        if (dir == NULL)
             return err_set(err, -ENOMEM, "out of memory");
-        if (len > 0 && is_program(candidate)) {
+        if (len > 0 && process_program_in(dir, name, &candidate, NULL) == 0) {
             *ret = realpath(candidate, NULL);
             return *ret == NULL ? err_sys(err, -errno, "%s", candidate) : 0;
         }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* system.h – odds and ends that each system has by another name. */
+#ifndef BASE_SYSTEM_H
+#define BASE_SYSTEM_H
+
+#include "base/attr.h"
+
+#include <stddef.h>
+
+/* What the system calls an errno; not NULL. Any thread. */
+const char *system_error_text(int number);
+/* Of the system's generator, that nobody can guess. 0, or -EIO. */
+MUST_CHECK int system_random(void *ret, size_t len);
+/* Zeros that no compiler leaves out; `data` may be NULL when `len` is 0. */
+void system_wipe(void *data, size_t len);
+
+#endif
