@@ -5,7 +5,21 @@
 
 #include "platform/platform.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
+
+/* ---- linux.c, darwin.c: what is not alike ---------------------------------------------------- */
+
+/* Our own program, links followed: a new string, NULL: out of memory or nobody knows. */
+char *posix_executable(void);
+struct timespec posix_mtime(const struct stat *st);
+/* What was written survives power loss from here on. 0 or a negative errno. */
+MUST_CHECK int posix_sync(int fd);
+/* At once: both names change what they stand for; or a name that is free is taken, -EEXIST when it
+ * is not. -EOPNOTSUPP: the file system cannot. */
+MUST_CHECK int posix_exchange(const char *one, const char *other);
+MUST_CHECK int posix_rename_new(const char *from, const char *to);
 
 /* ---- posix_child.c: a program in the background ---------------------------------------------- */
 
@@ -25,6 +39,8 @@ size_t posix_child_read(struct posix_child *child, void *buf, size_t size);
 bool posix_child_reap(struct posix_child *child, int *ret_status);
 /* Its group is asked to end, or with `force` ended. */
 void posix_child_signal(const struct posix_child *child, bool force);
+/* It is asked to end, waited for a few seconds, and ended. */
+void posix_child_stop(struct posix_child *child);
 
 /* ---- posix_hook_file.c: a text for the system's manager of programs ---------------------------
  */

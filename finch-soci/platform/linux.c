@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* linux.c – what is particular to Linux: Finch has no virtual machine there. */
-#include "platform/platform.h"
+#include "platform/internal.h"
 
 #include "base/text.h"
 
-#include <pwd.h>
-#include <string.h>
-#include <unistd.h>
-#include <stdlib.h>
+#include <fcntl.h>
 
 const char *const platform_finch_root = NULL;
 const bool platform_has_vm = false;
-
-char *platform_home(void)
-{
-    const char *home = getenv("HOME");
-    const struct passwd *user;
-
-    if (home != NULL && *home == '/')
-        return text_copy(home);
-    user = getpwuid(getuid()); /* at start, before there are threads */
-    return user == NULL ? NULL : text_copy(user->pw_dir);
-}
 
 /* The packages' Finch has one file for all users; with a machine it is each user's own. */
 char *platform_finch_config(bool with_vm)
@@ -34,14 +20,38 @@ char *platform_finch_config(bool with_vm)
     return home == NULL ? NULL : text_format("%s/.finch/finch.yaml", home);
 }
 
-char *platform_program_dir(void)
+char *posix_executable(void)
 {
-    char *path = realpath("/proc/self/exe", NULL);
-    char *slash = path == NULL ? NULL : strrchr(path, '/');
+    return realpath("/proc/self/exe", NULL);
+}
 
-    if (slash != NULL)
-        slash[slash == path ? 1 : 0] = '\0';
-    return path;
+/* ---- files ----------------------------------------------------------------------------------- */
+
+struct timespec posix_mtime(const struct stat *st)
+{
+    return st->st_mtim;
+}
+
+int posix_sync(int fd)
+{
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int move(const char *from, const char *to, unsigned flags)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
+int posix_exchange(const char *one, const char *other)
+{
+    return move(one, other, RENAME_EXCHANGE);
+}
+
+int posix_rename_new(const char *from, const char *to)
+{
+    return move(from, to, RENAME_NOREPLACE);
 }
 
 bool platform_is_admin(void)

@@ -21,8 +21,6 @@ enum { PIECE_BYTES = 4096 };
 enum { LAST_PIECES = 64 };
 /* How often it is looked whether a program has ended, on kernels before 5.3 alone. */
 enum { LOOK_MS = 2000 };
-/* What is asked to end when we do. */
-enum { END_MS = 5000, END_STEP_MS = 20 };
 
 struct running {
     struct posix_child child; /* pid 0: free */
@@ -69,28 +67,14 @@ int platform_waiter_open(struct platform_waiter **ret, struct err *err)
     return 0;
 }
 
-static void reap(struct running *running)
-{
-    int64_t deadline_ms = clock_mono_ms() + END_MS;
-    int status;
-
-    if (running->child.pid == 0)
-        return;
-    posix_child_signal(&running->child, false);
-    while (!posix_child_reap(&running->child, &status)) {
-        if (clock_mono_ms() > deadline_ms)
-            posix_child_signal(&running->child, true);
-        clock_sleep_ms(END_STEP_MS);
-    }
-    close_fd(&running->pidfd);
-}
-
 void platform_waiter_close(struct platform_waiter *waiter)
 {
     if (waiter == NULL)
         return;
-    for (size_t i = 0; i < PLATFORM_CHILDREN_MAX; i++)
-        reap(&waiter->running[i]);
+    for (size_t i = 0; i < PLATFORM_CHILDREN_MAX; i++) {
+        posix_child_stop(&waiter->running[i].child);
+        close_fd(&waiter->running[i].pidfd);
+    }
     close_fd(&waiter->process);
     close_fd(&waiter->changes);
     close_fd(&waiter->wake);

@@ -3,6 +3,7 @@
 #include "platform/internal.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +12,9 @@
 #include <sys/wait.h>
 
 extern char **environ;
+
+/* What is asked to end has so long for it. */
+enum { END_MS = 5000, END_STEP_MS = 20 };
 
 /* ---- what it is run with --------------------------------------------------------------------- */
 
@@ -177,4 +181,19 @@ bool posix_child_reap(struct posix_child *child, int *ret_status)
 void posix_child_signal(const struct posix_child *child, bool force)
 {
     (void)kill(-child->pid, force ? SIGKILL : SIGTERM);
+}
+
+void posix_child_stop(struct posix_child *child)
+{
+    int64_t deadline_ms = clock_mono_ms() + END_MS;
+    int status;
+
+    if (child->pid == 0)
+        return;
+    posix_child_signal(child, false);
+    while (!posix_child_reap(child, &status)) {
+        if (clock_mono_ms() > deadline_ms)
+            posix_child_signal(child, true);
+        clock_sleep_ms(END_STEP_MS);
+    }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* posix_files.c – reading and replacing a file that others may write at the same moment. */
-#include "platform/platform.h"
+#include "platform/internal.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -22,11 +22,11 @@ enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 
 static int64_t age_ms(const struct stat *st)
 {
-    struct timespec now = {.tv_sec = 0};
+    struct timespec now = {.tv_sec = 0}, written = posix_mtime(st);
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (now.tv_sec - st->st_mtim.tv_sec) * INT64_C(1000) +
-           (now.tv_nsec - st->st_mtim.tv_nsec) / 1000000;
+    return (now.tv_sec - written.tv_sec) * INT64_C(1000) +
+           (now.tv_nsec - written.tv_nsec) / 1000000;
 }
 
 /* Perhaps somebody is in the middle of writing it. */
@@ -39,8 +39,10 @@ static bool is_fresh(const struct stat *st)
 
 static bool is_same_moment(const struct stat *a, const struct stat *b)
 {
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    struct timespec of_a = posix_mtime(a), of_b = posix_mtime(b);
+
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && of_a.tv_sec == of_b.tv_sec &&
+           of_a.tv_nsec == of_b.tv_nsec;
 }
 
 int platform_file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
@@ -109,9 +111,10 @@ static int write_beside(const char *path, const struct stat *old, struct bytes c
     rc = file_write_all(ret->fd, content.data, content.len, err);
     if (rc == 0)
         rc = like(ret->fd, old, err);
-    if (rc == 0 && fsync(ret->fd) < 0)
-        rc = err_sys(err, -errno, "%s", ret->path);
-    return rc;
+    if (rc < 0)
+        return rc;
+    rc = posix_sync(ret->fd);
+    return rc < 0 ? err_sys(err, rc, "%s", ret->path) : 0;
 }
 
 static bool holds(const char *path, struct bytes was)
@@ -132,22 +135,27 @@ static int changed(const char *path, struct err *err)
 static int put_in_place(const char *path, const struct bytes *was, struct beside *beside,
                         struct err *err)
 {
-    unsigned how = was == NULL ? RENAME_NOREPLACE : RENAME_EXCHANGE;
+    int rc =
+        was == NULL ? posix_rename_new(beside->path, path) : posix_exchange(beside->path, path);
 
-    if (renameat2(AT_FDCWD, beside->path, AT_FDCWD, path, how) == 0) {
-        if (was == NULL) {
-            free(TAKE(beside->path));
-            return 0;
-        }
+    if (rc == 0 && was == NULL) {
+        free(TAKE(beside->path));
+        return 0;
+    }
+    if (rc == 0) {
         if (holds(beside->path, *was))
             return 0; /* what is beside now is the old one and goes */
-        (void)renameat2(AT_FDCWD, beside->path, AT_FDCWD, path, RENAME_EXCHANGE);
-        return changed(path, err);
+        if (posix_exchange(beside->path, path) == 0)
+            return changed(path, err);
+        rc = err_set(err, -EIO, "%s was changed by another program: that is in %s", path,
+                     beside->path);
+        free(TAKE(beside->path));
+        return rc;
     }
-    if (errno == EEXIST || errno == ENOENT)
+    if (rc == -EEXIST || rc == -ENOENT)
         return changed(path, err);
-    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
-        return err_sys(err, -errno, "replace %s", path);
+    if (rc != -EOPNOTSUPP)
+        return err_sys(err, rc, "replace %s", path);
     if (was == NULL ? path_exists(path) : !holds(path, *was))
         return changed(path, err);
     if (rename(beside->path, path) < 0)
