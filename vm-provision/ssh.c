@@ -269,7 +269,7 @@ static int sftp_error(struct sftp *sftp, struct err *err, const char *what)
     case LIBSSH2_FX_QUOTA_EXCEEDED:
         return err_set(err, -ENOSPC, "%s: no space left over there", what);
     case LIBSSH2_FX_FAILURE: /* what OpenSSH says of most, a full disk among them */
-        return err_set(err, -EIO, "%s failed over there: is there space left in /tmp?", what);
+        return err_set(err, -EIO, "%s failed over there", what);
     case LIBSSH2_FX_PERMISSION_DENIED:
     case LIBSSH2_FX_WRITE_PROTECT:
         return err_set(err, -EROFS, "%s: not permitted over there", what);

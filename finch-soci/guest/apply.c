@@ -176,6 +176,16 @@ static int encode(const struct guest_plan *plan, const char *stage, struct buf *
     return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
+/* What goes up is there three times for a moment: uploaded, staged, installed. */
+static uint64_t room_of(const struct guest_plan *plan)
+{
+    uint64_t bytes = 512 * 1024; /* what is noted, and copies of what was there */
+
+    for (size_t i = 0; i < plan->count; i++)
+        bytes += 3 * (uint64_t)plan->steps[i].content.len;
+    return bytes;
+}
+
 int guest_apply(struct machine *machine, const struct guest_plan *plan,
                 const struct guest_progress *progress, struct err *err)
 {
@@ -191,7 +201,9 @@ int guest_apply(struct machine *machine, const struct guest_plan *plan,
         rc = put_all_up(machine, plan, stage, err);
     if (rc == 0)
         rc = encode(plan, stage, &lines, err);
-    return rc == 0 ? run_script(machine, guest_apply_text, buf_bytes(&lines), &talk, err) : rc;
+    if (rc == 0)
+        rc = run_script(machine, guest_apply_text, buf_bytes(&lines), &talk, err);
+    return rc < 0 ? guest_explain_room(machine, room_of(plan), rc, err) : 0;
 }
 
 int guest_undo(struct machine *machine, bool purge, const struct guest_progress *progress,
@@ -201,5 +213,7 @@ int guest_undo(struct machine *machine, bool purge, const struct guest_progress 
     int rc =
         run_script(machine, guest_undo_text, bytes_of_str(purge ? "purge" : "keep"), &talk, err);
 
-    return rc < 0 ? rc : (talk.is_nothing ? 0 : 1);
+    if (rc < 0)
+        return guest_explain_room(machine, 64 * 1024, rc, err);
+    return talk.is_nothing ? 0 : 1;
 }

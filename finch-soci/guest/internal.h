@@ -6,6 +6,7 @@
  *     ├▶ containerd_config.c  which text containerd needs, and where
  *     └▶ daemon_config.c      the daemon's config.toml
  *   apply.c              has the steps done by apply.sh, and undone by undo.sh
+ *     └▶ room.c            says which disk was full when that failed
  *   state.c, images.c, print.c  for people */
 #ifndef GUEST_INTERNAL_H
 #define GUEST_INTERNAL_H
@@ -96,6 +97,12 @@ MUST_CHECK int daemon_config_want(const struct guest_facts *facts, bool force, b
 /* A key of a TOML text, set: the line replaced, or added to its table. `table` "": the top. */
 MUST_CHECK int toml_set(struct bytes text, const char *table, const char *key, const char *value,
                         struct buf *ret, struct err *err);
+
+/* ---- room.c ---------------------------------------------------------------------------------- */
+
+/* Something that may have wanted room has failed with `rc` and err. When a file system over there
+ * has less than `bytes` left, -ENOSPC, and err names it and what to do; else both stay. */
+MUST_CHECK int guest_explain_room(struct machine *machine, uint64_t bytes, int rc, struct err *err);
 
 /* ---- plan.c ---------------------------------------------------------------------------------- */
 

@@ -197,7 +197,7 @@ serves() { quiet ctr -n default snapshots --snapshotter soci ls >/dev/null 2>"$s
 within() {
     until_s=$(($(date +%s) + $1))
     until "$3"; do
-        [ "$(date +%s)" -lt $until_s ] || die "$2: $(head -c 300 "$stage/why" | tr '\n' ' ')"
+        [ "$(date +%s)" -lt $until_s ] || give_up "$2: $(head -c 300 "$stage/why" | tr '\n' ' ')"
         sleep 0.2 2>/dev/null || sleep 1
     done
 }
@@ -207,7 +207,35 @@ restart_containerd() {
     quiet systemctl restart containerd.service 2>"$stage/why"
 }
 
+# said FIELD=VALUE…: what the journal has of it since we began.
+said() { quiet journalctl -q --no-pager -o cat -n 20 --since "@$began_s" "$@" 2>/dev/null || true; }
+# last_words UNIT: what it said itself of its trouble, in one line; else what systemd says of it. systemctl only says where
+# to look. Of our own lines of JSON the text and the reason count.
+last_words() {
+    words=''
+    if command -v journalctl >/dev/null; then
+        quiet journalctl --sync 2>/dev/null || true
+        words=$(said "_SYSTEMD_UNIT=$1.service" | grep -v '^{"level":"\(info\|debug\)"' |
+            sed -E 's/^\{.*"msg":"(([^"\]|\\.)*)".*"(err|error)":"(([^"\]|\\.)*)".*/\1: \4/; s/\\"/"/g' |
+            awk '!seen[$0]++' | tail -n 2)
+        [ -n "$words" ] || words=$(said -u "$1.service" | tail -n 2)
+    fi
+    [ -n "$words" ] || words=$(head -c 300 "$stage/why")
+    printf '%s' "$words" | tr '\n' ' ' | head -c 400
+}
+
+# give_up TEXT: containerd goes on as it was before, at once.
+give_up() {
+    if [ -e "$state/prev" ]; then
+        roll_back
+        restart_containerd || true
+        die "$*; containerd has its old configuration back"
+    fi
+    die "$*"
+}
+
 step_settle() {
+    began_s=$(date +%s)
     if is_wanted containerd && ! quiet containerd config dump >/dev/null 2>"$stage/why"; then
         roll_back
         die "containerd does not take its new configuration, which was taken back: $(tail -n 1 "$stage/why" | head -c 300)"
@@ -223,12 +251,10 @@ step_settle() {
     fi
     point
     if is_wanted containerd && ! restart_containerd; then
-        roll_back
-        restart_containerd || true
-        die "containerd does not start with its new configuration, which was taken back: $(head -c 300 "$stage/why")"
+        give_up "containerd does not start with its new configuration: $(last_words containerd)"
     fi
     point
-    quiet systemctl start "$unit.service" 2>"$stage/why" || die "$unit.service does not start: $(head -c 300 "$stage/why")"
+    quiet systemctl start "$unit.service" 2>"$stage/why" || give_up "$unit.service does not start: $(last_words "$unit")"
     echo "step verify"
     within 30 "the daemon does not answer" answers
     within 30 "containerd does not know the snapshotter soci" has_plugin
