@@ -238,13 +238,16 @@ static int add_tables(struct buf *ret, unsigned major, bool others)
     return rc == 0 && major >= 2 ? add_unpack(ret, "soci") : rc;
 }
 
+/* A file without a version is one of version 1, and one that says 2 makes all of them 2: then
+ * containerd 1 no longer takes the short names of plugins in the others. So ours says what the main
+ * one says. */
 static int want_part(struct bytes main_text, unsigned major, bool others, struct buf *ret)
 {
-    unsigned version = main_text.len == 0 ? (major >= 2 ? 3 : 2) : version_of(main_text);
-    int rc =
-        buf_addf(ret, "# Written by finch-soci; `finch-soci disable` removes it.\nversion = %u\n",
-                 version == 0 ? 2 : version);
+    unsigned version = version_of(main_text);
+    int rc = buf_add_str(ret, "# Written by finch-soci; `finch-soci disable` removes it.\n");
 
+    if (rc == 0 && version != 0)
+        rc = buf_addf(ret, "version = %u\n", version);
     return rc == 0 ? add_tables(ret, major, others) : rc;
 }
 

@@ -34,6 +34,23 @@ static void where_conf_d_is_imported_it_gets_a_file_of_the_same_version(void **s
     expect("containerd-1.6-imports", GUEST_CONTAINERD_PART, "version = 2\n", "finch-soci begin");
 }
 
+static void where_the_main_file_says_no_version_ours_says_none(void **state)
+{
+    struct buf *text = vector_load("guest/containerd-1.6-imports.facts");
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(buf_value) struct buf part = BUF_EMPTY;
+    const char *path = NULL;
+
+    (void)state;
+    rig_replace(text, "|version = 2\n", "|oom_score=0\n");
+    facts = rig_parse(text);
+    buf_free(text);
+    assert_ok(containerd_config_want(facts, &path, &part, NULL));
+    assert_string_equal(path, GUEST_CONTAINERD_PART);
+    assert_non_null(strstr(buf_str(&part), "[proxy_plugins.soci]"));
+    assert_null(strstr(buf_str(&part), "version"));
+}
+
 static void where_it_is_not_the_main_file_gets_a_block(void **state)
 {
     (void)state;
@@ -222,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_conf_d_is_imported_it_gets_a_file_of_the_same_version),
+        cmocka_unit_test(where_the_main_file_says_no_version_ours_says_none),
         cmocka_unit_test(where_it_is_not_the_main_file_gets_a_block),
         cmocka_unit_test(containerd_1_is_not_told_what_it_does_not_know),
         cmocka_unit_test(overlayfs_is_listed_unless_somebody_else_lists_it),

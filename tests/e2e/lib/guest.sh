@@ -62,9 +62,12 @@ guest_wipe() { guest_vm wipe; }
 guest_ssh() { ssh -F "$instance/ssh.config" -o ControlPath=none -q lima-finch -- "$@"; }
 guest_root() { ssh -F "$instance/ssh.config" -o ControlPath=none -q -l root lima-finch -- "$@"; }
 
+# guest_init: the process that is the guest's process 1, whose /proc/PID/root is all that the guest sees.
+guest_init() { pgrep -P "$(cat "$instance/ha.pid")" | head -n 1; }
+
 # guest_enter COMMAND…: without SSH, for looking.
 guest_enter() {
-    nsenter -t "$(pgrep -P "$(cat "$instance/ha.pid")" | head -n 1)" -m -p -i -u -C -r -w -- \
+    nsenter -t "$(guest_init)" -m -p -i -u -C -r -w -- \
         env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@" 2>>"$logs/guest-enter.log"
 }
 
