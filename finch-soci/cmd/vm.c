@@ -97,7 +97,7 @@ enum { DRAIN_CONNECT_MS = 5000, DRAIN_TIMEOUT_MS = 20000 };
  * files from the snapshotter until the machine stops them. */
 static const char drain_script[] =
     "PATH=/usr/local/bin:$PATH\n"
-    "if command -v soci-snapshotter-grpc >/dev/null; then\n"
+    "if " GUEST_KNOWS_STATUS "; then\n"
     "    for i in 1 2 3 4 5 6 7 8 9 10; do\n"
     "        state=$(timeout 2 soci-snapshotter-grpc status --json 2>/dev/null) || break\n"
     "        case $state in\n"

@@ -61,6 +61,10 @@ MUST_CHECK int guest_apply(struct machine *machine, const struct guest_plan *pla
 MUST_CHECK int guest_undo(struct machine *machine, bool purge,
                           const struct guest_progress *progress, struct err *err);
 
+/* Shell: the program that is there can be asked for its status. The reference cannot: it takes a
+ * word that it does not know for none, and runs as a second daemon, which hangs. */
+#define GUEST_KNOWS_STATUS "grep -qs soci.status.v1 /usr/local/bin/soci-snapshotter-grpc"
+
 /* ---- state, for `status` --------------------------------------------------------------------- */
 
 /* One row of what is, and what is not well about it. */

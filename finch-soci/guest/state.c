@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 #define MEND_ENABLE "finch-soci enable"
-static const char status_script[] =
+static const char status_script[] = GUEST_KNOWS_STATUS
+    " || exit 1\n"
     "exec timeout 5 /usr/local/bin/soci-snapshotter-grpc status --json 2>/dev/null\n";
 
 void guest_state_fini(struct guest_state *state)
