@@ -49,7 +49,8 @@ static int show_plan(const struct guest_plan *plan, struct err *err)
 
     if (rc < 0)
         return err_set(err, rc, "out of memory");
-    (void)fwrite(text.data, 1, text.len, stdout);
+    if (text.len > 0)
+        (void)fwrite(text.data, 1, text.len, stdout);
     return guest_plan_is_empty(plan) ? 0 : 3;
 }
 

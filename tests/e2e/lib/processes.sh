@@ -53,6 +53,9 @@ stop() {
 # is_running NAME
 is_running() { kill -0 "${pids[$1]:?$1 was never started}" 2>/dev/null; }
 
+# is_sanitized: the programs under test are slower than those that people use.
+is_sanitized() { grep -qE '__[at]san_init' "$E2E_BIN/soci-snapshotter-grpc"; }
+
 # A daemon of ours must not have logged an error that the script did not provoke, and no sanitizer may have spoken.
 check_logs() {
     local log bad
