@@ -15,6 +15,7 @@ guest_tree=$("$E2E_ROOT/tools/guest-tree" --path) || {
     echo "skipped: needs a tree for the guest: ./tools/guest-tree"
     exit 77
 }
+guest_reference_from=$("$E2E_ROOT/tools/build-go-tools" --path reference) || guest_reference_from=
 guest=$work/guest            # of the machine: disk/ and data/ are its disks
 finch_root=$work/finch       # Finch is installed here
 LIMA_HOME=$finch_root/lima/data
@@ -100,15 +101,23 @@ guest_run() {
     guest_ctr run --rm --net-host --snapshotter "$1" "$2" "run-$BASHPID-$guest_runs" "${@:3}"
 }
 
-# guest_reference: what Finch's script fetches when the guest has no snapshotter yet. It is ours in other clothes: other
-# bytes, Finch's unit, no configuration, so that it serves without loading anything lazily.
+# guest_client ARGS…: ../client, which pulls as nerdctl 2.2 does, from outside.
+guest_client() {
+    e2e-client --address "/proc/$(guest_init)/root/run/containerd/containerd.sock" --namespace finch "$@" \
+        >>"$logs/client.log" 2>&1
+}
+
+# guest_reference: what Finch's script fetches when the guest has no snapshotter yet. Its `soci` is ours in other clothes
+# (../reference/main.go says why), the daemon is the real one.
 guest_reference() {
-    local program
+    if [ -z "$guest_reference_from" ]; then
+        echo "skipped: needs the reference: ./tools/build-go-tools reference"
+        exit 77
+    fi
     mkdir -p "$guest/soci-release"
-    for program in soci soci-snapshotter-grpc; do
-        { cat "$E2E_BIN/$program" && echo reference; } >"$guest/soci-release/$program"
-        chmod 0755 "$guest/soci-release/$program"
-    done
+    { cat "$E2E_BIN/soci" && echo reference; } >"$guest/soci-release/soci"
+    cp "$guest_reference_from/soci-snapshotter-grpc" "$guest/soci-release/"
+    chmod 0755 "$guest/soci-release/soci"
 }
 
 # bundle_make: of the programs under test, where finch-soci finds it.
