@@ -125,6 +125,17 @@ void layer_start_background(struct layer *layer)
     span_set_start_background(layer->spans);
 }
 
+int layer_prefer(struct layer *layer, const struct span_preferred *spans, size_t count,
+                 struct err *err)
+{
+    return span_set_prefer(layer->spans, spans, count, err);
+}
+
+int layer_trace(struct layer *layer, struct span_trace *trace, uint32_t tag, struct err *err)
+{
+    return span_trace_add(trace, layer->spans, tag, err);
+}
+
 void layer_get_status(struct layer *layer, struct layer_status *ret)
 {
     uint64_t size_bytes = layer_comp_bytes(layer);

@@ -54,6 +54,13 @@ struct metrics_layer *layer_metrics(const struct layer *layer); /* borrowed; NUL
 MUST_CHECK int layer_want(struct layer *layer, struct span_want *want, struct err *err);
 int layer_fd(const struct layer *layer);
 void layer_start_background(struct layer *layer);
+MUST_CHECK int layer_prefer(struct layer *layer, const struct span_preferred *spans, size_t count,
+                            struct err *err);
+MUST_CHECK int layer_trace(struct layer *layer, struct span_trace *trace, uint32_t tag,
+                           struct err *err);
+/* For traces over several layers of the set. */
+MUST_CHECK int layer_trace_new(struct layer_set *set, const struct span_trace_options *options,
+                               struct span_trace **ret, struct err *err);
 
 struct layer_status {
     uint64_t size_bytes;    /* compressed */

@@ -37,6 +37,12 @@ void layer_set_count_in(struct layer_set *set, struct metrics *metrics)
     set->metrics = metrics;
 }
 
+int layer_trace_new(struct layer_set *set, const struct span_trace_options *options,
+                    struct span_trace **ret, struct err *err)
+{
+    return span_trace_new(set->engine, options, ret, err);
+}
+
 void layer_set_free(struct layer_set *set)
 {
     if (set == NULL)

@@ -6,6 +6,7 @@
  *   transfer.c  a GET and its source                 keeper.c    what waits for clock or disk
  *   inflate.c   its bytes, into the data file        check.c     spans of an earlier process
  *   set.c, engine.c  opening and closing             wait.c      reads that block
+ *   prefer.c    what will be wanted                  trace.c     what was wanted
  *
  * One lock, span_engine->lock, guards the engine and all its sets: events are as rare as spans, and
  * all that happens under it is flipping states and moving list entries. Reads of spans that are
@@ -64,6 +65,7 @@ struct span_get {
     int64_t started_ms;             /* set with it */
     enum span_get_phase phase;      /* engine->lock, as all below */
     bool urgent;                    /* a reader waits */
+    bool preferred;                 /* fetched ahead because it is preferred */
     bool started;                   /* start() succeeded, release() is due */
     bool cancelled;
     size_t holds;          /* the GET itself until it arrived, its tasks, callers in between */
@@ -142,6 +144,15 @@ struct span_set {
     int64_t background_at_ms; /* not before */
     int64_t backoff_ms;       /* 0: the last fetch went well */
 
+    uint32_t *rank;                   /* [span_count], SPAN_RANK_NONE: not preferred; NULL: none */
+    struct span_preferred *preferred; /* [span_count]; in the order of ranks */
+    size_t preferred_count;
+    size_t preferred_at;        /* those before it are not missing */
+    size_t preferred_under_way; /* GETs */
+
+    bool traced;                    /* atomic: `traces` is not NULL */
+    struct span_trace_link *traces; /* who wants to know what is read */
+
     size_t unsynced;    /* spans added since the last sync began */
     int64_t sync_at_ms; /* 0: nothing to sync */
     struct span_set *next;
@@ -211,6 +222,20 @@ void span_back_off_locked(struct span_set *set);
 void span_hold_background_locked(struct span_engine *engine, int64_t for_ms);
 void span_log_background(struct span_set *set, int64_t retry_ms,
                          const struct err *err); /* rate limited */
+
+/* ---- prefer.c -------------------------------------------------------------------------------- */
+
+/* The preferred span that is to be fetched next; NULL: none is. */
+const struct span_preferred *span_preferred_next_locked(struct span_set *set);
+/* How many spans from there on make up a GET of up to so many bytes; at least one. */
+size_t span_preferred_run_locked(const struct span_set *set, const struct span_preferred *head,
+                                 uint64_t budget_bytes);
+
+/* ---- trace.c --------------------------------------------------------------------------------- */
+
+/* A reader asks for spans first … last. */
+void span_trace_note(struct span_set *set, size_t first, size_t last);
+void span_trace_forget_set_locked(struct span_set *set); /* it is being closed */
 
 /* ---- inflate.c, check.c, keeper.c ------------------------------------------------------------ */
 

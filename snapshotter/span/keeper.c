@@ -111,7 +111,8 @@ static void look_at_set_locked(struct span_set *set, int64_t now_ms, struct work
             work->to_sync = set;
         earlier(&work->deadline_ms, set->sync_at_ms);
     }
-    if (set->background && set->background_at_ms != 0 && !set->closing) {
+    if ((set->background || set->preferred_count > 0) && set->background_at_ms != 0 &&
+        !set->closing) {
         if (set->background_at_ms > now_ms) {
             earlier(&work->deadline_ms, set->background_at_ms);
         } else {

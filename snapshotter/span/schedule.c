@@ -10,6 +10,9 @@
  * 3. Else the background keeps as much under way as the link carries in a moment (pace.c), at least
  * two GETs and at most max_fetches.
  *
+ * What will be wanted, as an earlier start has shown (prefer.c), comes first in the background,
+ * over all sets in the order of its ranks.
+ *
  * The background goes on behind the span that a reader missed last, in the set that it was missed
  * in: the neighbours in the tar are the rest of the file, or files of the same package. Then the
  * other sets, in their order.
@@ -181,16 +184,82 @@ static struct span_get *background_of_locked(struct span_set *set, uint64_t budg
     return get;
 }
 
+/* ---- what is preferred ----------------------------------------------------------------------- */
+
+static bool has_too_many_sets_locked(const struct span_engine *engine)
+{
+    const struct span_set *set;
+    size_t count = 0;
+
+    if (engine->options.max_preferred_sets == 0)
+        return false;
+    for (set = engine->sets; set != NULL; set = set->next)
+        count += set->preferred_under_way > 0;
+    return count >= engine->options.max_preferred_sets;
+}
+
+/* The set whose next preferred span has the lowest rank, and that span. */
+static struct span_set *find_preferred_locked(struct span_engine *engine, int64_t now_ms,
+                                              const struct span_preferred **ret)
+{
+    bool no_more_sets = has_too_many_sets_locked(engine);
+    struct span_set *set, *best = NULL;
+
+    *ret = NULL;
+    for (set = engine->sets; set != NULL; set = set->next) {
+        const struct span_preferred *next;
+
+        if (set->closing || set->background_at_ms > now_ms ||
+            (no_more_sets && set->preferred_under_way == 0))
+            continue;
+        next = span_preferred_next_locked(set);
+        if (next == NULL || (*ret != NULL && next->rank >= (*ret)->rank))
+            continue;
+        *ret = next;
+        best = set;
+    }
+    return best;
+}
+
+/* *ret_waits: there is one, and no memory for it yet. */
+static struct span_get *next_preferred_locked(struct span_engine *engine, uint64_t budget_bytes,
+                                              int64_t now_ms, bool *ret_waits)
+{
+    const struct span_preferred *head;
+    struct span_set *set = find_preferred_locked(engine, now_ms, &head);
+    struct span_get *get;
+    size_t count;
+
+    if (set == NULL)
+        return NULL;
+    count = span_preferred_run_locked(set, head, budget_bytes);
+    *ret_waits = !fits_background_locked(engine, set, head->span, count);
+    if (*ret_waits)
+        return NULL;
+    get = span_get_new_locked(set, head->span, count, false, 0);
+    if (get == NULL)
+        span_back_off_locked(set);
+    else
+        get->preferred = true;
+    return get;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
 static struct span_get *next_background_locked(struct span_engine *engine)
 {
     uint64_t budget_bytes = background_budget_locked(engine);
     int64_t now_ms = clock_mono_ms();
+    bool preferred_waits = false;
     struct span_get *get = NULL;
     struct span_set *set;
 
-    if (engine->options.disable_background || budget_bytes == 0 ||
-        engine->background_at_ms > now_ms)
+    if (budget_bytes == 0)
         return NULL;
+    get = next_preferred_locked(engine, budget_bytes, now_ms, &preferred_waits);
+    if (get != NULL || preferred_waits || engine->options.disable_background ||
+        engine->background_at_ms > now_ms)
+        return get;
     for (set = engine->sets; set != NULL && get == NULL; set = set->next) {
         if (set->background && !set->closing && !set->exhausted && set->background_at_ms <= now_ms)
             get = background_of_locked(set, budget_bytes);
@@ -240,6 +309,8 @@ void span_account_start_locked(struct span_get *get)
     engine->memory_bytes += get->fetch.len;
     get->set->memory_bytes += get->fetch.len;
     span_pace_started(&engine->pace, get->started_ms);
+    if (get->preferred)
+        get->set->preferred_under_way++;
     if (get->urgent) {
         engine->wanted_under_way++;
     } else {
@@ -254,6 +325,8 @@ void span_account_arrival_locked(struct span_get *get, bool ok)
     struct span_engine *engine = get->set->engine;
 
     get->phase = GET_ARRIVED;
+    if (get->preferred)
+        get->set->preferred_under_way--;
     span_pace_ended(&engine->pace, ok ? get->fetch.len : 0, clock_mono_ms());
     if (get->urgent) {
         engine->wanted_under_way--;

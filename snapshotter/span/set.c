@@ -39,8 +39,10 @@ void span_set_state_locked(struct span_set *set, size_t n, enum span_state state
         set->missing++;
         set->present_bytes -= comp_bytes(set, n);
     }
-    if (state == SPAN_MISSING)
+    if (state == SPAN_MISSING) {
         set->exhausted = false;
+        set->preferred_at = 0;
+    }
     __atomic_store_n(&set->state[n], (uint8_t)state, __ATOMIC_RELEASE);
 }
 
@@ -114,6 +116,8 @@ static void init_states(struct span_set *set)
 static void set_free(struct span_set *set)
 {
     free(set->source);
+    free(set->rank);
+    free(set->preferred);
     free(set->echo_until_ms);
     free(set->refused);
     free(set->state);
@@ -200,6 +204,7 @@ static void stop(struct span_set *set, struct span_want **ready)
 {
     LOCKED(&set->engine->lock);
     set->closing = true;
+    span_trace_forget_set_locked(set);
     span_collect_all_locked(set, -ECANCELED, ready);
 }
 

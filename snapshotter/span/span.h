@@ -23,6 +23,9 @@
  * ahead the kernel asks again at once for it alone. Who asks within echo_ms for what failed after
  * more than a second is told the same, so that a reader does not wait for its budget twice.
  *
+ * What an image read when it last started can be told ahead, span_set_prefer(), and be found out,
+ * struct span_trace.
+ *
  * Locks: span_engine->lock alone. No call out of the folder with it held, but to a layout's count,
  * at and find. */
 #ifndef SPAN_SPAN_H
@@ -108,6 +111,7 @@ struct span_engine_options {
     int64_t echo_ms;         /* see above; 0: 100 */
     /* One background GET covers adjacent spans up to so many compressed bytes. 0: 4 MiB. */
     size_t background_bytes;
+    size_t max_preferred_sets; /* preferred spans of so many sets are fetched at once; 0: any */
 };
 struct span_engine;
 MUST_CHECK int span_engine_new(const struct span_engine_options *options, struct span_engine **ret,
@@ -160,6 +164,19 @@ MUST_CHECK int span_set_wait(struct span_set *set, uint64_t uncomp_off, size_t l
  * After an error it goes on by itself, later each time; a span whose bytes were refused is left to
  * readers. */
 void span_set_start_background(struct span_set *set);
+/* Spans that will be wanted, by what is known of earlier starts. They are fetched like the
+ * background and before it, lowest rank first over all sets, neighbours of nearly the same rank in
+ * one GET: they yield to readers, but neither a silence nor a period holds them, and they are
+ * fetched where the background is disabled too. Equal ranks: in the order of the sets. Adds to what
+ * was preferred before; of a span that is named again the lower rank counts. -EINVAL: not a span of
+ * the set, or no rank; then nothing is added. -ENOMEM. */
+#define SPAN_RANK_NONE UINT32_MAX
+#define SPAN_RANK_MAX (UINT32_MAX - 1)
+struct span_preferred {
+    uint32_t span, rank;
+};
+MUST_CHECK int span_set_prefer(struct span_set *set, const struct span_preferred *spans,
+                               size_t count, struct err *err);
 /* Replace the source after credentials or images changed: the old one is closed when its fetches
  * are done, and those of them that fail are tried with the new one while a reader waits. -ENOMEM:
  * the new one is closed, the old one stays. */
@@ -174,6 +191,35 @@ bool span_set_is_complete(struct span_set *set); /* all of them */
 /* Of the last fetch that failed; code 0 when none did since the last one that went well. */
 void span_set_last_error(struct span_set *set, struct err *ret);
 int64_t span_set_last_error_ms(struct span_set *set); /* when, on clock_wall_ms(); 0: none */
+
+/* ---- what is read ---------------------------------------------------------------------------- */
+
+/* The first time that each span is asked for by a reader, whether it is present or not, in several
+ * sets, from the first of all until window_ms later. What is not traced pays a load for it. */
+struct span_trace;
+struct span_trace_options {
+    int64_t window_ms;
+    size_t max_touches; /* what comes after so many is not noted */
+};
+struct span_touch {
+    uint32_t tag;   /* of the set */
+    uint32_t span;  /* of the set's */
+    uint32_t at_ms; /* since the first touch of all */
+};
+MUST_CHECK int span_trace_new(struct span_engine *engine, const struct span_trace_options *options,
+                              struct span_trace **ret, struct err *err);
+/* From now on. The set may be closed before the trace is. -ENOMEM. */
+MUST_CHECK int span_trace_add(struct span_trace *trace, struct span_set *set, uint32_t tag,
+                              struct err *err);
+/* Since the first touch; -1: there was none yet. */
+int64_t span_trace_age_ms(struct span_trace *trace);
+/* Nothing is noted from now on. In the order in which they came; borrowed, and NULL when there is
+ * none. */
+const struct span_touch *span_trace_stop(struct span_trace *trace, size_t *ret_count);
+void span_trace_free(struct span_trace *trace); /* before the engine; NULL is fine */
+DEFINE_SCOPED_PTR(span_trace, struct span_trace, span_trace_free)
+
+/* ---- how it is ------------------------------------------------------------------------------- */
 
 /* All sets together. A moment's view, in no time: the lock is held for a walk over what is open. */
 struct span_engine_status {

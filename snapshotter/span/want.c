@@ -236,6 +236,8 @@ int span_set_want(struct span_set *set, struct span_want *want, struct err *err)
                        want->len, (unsigned long long)want->uncomp_off);
     want->first = set->layout.find(set->layout.self, want->uncomp_off);
     want->last = set->layout.find(set->layout.self, uncomp_end - 1);
+    if (__atomic_load_n(&set->traced, __ATOMIC_RELAXED))
+        span_trace_note(set, want->first, want->last);
     if (has_spans(set, want->first, want->last + 1))
         return 0;
     (void)pthread_mutex_lock(&engine->lock);
