@@ -167,7 +167,8 @@ static int add_step_line(const struct guest_plan *plan, const struct guest_step 
 static int encode(const struct guest_plan *plan, const char *stage, struct buf *ret,
                   struct err *err)
 {
-    int rc = buf_addf(ret, "stage %s\nroot %s\nunit %s\n", stage, plan->root, plan->unit);
+    int rc = buf_addf(ret, "stage %s\nroot %s\nunit %s\nconfig %s\n", stage, plan->root, plan->unit,
+                      plan->containerd_config);
 
     for (size_t i = 0; rc == 0 && i < plan->count; i++)
         rc = add_step_line(plan, &plan->steps[i], ret);

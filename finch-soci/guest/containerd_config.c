@@ -271,8 +271,9 @@ static int want_block(struct bytes plain, unsigned major, bool others, struct bu
 int containerd_config_want(const struct guest_facts *facts, const char **ret_path, struct buf *ret,
                            struct err *err)
 {
-    struct bytes main_text = guest_text(facts, GUEST_CONTAINERD_CONFIG);
-    const struct guest_file *file = guest_file(facts, GUEST_CONTAINERD_CONFIG);
+    const char *main_path = guest_containerd_config(facts);
+    struct bytes main_text = guest_text(facts, main_path);
+    const struct guest_file *file = guest_file(facts, main_path);
     unsigned major = containerd_major(guest_value(facts, "containerd"));
     bool has_part = guest_has(facts, GUEST_CONTAINERD_PART), has_block;
     SCOPED(buf_value) struct buf plain = BUF_EMPTY;
@@ -295,7 +296,7 @@ int containerd_config_want(const struct guest_facts *facts, const char **ret_pat
         *ret_path = GUEST_CONTAINERD_PART;
         rc = want_part(buf_bytes(&plain), major, others, ret);
     } else {
-        *ret_path = GUEST_CONTAINERD_CONFIG;
+        *ret_path = main_path;
         rc = want_block(buf_bytes(&plain), major, others, ret);
     }
     return rc < 0 ? err_set(err, rc, "out of memory") : 0;

@@ -130,9 +130,10 @@ static int add_to_list(struct text_list *list, const char *value, struct err *er
 static int add_value(struct guest_facts *facts, const char *key, char *value, struct err *err)
 {
     static const char *const known[] = {
-        "arch",      "systemd",   "lima",      "boot-done",   "lima-USER", "lima-UID",
-        "lima-HOME", "finch-dir", "data-disk", "lima-VMTYPE", "libexec",   "containerd",
-        "plugin",    "answers",   "applied",   "pending",     "aside"};
+        "arch",          "systemd",   "lima",      "boot-done",   "lima-USER", "lima-UID",
+        "lima-HOME",     "finch-dir", "data-disk", "lima-VMTYPE", "libexec",   "containerd",
+        "plugin",        "answers",   "applied",   "pending",     "aside",     "containerd-config",
+        "second-daemon", "other-unit"};
     size_t len = strlen(value);
 
     while (len > 0 && value[len - 1] == ' ')
@@ -277,6 +278,13 @@ const char *guest_value(const struct guest_facts *facts, const char *key)
 bool guest_flag(const struct guest_facts *facts, const char *key)
 {
     return strcmp(guest_value(facts, key), "yes") == 0;
+}
+
+const char *guest_containerd_config(const struct guest_facts *facts)
+{
+    const char *told = guest_value(facts, "containerd-config");
+
+    return told[0] == '\0' ? GUEST_CONTAINERD_CONFIG : told;
 }
 
 const char *guest_arch(const struct guest_facts *facts)

@@ -4,6 +4,7 @@
  *   facts.c              what look.sh prints
  *   plan.c               facts + bundle + options: the steps
  *     ├▶ containerd_config.c  which text containerd needs, and where
+ *     ├▶ others.c             other snapshotters
  *     └▶ daemon_config.c      the daemon's config.toml
  *   apply.c              has the steps done by apply.sh, and undone by undo.sh
  *     └▶ room.c            says which disk was full when that failed
@@ -61,6 +62,8 @@ struct guest_facts {
 MUST_CHECK int guest_facts_parse(struct bytes text, struct guest_facts **ret, struct err *err);
 const char *guest_value(const struct guest_facts *facts, const char *key); /* "": not told */
 bool guest_flag(const struct guest_facts *facts, const char *key);
+/* The file that containerd reads: another than the usual where its unit says so. */
+const char *guest_containerd_config(const struct guest_facts *facts);
 /* NULL: not looked at. */
 const struct guest_file *guest_file(const struct guest_facts *facts, const char *path);
 bool guest_has(const struct guest_facts *facts, const char *path);          /* a file, or a link */
@@ -68,7 +71,6 @@ struct bytes guest_text(const struct guest_facts *facts, const char *path); /* e
 bool guest_is_ours(const struct guest_facts *facts, const char *path);      /* as we left it */
 /* Finch's package is here and no virtual machine: its unit, NULL: not so. */
 const struct guest_file *guest_package_unit(const struct guest_facts *facts);
-bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bundle);
 const char *guest_unit_name(const struct guest_facts *facts);
 
 /* ---- images.c -------------------------------------------------------------------------------- */
@@ -87,6 +89,15 @@ MUST_CHECK int containerd_config_want(const struct guest_facts *facts, const cha
 /* The text without our block, and with what that had commented out. 0, -ENOMEM. */
 MUST_CHECK int containerd_without_block(struct bytes text, struct buf *ret);
 bool containerd_has_block(struct bytes text);
+
+/* ---- others.c -------------------------------------------------------------------------------- */
+
+/* -EEXIST: a snapshotter that is not ours would run beside ours, or in its place. */
+MUST_CHECK int others_check(const struct guest_facts *facts, struct err *err);
+/* Its place is to be taken: a program or a database that is not ours. */
+bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bundle);
+/* -EBUSY, with the names of the containers that run on it. */
+int others_busy(const struct guest_facts *facts, struct err *err);
 
 /* ---- daemon_config.c ------------------------------------------------------------------------- */
 
@@ -125,8 +136,9 @@ struct guest_plan {
     size_t count;
     bool now;
     char *version;
-    const char *unit; /* a literal */
-    const char *root; /* a literal */
+    const char *unit;        /* a literal */
+    const char *root;        /* a literal */
+    char *containerd_config; /* the file that containerd reads */
     struct text_list running;
 };
 

@@ -244,6 +244,27 @@ static int plan_default(struct guest_plan *plan, const struct guest_facts *facts
 
 /* ---- configurations -------------------------------------------------------------------------- */
 
+/* The path goes to a script as one word, and is no pattern there. */
+static int check_containerd_config(const struct guest_facts *facts, struct err *err)
+{
+    const char *path = guest_containerd_config(facts);
+    const struct guest_file *file = guest_file(facts, path);
+    bool is_told = guest_value(facts, "containerd-config")[0] != '\0';
+
+    if (path[0] != '/' || path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                            "0123456789/._+-")] != '\0')
+        return err_set(err, -EINVAL,
+                       "containerd reads its configuration from \"%s\", a name that is not "
+                       "handled: rename it to one of letters and digits",
+                       path);
+    if (is_told && (file == NULL || file->kind != GUEST_FILE))
+        return err_set(err, -ENOENT,
+                       "containerd reads its configuration from %s, which is no file: put one "
+                       "there, or start containerd without --config",
+                       path);
+    return 0;
+}
+
 static int plan_containerd(struct guest_plan *plan, const struct guest_facts *facts,
                            struct err *err)
 {
@@ -251,14 +272,16 @@ static int plan_containerd(struct guest_plan *plan, const struct guest_facts *fa
     const char *path = NULL;
     struct put put = {.mode = 0644, .effects = "containerd", .verb = GUEST_PUT};
     const struct guest_file *file;
-    int rc = containerd_config_want(facts, &path, &content, err);
+    int rc = check_containerd_config(facts, err);
 
+    if (rc == 0)
+        rc = containerd_config_want(facts, &path, &content, err);
     if (rc < 0 || path == NULL)
         return rc;
     file = guest_file(facts, path);
     put.path = path;
     put.content = buf_bytes(&content);
-    if (strcmp(path, GUEST_CONTAINERD_CONFIG) == 0) {
+    if (strcmp(path, guest_containerd_config(facts)) == 0) {
         put.verb = GUEST_PUT_BLOCK;
         put.mode = file != NULL && file->kind == GUEST_FILE ? file->mode : 0644;
     }
@@ -285,44 +308,6 @@ static int plan_daemon(struct guest_plan *plan, const struct guest_facts *facts,
 
 /* ---- another snapshotter --------------------------------------------------------------------- */
 
-bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bundle)
-{
-    const struct guest_file *program = guest_file(facts, GUEST_PROGRAM);
-    const struct bundle_file *ours =
-        bundle == NULL ? NULL : bundle_find(bundle, "bin/soci-snapshotter-grpc");
-    char hex[2 * DIGEST_BYTES + 1] = "";
-
-    if (guest_has(facts, guest_package_unit(facts) == NULL
-                             ? "/var/lib/soci-snapshotter-grpc/snapshotter/metadata.db"
-                             : "/var/lib/finch/soci/snapshotter/metadata.db"))
-        return true;
-    if (guest_package_unit(facts) != NULL || program == NULL || program->kind != GUEST_FILE)
-        return false;
-    if (ours != NULL)
-        digest_hex(&ours->digest, hex);
-    return !guest_is_ours(facts, GUEST_PROGRAM) && strcmp(program->sha256, hex) != 0;
-}
-
-enum { NAMED_MAX = 10, ID_BYTES = 12 }; /* as `finch ps` shows them */
-
-static int busy(const struct guest_facts *facts, struct err *err)
-{
-    SCOPED(buf_value) struct buf names = BUF_EMPTY;
-    size_t count = facts->running.count;
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < count && i < NAMED_MAX; i++) {
-        const char *item = facts->running.items[i], *slash = strrchr(item, '/');
-
-        rc = buf_addf(&names, "%s%.*s", i == 0 ? "" : ", ", ID_BYTES,
-                      slash == NULL ? item : slash + 1);
-    }
-    if (rc == 0 && count > NAMED_MAX)
-        rc = buf_addf(&names, " and %zu more", count - NAMED_MAX);
-    return err_set(err, -EBUSY, "running containers use the snapshotter that is to be swapped: %s",
-                   rc < 0 || names.len == 0 ? "?" : buf_str(&names));
-}
-
 static int plan_swap(struct guest_plan *plan, const struct guest_facts *facts,
                      const struct guest_options *options, const struct bundle *bundle,
                      struct err *err)
@@ -332,7 +317,7 @@ static int plan_swap(struct guest_plan *plan, const struct guest_facts *facts,
     if (!guest_is_foreign(facts, bundle))
         return 0;
     if (facts->running.count > 0 && !options->now)
-        return busy(facts, err);
+        return others_busy(facts, err);
     return add_step(plan, GUEST_SWAP, NULL, UNIT_EFFECTS, &step, err);
 }
 
@@ -382,8 +367,10 @@ static int plan_all(struct guest_plan *plan, const struct guest_facts *facts,
 {
     const struct guest_file *package = guest_package_unit(facts);
     const char *wants = NULL;
-    int rc = plan_swap(plan, facts, options, bundle, err);
+    int rc = others_check(facts, err);
 
+    if (rc == 0)
+        rc = plan_swap(plan, facts, options, bundle, err);
     if (rc == 0)
         rc = put_program(plan, facts, bundle, "bin/soci-snapshotter-grpc", GUEST_PROGRAM, "daemon",
                          err);
@@ -422,7 +409,8 @@ int guest_plan_new(const struct guest_facts *facts, const struct guest_options *
     if (containerd_major(guest_value(facts, "containerd")) == 0)
         return err_set(err, -EOPNOTSUPP, "this machine has no containerd");
     plan->version = text_copy(bundle_version(bundle));
-    if (plan->version == NULL)
+    plan->containerd_config = text_copy(guest_containerd_config(facts));
+    if (plan->version == NULL || plan->containerd_config == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     plan->now = options->now;
     plan->unit = guest_unit_name(facts);
@@ -446,6 +434,7 @@ void guest_plan_free(struct guest_plan *plan)
     }
     text_list_fini(&plan->running);
     free(plan->version);
+    free(plan->containerd_config);
     free(plan);
 }
 

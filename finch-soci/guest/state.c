@@ -79,7 +79,11 @@ static void check_unit(struct guest_state *state, const struct guest_facts *fact
 
     (void)snprintf(key, sizeof(key), "unit %s", unit);
     is = guest_value(facts, key);
-    if (!guest_has(facts, guest_package_unit(facts) == NULL ? GUEST_UNIT : GUEST_PACKAGE_DROP_IN))
+    if (guest_package_unit(facts) != NULL && guest_value(facts, "second-daemon")[0] != '\0')
+        add(state, "unit", "systemctl disable --now soci-snapshotter.service",
+            "%s is enabled beside %s.service", guest_value(facts, "second-daemon"), unit);
+    else if (!guest_has(facts,
+                        guest_package_unit(facts) == NULL ? GUEST_UNIT : GUEST_PACKAGE_DROP_IN))
         add(state, "unit", MEND_ENABLE, "%s.service is not set up", unit);
     else
         add(state, "unit", strcmp(is, "active") == 0 ? NULL : MEND_ENABLE, "%s.service is %s", unit,

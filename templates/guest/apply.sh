@@ -7,6 +7,7 @@
 #   stage DIR                             where the contents are, each named by its digest
 #   root DIR                              of the daemon's data
 #   unit NAME                             the daemon's
+#   config PATH                           what containerd reads
 #   file EFFECTS MODE SHA256 KIND PATH    KIND: whole, or block: ours is a part of a file
 #   link EFFECTS TARGET PATH
 #   swap yes|no                           another's data goes aside; yes: also the containers that stand on it
@@ -236,7 +237,7 @@ give_up() {
 
 step_settle() {
     began_s=$(date +%s)
-    if is_wanted containerd && ! quiet containerd config dump >/dev/null 2>"$stage/why"; then
+    if is_wanted containerd && ! quiet containerd ${config:+--config "$config"} config dump >/dev/null 2>"$stage/why"; then
         roll_back
         die "containerd does not take its new configuration, which was taken back: $(tail -n 1 "$stage/why" | head -c 300)"
     fi
@@ -273,6 +274,7 @@ run_step() {
     stage) stage=$1 ;;
     root) step_root "$1" ;;
     unit) unit=$1 ;;
+    config) [ "$1" = /etc/containerd/config.toml ] || config=$1 ;;
     file) step_file "$@" ;;
     link) step_link "$@" ;;
     swap) step_swap "$@" ;;
@@ -287,6 +289,7 @@ lock
 mkdir -p "$state/entries"
 chmod 0700 "$state"
 unit=soci-snapshotter
+config=''
 stage=none
 rest=$plan
 while [ -n "$rest" ]; do

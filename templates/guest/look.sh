@@ -32,6 +32,24 @@ file() {
     fi
 }
 
+# What systemd knows of UNIT under KEY; nothing where there is no systemd.
+shown() { systemctl show -p "$2" --value "$1" 2>/dev/null </dev/null; }
+
+# The file that the running containerd was told to read, else the usual one; links followed, since it is written anew.
+containerd_config() {
+    pid=$(shown containerd.service MainPID)
+    told=''
+    if [ "${pid:-0}" != 0 ] && [ -r "/proc/$pid/cmdline" ]; then
+        told=$(tr '\0' '\n' <"/proc/$pid/cmdline" | awk '
+            wanted { told = $0; wanted = 0; next }
+            /^--?(c|config)$/ { wanted = 1 }
+            /^--?(c|config)=/ { sub(/^[^=]*=/, ""); told = $0 }
+            END { print told }')
+    fi
+    told=${told:-/etc/containerd/config.toml}
+    readlink -f "$told" 2>/dev/null || echo "$told"
+}
+
 echo "finch-soci-facts 1"
 echo "arch $(uname -m)"
 [ ! -d /run/systemd/system ] || echo "systemd yes"
@@ -74,6 +92,12 @@ text /etc/systemd/system/finch-soci.service.d/zz-finch-soci.conf
 text /usr/libexec/finch/soci
 text /etc/finch/nerdctl/nerdctl.toml
 END
+config=$(containerd_config)
+[ "$config" != /etc/containerd/config.toml ] || config=''
+if [ -n "$config" ]; then
+    echo "containerd-config $config"
+    file "$config" text
+fi
 for path in /etc/containerd/conf.d/*.toml; do
     [ "$path" = /etc/containerd/conf.d/zz-finch-soci.toml ] || [ ! -f "$path" ] ||
         ! grep -q '^[^#]*unpack_config' "$path" || echo "foreign-unpack $path"
@@ -82,13 +106,25 @@ done
 if command -v containerd >/dev/null; then
     echo "containerd $(containerd --version 2>/dev/null | head -n 1)"
     echo "effective"
-    content containerd config dump
+    content containerd ${config:+--config "$config"} config dump
     echo "plugin $(ctr plugins ls 2>/dev/null | grep -E '^io.containerd.snapshotter.v1 +soci ' | tr -s ' ' | head -n 1)"
 fi
 for unit in soci-snapshotter finch-soci containerd; do
     [ ! -d /run/systemd/system ] ||
         echo "unit $unit $(systemctl is-active "$unit.service" 2>/dev/null </dev/null | head -n 1)"
 done
+# Beside the unit of Finch's package a second daemon; or a unit of that name that is not ours, and what it runs.
+if [ -e /usr/lib/systemd/system/finch-soci.service ] || [ -e /lib/systemd/system/finch-soci.service ] ||
+    [ -e /etc/systemd/system/finch-soci.service ]; then
+    for unit in soci-snapshotter.service soci-snapshotter.socket; do
+        if systemctl is-enabled "$unit" >/dev/null 2>&1 </dev/null || systemctl is-active "$unit" >/dev/null 2>&1 </dev/null; then
+            echo "second-daemon $unit"
+        fi
+    done
+fi
+fragment=$(shown soci-snapshotter.service FragmentPath)
+[ -z "$fragment" ] || [ "$fragment" = /usr/local/lib/systemd/system/soci-snapshotter.service ] ||
+    echo "other-unit $fragment $(shown soci-snapshotter.service ExecStart | sed -n 's/.*path=\([^ ;]*\).*/\1/p' | head -n 1)"
 # The reference takes a word that it does not know for none, and runs: a second daemon, which hangs.
 if grep -qs soci.status.v1 /usr/local/bin/soci-snapshotter-grpc &&
     timeout 3 /usr/local/bin/soci-snapshotter-grpc status --json >/dev/null 2>&1 </dev/null; then

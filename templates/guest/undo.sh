@@ -164,6 +164,7 @@ point
 [ "$purge" != purge ] || [ $had_data = yes ] || purge_data
 point
 for entry in "$state"/entries/*%containerd%*; do [ ! -e "$entry" ] || want containerd; done
+! grep -qx block "$state"/entries/*/kind 2>/dev/null || want containerd # wherever its file is
 find "$state/entries" -mindepth 1 -maxdepth 1 2>/dev/null | sort -r >"$state/list"
 while read -r entry <&3; do undo_entry "$entry"; done 3<"$state/list"
 point

@@ -220,6 +220,84 @@ static void finchs_package_keeps_its_unit_and_its_arguments(void **state)
     assert_true(holds(find_step(with, GUEST_NERDCTL_CONFIG), "namespace = \"finch\"\n"));
 }
 
+static void refused(const char *vector, const char *line, int rc, const char *why)
+{
+    SCOPED(mem) char *path = text_format("guest/%s.facts", vector);
+    SCOPED(mem) char *end = text_format("\n%s\nend ", line);
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(buf) struct buf *text = vector_load(path);
+    struct guest_plan *plan = NULL;
+    struct err err = ERR_NONE;
+
+    rig_replace(text, "\nend ", end);
+    facts = rig_parse(text);
+    assert_int_equal(guest_plan_new(facts, &no_options, rig_bundle(), &plan, &err), rc);
+    assert_null(plan);
+    if (strstr(err_text(&err), why) == NULL)
+        fail_msg("no \"%s\" in: %s", why, err_text(&err));
+}
+
+static void a_second_daemon_beside_finchs_package_is_refused(void **state)
+{
+    (void)state;
+    refused("package", "second-daemon soci-snapshotter.socket", -EEXIST,
+            "`systemctl disable --now soci-snapshotter.socket`");
+}
+
+static void a_unit_that_would_run_in_place_of_ours_is_refused(void **state)
+{
+    (void)state;
+    refused("lima-containerd-2.4",
+            "other-unit /etc/systemd/system/soci-snapshotter.service /usr/bin/x", -EEXIST,
+            "/etc/systemd/system/soci-snapshotter.service is another snapshotter's unit");
+    refused("lima-containerd-2.4", "other-unit /run/systemd/transient/x", -EEXIST, "disable --now");
+}
+
+static void a_unit_that_runs_what_we_install_is_fine(void **state)
+{
+    static const char *const lines[] = {
+        "\nother-unit /etc/systemd/system/soci-snapshotter.service " GUEST_PROGRAM "\nend ",
+        "\nother-unit /usr/lib/systemd/system/soci-snapshotter.service /usr/bin/x\nend ",
+        "\nsecond-daemon soci-snapshotter.service\nend ", /* no package: it is the only one */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        SCOPED(buf) struct buf *text = vector_load("guest/lima-containerd-2.4.facts");
+        SCOPED(guest_facts) struct guest_facts *facts = NULL;
+
+        rig_replace(text, "\nend ", lines[i]);
+        facts = rig_parse(text);
+        guest_plan_free(plan_of(facts, &no_options));
+    }
+}
+
+static void the_file_that_containerd_reads_is_the_one_that_is_changed(void **state)
+{
+    SCOPED(buf) struct buf *text = vector_load("guest/containerd-1.6.facts");
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    SCOPED(guest_plan) struct guest_plan *plan = NULL;
+
+    (void)state;
+    rig_replace(text, " /etc/containerd/config.toml\n", " /srv/containerd/own.toml\n");
+    rig_replace(text, "\nend ", "\ncontainerd-config /srv/containerd/own.toml\nend ");
+    facts = rig_parse(text);
+    plan = plan_of(facts, &no_options);
+    assert_null(find_step(plan, GUEST_CONTAINERD_CONFIG));
+    assert_int_equal(find_step(plan, "/srv/containerd/own.toml")->verb, GUEST_PUT_BLOCK);
+    assert_string_equal(plan->containerd_config, "/srv/containerd/own.toml");
+}
+
+static void a_file_that_containerd_reads_and_we_cannot_is_refused(void **state)
+{
+    (void)state;
+    refused("lima-containerd-2.4", "containerd-config /srv/not-there.toml", -ENOENT,
+            "/srv/not-there.toml, which is no file");
+    refused("lima-containerd-2.4", "containerd-config /srv/with space", -EINVAL, "rename it");
+    refused("lima-containerd-2.4", "containerd-config /srv/*", -EINVAL, "rename it");
+    refused("lima-containerd-2.4", "containerd-config relative", -EINVAL, "rename it");
+}
+
 static void a_machine_without_systemd_is_refused(void **state)
 {
     SCOPED(guest_facts) struct guest_facts *facts = rig_facts("no-systemd");
@@ -292,6 +370,11 @@ int main(void)
         cmocka_unit_test(running_containers_are_named_and_not_disturbed),
         cmocka_unit_test(of_many_containers_ten_are_named_and_the_rest_counted),
         cmocka_unit_test(finchs_package_keeps_its_unit_and_its_arguments),
+        cmocka_unit_test(a_second_daemon_beside_finchs_package_is_refused),
+        cmocka_unit_test(a_unit_that_would_run_in_place_of_ours_is_refused),
+        cmocka_unit_test(a_unit_that_runs_what_we_install_is_fine),
+        cmocka_unit_test(the_file_that_containerd_reads_is_the_one_that_is_changed),
+        cmocka_unit_test(a_file_that_containerd_reads_and_we_cannot_is_refused),
         cmocka_unit_test(a_machine_without_systemd_is_refused),
         cmocka_unit_test(a_home_that_would_end_its_quotes_is_refused),
         cmocka_unit_test(the_daemon_waits_for_the_data_disk_where_there_is_one),
