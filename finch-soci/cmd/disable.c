@@ -13,7 +13,17 @@ struct options {
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
-/* The machine first: what fails there leaves finch.yaml as it is, and a second try whole. */
+/* Before all else: it would put back what is taken out. */
+static int unhook(const struct session *session, struct err *err)
+{
+    int rc = session->is_local ? 0 : hooking_uninstall(session, err);
+
+    if (rc > 0)
+        say(session->globals, "No start of the machine is looked after any more.");
+    return rc < 0 ? rc : 0;
+}
+
+/* Then the machine: what fails there leaves finch.yaml as it is, and a second try whole. */
 static int undo(const struct session *session, bool purge, struct err *err)
 {
     const struct cmd_globals *globals = session->globals;
@@ -111,6 +121,8 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         rc = session_look(&session, err);
     if (rc == 0)
         rc = check_purge(&session, options->purge, err);
+    if (rc == 0)
+        rc = unhook(&session, err);
     if (rc == 0)
         rc = undo(&session, options->purge, err);
     if (rc == 0)

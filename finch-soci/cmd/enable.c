@@ -10,8 +10,7 @@
 #include <string.h>
 
 struct options {
-    bool first, force, now;
-    bool no_hook; /* there is none yet that it could hold back: scripts may say it already */
+    bool first, force, now, no_hook;
 };
 
 /* ---- finch.yaml ------------------------------------------------------------------------------ */
@@ -81,8 +80,6 @@ static int provision(const struct session *session, const struct options *option
         return 0;
     if (is_default(session))
         say(globals, "It is the default from the machine's next start: `finch-soci vm restart`.");
-    say(globals, "It stays over stops and starts; after `finch vm init` or an update of Finch say "
-                 "`finch-soci provision`.");
     return 0;
 }
 
@@ -111,6 +108,29 @@ static int finish(const struct session *session, const struct options *options, 
     return session_must_run(session, err);
 }
 
+/* ---- the hook -------------------------------------------------------------------------------- */
+
+/* Without it all is as it was asked for, but for machines that are made anew. */
+static void hook(const struct session *session, const struct options *options)
+{
+    struct err err = ERR_NONE;
+    bool installed = false;
+
+    if (session->is_local) /* it starts with this system */
+        return;
+    if (!options->no_hook) {
+        installed = hooking_install(session, &err) == 0;
+        if (!installed)
+            say_warning("%s", err_text(&err));
+    }
+    if (installed)
+        say(session->globals, "Each start of the machine is looked after from now on, by whatever "
+                              "command it is started.");
+    else
+        say(session->globals, "It stays over stops and starts of the machine; after `finch vm "
+                              "init` or an update of Finch say `finch-soci provision`.");
+}
+
 static int run(const struct cmd_globals *globals, const void *self, struct err *err)
 {
     SCOPED(session) struct session session = {.config = NULL};
@@ -122,7 +142,11 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         rc = edit(&session, self, err);
     if (rc == 0)
         rc = session_look(&session, err);
-    return rc < 0 ? rc : finish(&session, self, err);
+    if (rc == 0)
+        rc = finish(&session, self, err);
+    if (rc == 0 || rc == -EBUSY) /* the hook tries again when those containers are gone */
+        hook(&session, self);
+    return rc;
 }
 
 static const struct flag flags[] = {
@@ -137,7 +161,7 @@ static const struct flag flags[] = {
     {.name = "no-hook",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, no_hook),
-     .help = "have nothing of ours started by the machine's start: nothing is, yet"},
+     .help = "nothing of ours is to run on this computer by itself"},
     {.name = "now",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, now),
@@ -154,8 +178,10 @@ const struct cmd_verb cmd_verb_enable = {
         "   one that is stopped, or not there yet, gets it from `finch-soci vm start`.\n"
         "   Where Finch's own copy of a snapshotter runs, it is replaced; when containers run on\n"
         "   it, that waits for --now.\n"
-        "   Nothing starts by itself with the machine yet but what is in it: after `finch vm\n"
-        "   init`, and after an update of Finch, `finch-soci provision` is needed again.\n",
+        "   Then has a small program of ours run while you are logged in (`finch-soci hook`),\n"
+        "   which sees the machine start by whatever command and looks after it, also when it\n"
+        "   was made anew. Without it, after `finch vm init` and after an update of Finch,\n"
+        "   `finch-soci provision` is needed again.\n",
     .examples = "   finch-soci enable\n"
                 "   finch-soci enable --default   # soci first in the list\n"
                 "   sudo finch-soci enable        # on Linux\n",

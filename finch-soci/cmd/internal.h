@@ -4,6 +4,7 @@
  *   dispatch.c ─▶ enable.c, disable.c, …   one verb each
  *                   ├▶ session.c           which Finch, which machine, and the way to it
  *                   ├▶ provisioning.c      the guest made as it should be, or put back
+ *                   ├▶ hooking.c           what has that done when the machine starts
  *                   ├▶ say.c               what is told, and where
  *                   └▶ interrupt.c         Ctrl-C */
 #ifndef CMD_INTERNAL_H
@@ -11,8 +12,10 @@
 
 #include "cmd/cmd.h"
 #include "guest/guest.h"
+#include "hook/hook.h"
 #include "lima/lima.h"
 #include "platform/platform.h"
+#include "report/report.h"
 #include "vm-provision/machine.h"
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
@@ -23,14 +26,17 @@ extern const struct cmd_verb cmd_verb_status;
 extern const struct cmd_verb cmd_verb_provision;
 extern const struct cmd_verb cmd_verb_vm;
 extern const struct cmd_verb cmd_verb_logs;
+extern const struct cmd_verb cmd_verb_hook;
+extern const struct cmd_verb cmd_verb_hook_watch, cmd_verb_hook_vm_start, cmd_verb_hook_vm_stop;
 extern const struct cmd_verb cmd_verb_version;
 
 /* ---- interrupt.c ----------------------------------------------------------------------------- */
 
-void interrupt_watch(void);                          /* from main, once */
-void interrupt_set_machine(struct machine *machine); /* NULL: none any more */
-void interrupt_hold(bool hold);                      /* finish what is being done first */
-int interrupt_number(void);                          /* of the signal; 0: none came */
+void interrupt_watch(void);                                /* from main, once */
+void interrupt_set_machine(struct machine *machine);       /* NULL: none any more */
+void interrupt_set_waiter(struct platform_waiter *waiter); /* it is woken; NULL: none any more */
+void interrupt_hold(bool hold);                            /* finish what is being done first */
+int interrupt_number(void);                                /* of the signal; 0: none came */
 
 /* ---- say.c ----------------------------------------------------------------------------------- */
 
@@ -104,8 +110,36 @@ MUST_CHECK int provision_do(const struct session *session, const struct provisio
 void provision_tell(const struct session *session, int result);
 /* Puts back what provisioning changed: as above. */
 MUST_CHECK int provision_undo(const struct session *session, bool purge, struct err *err);
-/* The machine's finch.yaml decides: provisioned, or put back. Says what was done. 0 or a negative
- * errno. */
+/* The machine's finch.yaml decides: provisioned, or put back. Returns one of provision_listed, or a
+ * negative errno. */
+enum provision_listed { LISTED_SAME, LISTED_DONE, LISTED_NOT, LISTED_TAKEN_OUT };
+MUST_CHECK int provision_listed(const struct session *session, struct err *err);
+/* The same, and says what was done. 0 or a negative errno. */
 MUST_CHECK int provision_as_listed(const struct session *session, struct err *err);
+
+/* ---- hooking.c ------------------------------------------------------------------------------- */
+
+struct hooking {
+    struct hook_files files;
+    char *name; /* by which the system knows it */
+};
+void hooking_fini(struct hooking *hooking);
+DEFINE_SCOPED_VALUE(hooking, struct hooking, hooking_fini)
+/* -EOPNOTSUPP: there is no machine that is started. */
+MUST_CHECK int hooking_open(const struct session *session, struct hooking *ret, struct err *err);
+/* The command line of `hook VERB`, for others to run: absolute, with all that was said of where
+ * things are. NULL behind the last. `is_own`: for our watcher; else for the system. */
+MUST_CHECK int hooking_words(const struct session *session, const char *verb, bool is_own,
+                             struct text_list *ret, struct err *err);
+/* What the system is told, and the command line in it. */
+MUST_CHECK int hooking_text(const struct session *session, const struct hooking *hooking,
+                            enum platform_hook_form form, struct text_list *ret_words,
+                            struct buf *ret, struct err *err);
+/* As platform_hook_install() and platform_hook_remove(); with the latter goes what was kept. */
+MUST_CHECK int hooking_install(const struct session *session, struct err *err);
+MUST_CHECK int hooking_uninstall(const struct session *session, struct err *err);
+/* Its row, and what it did. */
+MUST_CHECK int hooking_report(const struct session *session, struct report *report,
+                              struct err *err);
 
 #endif

@@ -11,6 +11,7 @@
 
 /* Of the process, as the signal is: set by the main thread, read in the handler. */
 static struct machine *volatile target;
+static struct platform_waiter *volatile waiter;
 static volatile sig_atomic_t is_held;
 static volatile sig_atomic_t signalled; /* number of the first one; 0: none */
 
@@ -26,11 +27,13 @@ static void leave(int number)
 
 static void on_interrupt(int number)
 {
-    if (signalled != 0 || (target == NULL && is_held == 0))
+    if (signalled != 0 || (target == NULL && waiter == NULL && is_held == 0))
         leave(number);
     signalled = number;
     if (target != NULL)
         machine_cancel(target);
+    if (waiter != NULL)
+        platform_waiter_wake(waiter);
 }
 
 void interrupt_watch(void)
@@ -41,6 +44,11 @@ void interrupt_watch(void)
 void interrupt_set_machine(struct machine *machine)
 {
     target = machine;
+}
+
+void interrupt_set_waiter(struct platform_waiter *waiter_)
+{
+    waiter = waiter_;
 }
 
 void interrupt_hold(bool hold)

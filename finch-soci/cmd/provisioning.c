@@ -176,7 +176,7 @@ int provision_undo(const struct session *session, bool purge, struct err *err)
     return rc < 0 ? rc : rc > 0 ? PROVISION_DONE : PROVISION_NOTHING;
 }
 
-int provision_as_listed(const struct session *session, struct err *err)
+int provision_listed(const struct session *session, struct err *err)
 {
     static const struct provision_how how = {.dry_run = false};
     SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
@@ -191,8 +191,19 @@ int provision_as_listed(const struct session *session, struct err *err)
     if (rc < 0)
         return rc;
     if (listed)
-        provision_tell(session, rc);
-    else if (rc == PROVISION_DONE)
+        return rc == PROVISION_DONE ? LISTED_DONE : LISTED_SAME;
+    return rc == PROVISION_DONE ? LISTED_TAKEN_OUT : LISTED_NOT;
+}
+
+int provision_as_listed(const struct session *session, struct err *err)
+{
+    int rc = provision_listed(session, err);
+
+    if (rc < 0)
+        return rc;
+    if (rc == LISTED_DONE || rc == LISTED_SAME)
+        provision_tell(session, rc == LISTED_DONE ? PROVISION_DONE : PROVISION_NOTHING);
+    else if (rc == LISTED_TAKEN_OUT)
         say(session->globals,
             "finch.yaml does not list soci, so ours was taken out of the machine.");
     else

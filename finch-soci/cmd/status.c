@@ -203,6 +203,10 @@ static int look(struct looker *looker, const struct options *options, struct rep
         return rc;
     if (!session->is_local)
         add_machine(session, report);
+    if (!session->is_local)
+        rc = hooking_report(session, report, err);
+    if (rc < 0)
+        return rc;
     if (session->machine.state != LIMA_RUNNING) {
         link_fini(&looker->link);
         return 0;

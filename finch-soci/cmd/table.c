@@ -57,8 +57,9 @@ const struct flag cmd_global_flags[] = {
 const size_t cmd_global_flag_count = ARRAY_LEN(cmd_global_flags);
 
 static const struct cmd_verb *const verbs[] = {
-    &cmd_verb_enable, &cmd_verb_disable, &cmd_verb_status,  &cmd_verb_provision,
-    &cmd_verb_vm,     &cmd_verb_logs,    &cmd_verb_version, NULL,
+    &cmd_verb_enable,    &cmd_verb_disable, &cmd_verb_status,
+    &cmd_verb_provision, &cmd_verb_vm,      &cmd_verb_hook,
+    &cmd_verb_logs,      &cmd_verb_version, NULL,
 };
 
 const struct cmd_verb cmd_top = {

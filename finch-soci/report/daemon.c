@@ -238,7 +238,9 @@ int report_parse_daemon(struct report *report, struct bytes json, struct err *er
     SCOPED(daemon_json)
     cJSON *root = json.len == 0 ? NULL : cJSON_ParseWithLength((const char *)json.data, json.len);
     SCOPED(report) struct report told = {.row_count = 0};
-    const struct report old = *report;
+    struct report_daemon old_daemon = report->daemon;
+    struct report_image *old_images = report->images;
+    size_t old_count = report->image_count;
     int rc;
 
     if (!cJSON_IsObject(root) || !cJSON_IsObject(member(root, "daemon")))
@@ -252,8 +254,8 @@ int report_parse_daemon(struct report *report, struct bytes json, struct err *er
     report->daemon = told.daemon;
     report->images = told.images;
     report->image_count = told.image_count;
-    told.daemon = old.daemon; /* goes, with what this takes the place of */
-    told.images = old.images;
-    told.image_count = old.image_count;
+    told.daemon = old_daemon; /* goes, with what this takes the place of */
+    told.images = old_images;
+    told.image_count = old_count;
     return 0;
 }

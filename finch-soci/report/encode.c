@@ -54,6 +54,27 @@ static void rows(struct out *out, const struct report *report)
     raw(out, "]");
 }
 
+static void hook_run(struct out *out, const char *name, const struct report_hook_run *run)
+{
+    string(out, name, run->result);
+    string(out, ",\"time", run->time);
+    string(out, ",\"text", run->text);
+    number(out, ",\"tookMs", run->took_ms);
+    boolean(out, ",\"failed", run->failed);
+    raw(out, "}");
+}
+
+static void hook(struct out *out, const struct report_hook *it)
+{
+    boolean(out, "{\"installed", it->installed);
+    boolean(out, ",\"watches", it->watches);
+    string(out, ",\"where", it->where);
+    string(out, ",\"log", it->log);
+    hook_run(out, ",\"start\":{\"result", &it->start);
+    hook_run(out, ",\"stop\":{\"result", &it->stop);
+    raw(out, "}");
+}
+
 static void daemon_numbers(struct out *out, const struct report_daemon *daemon)
 {
     boolean(out, ",\"snapshotter\":{\"answers", daemon->answers);
@@ -136,9 +157,20 @@ int report_encode(const struct report *report, struct buf *ret)
     boolean(&out, "{\"well", report_is_well(report));
     string(&out, ",\"namespace", report->namespace_);
     rows(&out, report);
+    raw(&out, ",\"hook\":");
+    hook(&out, &report->hook);
     daemon_numbers(&out, &report->daemon);
     images(&out, report);
     events(&out, &report->daemon);
     raw(&out, "}\n");
+    return out.rc;
+}
+
+int report_encode_hook(const struct report *report, struct buf *ret)
+{
+    struct out out = {.to = ret};
+
+    hook(&out, &report->hook);
+    raw(&out, "\n");
     return out.rc;
 }

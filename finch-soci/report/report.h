@@ -82,10 +82,27 @@ struct report_daemon {
         errors; /* layers that are not mounted though they should be, or whose last read failed */
 };
 
+/* What starts with the machine, and what it did last. */
+enum { REPORT_TIME_BYTES = 40, REPORT_PATH_BYTES = 512 };
+struct report_hook_run {
+    char result[REPORT_NAME_BYTES]; /* docs/hook.md; "": it has not run */
+    char time[REPORT_TIME_BYTES];
+    char text[REPORT_TEXT_BYTES];
+    uint64_t took_ms;
+    bool failed;
+};
+struct report_hook {
+    bool installed, watches;
+    char where[REPORT_PATH_BYTES]; /* what the system runs it by; "" */
+    char log[REPORT_PATH_BYTES];
+    struct report_hook_run start, stop;
+};
+
 struct report {
     char namespace_[REPORT_NAME_BYTES]; /* of the images; "": all */
     struct report_row rows[REPORT_ROWS_MAX];
     size_t row_count;
+    struct report_hook hook;
     struct report_daemon daemon;
     struct report_image *images; /* of the wanted namespace */
     size_t image_count;
@@ -126,6 +143,8 @@ MUST_CHECK int report_print(const struct report *report, const struct report_sty
                             struct buf *ret);
 /* One object on one line, as docs/finch-soci.md says. */
 MUST_CHECK int report_encode(const struct report *report, struct buf *ret);
+/* The hook alone, its object of the same. */
+MUST_CHECK int report_encode_hook(const struct report *report, struct buf *ret);
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 

@@ -165,7 +165,15 @@ static void sizes_are_rounded_as_people_read_them(void **state)
 
 static void as_json_it_is_one_line(void **state)
 {
-    SCOPED(report) struct report report = {.namespace_ = "finch"};
+    SCOPED(report)
+    struct report report = {.namespace_ = "finch",
+                            .hook = {.watches = true,
+                                     .where = "/a",
+                                     .start = {.result = "failed",
+                                               .time = "2026-01-02T03:04:05Z",
+                                               .text = "no \"way\"",
+                                               .took_ms = 7,
+                                               .failed = true}}};
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
 
     (void)state;
@@ -175,6 +183,10 @@ static void as_json_it_is_one_line(void **state)
         buf_str(&text),
         "{\"well\":false,\"namespace\":\"finch\",\"checks\":[{\"name\":\"unit\",\"state\":"
         "\"not-well\",\"text\":\"say \\\"hello\\\"\",\"mend\":\"finch-soci provision\"}],"
+        "\"hook\":{\"installed\":false,\"watches\":true,\"where\":\"/a\",\"log\":\"\",\"start\":"
+        "{\"result\":\"failed\",\"time\":\"2026-01-02T03:04:05Z\",\"text\":\"no \\\"way\\\"\","
+        "\"tookMs\":7,\"failed\":true},\"stop\":{\"result\":\"\",\"time\":\"\",\"text\":\"\","
+        "\"tookMs\":0,\"failed\":false}},"
         "\"snapshotter\":{\"answers\":false,\"version\":\"\",\"uptimeSeconds\":0,\"rssBytes\":0,"
         "\"layerBytes\":0,\"blobBytes\":0,\"waitingReaders\":0,\"fetchingBytes\":0,"
         "\"bytesPerSecond\":0,\"errors\":0},\"images\":[],\"events\":[]}\n");
