@@ -15,8 +15,17 @@ static bool is_time_to_retry(const struct hook_decider *decider, int64_t now_ms)
     return decider->failures > 0 && now_ms >= decider->retry_ms;
 }
 
-/* A vm-start that is still at work finds out by itself that the machine has gone, or was started
- * anew; the next begins when it has ended. */
+static void begin_run(struct hook_decider *decider, const struct hook_run *run)
+{
+    decider->is_up = true;
+    decider->must_start = true;
+    decider->has_booted = false;
+    decider->failures = 0;
+    decider->run = *run;
+}
+
+/* A vm-start that is still at work finds out by itself that the machine has gone, or goes on with
+ * the one that was started anew; the next begins when it has ended. */
 enum hook_step hook_decide(struct hook_decider *decider, const struct hook_sight *sight,
                            int64_t now_ms)
 {
@@ -26,17 +35,16 @@ enum hook_step hook_decide(struct hook_decider *decider, const struct hook_sight
         if (decider->stop_runs)
             return HOOK_WAIT;
         decider->is_up = false;
-        decider->has_booted = false;
-        decider->failures = 0;
         decider->stop_runs = true;
         return HOOK_STOP;
     }
-    if (sight->kind != HOOK_RUNS || decider->start_runs)
+    if (sight->kind != HOOK_RUNS)
         return HOOK_WAIT;
-    if (decider->is_up && !is_time_to_retry(decider, now_ms))
+    if (!decider->is_up)
+        begin_run(decider, &sight->run);
+    if (decider->start_runs || !(decider->must_start || is_time_to_retry(decider, now_ms)))
         return HOOK_WAIT;
-    decider->is_up = true;
-    decider->run = sight->run;
+    decider->must_start = false;
     decider->start_runs = true;
     return HOOK_START;
 }
@@ -57,8 +65,8 @@ void hook_decide_ended(struct hook_decider *decider, enum hook_step step, bool w
         return;
     }
     decider->start_runs = false;
-    decider->failures = well ? 0 : decider->failures + 1;
-    if (!well)
+    decider->failures = well || decider->must_start ? 0 : decider->failures + 1;
+    if (decider->failures > 0)
         decider->retry_ms = now_ms + pause_after(decider->failures);
 }
 

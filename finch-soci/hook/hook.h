@@ -112,14 +112,15 @@ enum { HOOK_RETRY_FIRST_MS = 60 * 1000, HOOK_RETRY_MAX_MS = 15 * 60 * 1000 };
 
 /* Starts as zeros. */
 struct hook_decider {
-    bool is_up; /* `run` was begun to be looked after, and its end was not told */
+    bool is_up; /* `run` was seen, and its end was not told */
     struct hook_run run;
+    bool must_start;            /* none was begun for it */
     bool has_booted;            /* Lima said so of this run */
     bool start_runs, stop_runs; /* programs that were started and have not ended */
     unsigned failures;          /* of vm-start, since the last that was fine */
     int64_t retry_ms;           /* with failures: when it is tried again, monotonic */
 };
-/* The caller runs what is said and tells of its end. */
+/* The caller runs what is said, tells of its end, and asks again until there is nothing to do. */
 enum hook_step hook_decide(struct hook_decider *decider, const struct hook_sight *sight,
                            int64_t now_ms);
 void hook_decide_ended(struct hook_decider *decider, enum hook_step step, bool well,

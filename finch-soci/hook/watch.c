@@ -197,6 +197,7 @@ static void take_end(struct watcher *watcher, int child, int exit_status)
 /* Watched first, then looked at: what happens between is told. */
 static int look(struct watcher *watcher, struct err *err)
 {
+    enum hook_step step;
     int rc = watch_dirs(watcher, err);
 
     if (rc == -ENOMEM)
@@ -211,7 +212,10 @@ static int look(struct watcher *watcher, struct err *err)
     watcher->sight = hook_look(watcher->how->instance_dir);
     if (rc == 0)
         watch_agent(watcher);
-    take_step(watcher, hook_decide(&watcher->decider, &watcher->sight, watcher->last_look_ms));
+    do {
+        step = hook_decide(&watcher->decider, &watcher->sight, watcher->last_look_ms);
+        take_step(watcher, step);
+    } while (step != HOOK_WAIT);
     keep_limactl(watcher);
     return 0;
 }

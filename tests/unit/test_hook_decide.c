@@ -93,6 +93,22 @@ static void a_start_waits_for_the_one_at_work(void **state)
     hook_decide_ended(&decider, HOOK_STOP, true, 3);
     hook_decide_ended(&decider, HOOK_START, false, 3); /* it lost its machine */
     assert_int_equal(hook_decide(&decider, &second, 4), HOOK_START);
+    assert_int_equal(decider.failures, 0);
+}
+
+static void the_end_of_a_run_is_told_though_the_start_before_it_is_still_at_work(void **state)
+{
+    struct hook_decider decider = {.is_up = false};
+
+    (void)state;
+    assert_int_equal(hook_decide(&decider, &first, 0), HOOK_START);
+    assert_int_equal(hook_decide(&decider, &second, 1), HOOK_STOP);
+    hook_decide_ended(&decider, HOOK_STOP, true, 2);
+    assert_int_equal(hook_decide(&decider, &second, 3), HOOK_WAIT);
+    assert_int_equal(hook_decide(&decider, &stopped, 4), HOOK_STOP);
+    hook_decide_ended(&decider, HOOK_STOP, true, 5);
+    hook_decide_ended(&decider, HOOK_START, true, 6);
+    assert_int_equal(hook_decide(&decider, &stopped, 7), HOOK_WAIT);
 }
 
 static void a_pid_file_that_is_being_written_is_no_end(void **state)
@@ -168,6 +184,7 @@ int main(void)
         cmocka_unit_test(each_way_to_end_is_told_once),
         cmocka_unit_test(a_machine_that_was_started_anew_unseen_is_an_end_and_a_start),
         cmocka_unit_test(a_start_waits_for_the_one_at_work),
+        cmocka_unit_test(the_end_of_a_run_is_told_though_the_start_before_it_is_still_at_work),
         cmocka_unit_test(a_pid_file_that_is_being_written_is_no_end),
         cmocka_unit_test(what_failed_is_tried_again_less_and_less_often),
         cmocka_unit_test(what_failed_is_tried_at_once_when_the_machine_has_booted_but_once),
