@@ -9,6 +9,7 @@ if(SOCI_HOST_LIBRARIES)
   endif()
   set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/lib/pkgconfig)
   set(ENV{PKG_CONFIG_PATH} "")
+  list(APPEND CMAKE_FIND_ROOT_PATH ${libraries})
 endif()
 find_package(Threads REQUIRED)
 

@@ -11,6 +11,12 @@ target_compile_options(soci_flags INTERFACE
 target_include_directories(soci_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/snapshotter
                            ${PROJECT_SOURCE_DIR}/finch-soci)
 target_link_libraries(soci_flags INTERFACE Threads::Threads)
+if(WIN32)
+  # Windows 10; printf() as C99 has it.
+  target_compile_definitions(soci_flags INTERFACE _WIN32_WINNT=0x0A00 __USE_MINGW_ANSI_STDIO=1 WIN32_LEAN_AND_MEAN)
+  target_compile_options(soci_flags INTERFACE -include ${PROJECT_SOURCE_DIR}/base/windows_libc.h)
+  target_link_options(soci_flags INTERFACE -static -fstack-protector-strong)
+endif()
 if(SOCI_WERROR)
   target_compile_options(soci_flags INTERFACE -Werror)
 endif()
@@ -94,5 +100,9 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   set(CMAKE_POSITION_INDEPENDENT_CODE ON)
   target_compile_options(soci_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
                          -ffunction-sections -fdata-sections)
-  target_link_options(soci_release_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections -s)
+  if(WIN32) # addresses that change, and data that is not run, are the linker's default there
+    target_link_options(soci_release_flags INTERFACE -Wl,--gc-sections -s)
+  else()
+    target_link_options(soci_release_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections -s)
+  endif()
 endif()

@@ -2,7 +2,7 @@
 /* internal.h – what a way to a machine must be able to do, and the pieces of the SSH one.
  *
  *   machine.c       the calls of machine.h, for any way
- *     ├▶ local.c    this machine
+ *     ├▶ local.c    this machine (local_none.c: where it can be none)
  *     └▶ ssh.c      a session, its commands and its uploads
  *          ├▶ ssh_connect.c  socket, handshake, host key, login
  *          └▶ ssh_wait.c     the socket waited for, with a deadline and a cancel */
