@@ -6,6 +6,7 @@
 #include "base/attr.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 /* What the system calls an errno; not NULL. Any thread. */
 const char *system_error_text(int number);
@@ -13,5 +14,12 @@ const char *system_error_text(int number);
 MUST_CHECK int system_random(void *ret, size_t len);
 /* Zeros that no compiler leaves out; `data` may be NULL when `len` is 0. */
 void system_wipe(void *data, size_t len);
+/* reallocarray(): NULL too when the size does not fit. */
+static inline void *system_resize(void *array, size_t count, size_t item_bytes)
+{
+    size_t len;
+
+    return __builtin_mul_overflow(count, item_bytes, &len) ? NULL : realloc(array, len);
+}
 
 #endif

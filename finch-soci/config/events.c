@@ -3,6 +3,8 @@
  * grows larger than the text. */
 #include "config/internal.h"
 
+#include "base/system.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -90,7 +92,7 @@ static int grow(struct yaml_text *yaml, size_t *cap, struct err *err)
     if (yaml->count < *cap)
         return 0;
     *cap = *cap == 0 ? 64 : *cap * 2;
-    more = reallocarray(yaml->items, *cap, sizeof(*more));
+    more = system_resize(yaml->items, *cap, sizeof(*more));
     if (more == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     yaml->items = more;

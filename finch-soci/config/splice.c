@@ -2,6 +2,8 @@
 /* splice.c – pieces cut out of a text and put into it, and where its lines are. */
 #include "config/internal.h"
 
+#include "base/system.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,7 +69,7 @@ char *splice_indent(struct bytes text, size_t at)
 
 static void insert(struct splices *s, const struct splice *splice)
 {
-    struct splice *more = reallocarray(s->items, s->count + 1, sizeof(*more));
+    struct splice *more = system_resize(s->items, s->count + 1, sizeof(*more));
     size_t place = s->count;
 
     if (more == NULL || splice->put == NULL) {

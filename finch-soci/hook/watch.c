@@ -235,7 +235,7 @@ static int64_t pause_ms(const struct watcher *watcher)
 }
 
 /* 1: woken. */
-static int wait(struct watcher *watcher, struct err *err)
+static int wait_once(struct watcher *watcher, struct err *err)
 {
     struct platform_event event;
     int rc = platform_waiter_wait(watcher->waiter, pause_ms(watcher), &event, err);
@@ -273,7 +273,7 @@ int hook_watch(const struct hook_watch *watch, struct platform_waiter *waiter, s
     int rc = look(&watcher, err);
 
     while (rc == 0) {
-        rc = wait(&watcher, err);
+        rc = wait_once(&watcher, err);
         if (rc == 0 && watcher.must_look &&
             clock_mono_ms() - watcher.last_look_ms >= HOOK_LOOK_MIN_MS)
             rc = look(&watcher, err);

@@ -53,8 +53,3 @@ int posix_rename_new(const char *from, const char *to)
 {
     return move(from, to, RENAME_NOREPLACE);
 }
-
-bool platform_is_admin(void)
-{
-    return geteuid() == 0;
-}

@@ -24,3 +24,8 @@ char *platform_program_dir(void)
 
     return program == NULL ? NULL : path_parent(program);
 }
+
+bool platform_is_admin(void)
+{
+    return geteuid() == 0;
+}
