@@ -17,6 +17,9 @@ if(WIN32)
   target_compile_options(soci_flags INTERFACE -include ${PROJECT_SOURCE_DIR}/base/windows_libc.h)
   target_link_options(soci_flags INTERFACE -static -fstack-protector-strong)
 endif()
+if(APPLE) # what the oldest macOS does not have
+  target_compile_options(soci_flags INTERFACE -Wunguarded-availability)
+endif()
 if(SOCI_WERROR)
   target_compile_options(soci_flags INTERFACE -Werror)
 endif()
@@ -102,6 +105,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
                          -ffunction-sections -fdata-sections)
   if(WIN32) # addresses that change, and data that is not run, are the linker's default there
     target_link_options(soci_release_flags INTERFACE -Wl,--gc-sections -s)
+  elseif(APPLE) # so are they there
+    target_link_options(soci_release_flags INTERFACE -Wl,-dead_strip -s)
   else()
     target_link_options(soci_release_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections -s)
   endif()

@@ -23,10 +23,8 @@ struct cmd_globals {
     const char *config; /* finch.yaml; NULL: where Finch has it */
     const char *finch_root, *lima_home, *instance;
     const char *bundle; /* NULL: the one beside us */
-    int64_t timeout_ms; /* how long a machine that boots is waited for */
     bool quiet, verbose, help, version;
 };
-enum { CMD_TIMEOUT_MS = 10 * 60 * 1000 }; /* after which Lima gives up on a start */
 
 struct cmd_verb {
     const char *name;

@@ -199,7 +199,7 @@ static int dispatch(const struct cmd_verb *verb, const char *path, struct cmd_gl
 
 int cmd_main(int argc, char **argv)
 {
-    struct cmd_globals globals = {.timeout_ms = CMD_TIMEOUT_MS};
+    struct cmd_globals globals = {.config = NULL};
 
     platform_start();
     interrupt_watch();

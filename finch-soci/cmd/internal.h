@@ -2,8 +2,7 @@
 /* internal.h – what the verbs share.
  *
  *   dispatch.c ─▶ enable.c, disable.c, …   one verb each
- *                   ├▶ session.c           which Finch, which machine
- *                   ├▶ reach.c             the way to it, and patience
+ *                   ├▶ session.c           which Finch, which machine, and the way to it
  *                   ├▶ provisioning.c      the guest made as it should be, or put back
  *                   ├▶ hooking.c           what has that done when the machine starts
  *                   ├▶ say.c               what is told, and where
@@ -86,35 +85,15 @@ MUST_CHECK int session_lock(const struct session *session, struct platform_lock 
 MUST_CHECK int session_lock_config(const struct session *session, bool make,
                                    struct platform_lock **ret, struct err *err);
 
-/* ---- reach.c --------------------------------------------------------------------------------- */
-
 /* A connection that Ctrl-C ends. */
 struct link {
     struct machine *machine; /* NULL: none */
 };
 void link_fini(struct link *link);
 DEFINE_SCOPED_VALUE(link, struct link, link_fini)
-/* `wait_ms`: how long a machine that boots is waited for; 0: one try. -ETIMEDOUT: in vain, or it
- * has booted long ago. */
+/* `wait_ms`: how long a machine that boots is waited for. */
 MUST_CHECK int session_connect(const struct session *session, int64_t wait_ms, struct link *ret,
                                struct err *err);
-
-/* Waiting for a machine, in steps: says so every ten seconds, and ends when that makes sense. */
-struct patience {
-    const struct session *session;
-    const char *what;                                          /* is waited for: "to answer" */
-    int64_t began_ms, wait_ms, told_ms, looked_ms, checked_ms; /* clock_mono_ms() */
-    bool said;
-};
-void patience_begin(struct patience *patience, const struct session *session, const char *what,
-                    int64_t wait_ms);
-/* Before each further try, which it puts off a little. `is_silent`: a machine that has booted long
- * ago will not do it. -ETIMEDOUT, -ECANCELED, and as session_must_run() when it runs no more. */
-MUST_CHECK int patience_go_on(struct patience *patience, const char *why, bool is_silent,
-                              struct err *err);
-/* How long ago its start was over, as the host agent has noted it; 0: it is not, or nobody knows.
- */
-int64_t patience_booted_ms(const struct session *session);
 
 /* ---- provisioning.c -------------------------------------------------------------------------- */
 

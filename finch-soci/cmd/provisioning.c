@@ -2,6 +2,7 @@
 /* provisioning.c – the machine is made what it should be, or what it was. */
 #include "cmd/internal.h"
 
+#include "base/clock.h"
 #include "config/config.h"
 #include "report/report.h"
 
@@ -11,40 +12,46 @@
 
 enum { PLAN_LINE_BYTES = 1024 };
 
-/* ---- waiting for it -------------------------------------------------------------------------- */
+/* Lima gives up on a start after ten minutes; its scripts run until then. */
+enum { BOOT_WAIT_MS = 10 * 60 * 1000, BOOT_RETRY_MS = 1000 };
 
-/* The host agent looks for the same mark as we: when it has seen it and we do not, it is gone
- * since.
- */
-enum { MARK_GONE_MS = 20000 };
+/* ---- waiting for it -------------------------------------------------------------------------- */
 
 /* Finch's own script works on the same files while the machine boots. */
 static int wait_for_boot(const struct session *session, struct machine *machine,
                          struct guest_facts **ret, struct err *err)
 {
-    struct patience patience;
+    int64_t deadline_ms = clock_mono_ms() + BOOT_WAIT_MS;
+    bool said = false;
 
-    patience_begin(&patience, session, "to finish booting", session->globals->timeout_ms);
     for (;;) {
         SCOPED(guest_facts) struct guest_facts *facts = NULL;
         int rc = guest_look(machine, &facts, err);
 
         if (rc < 0)
             return rc;
-        if (guest_is_booted(facts) || patience_booted_ms(session) >= MARK_GONE_MS) {
+        if (guest_is_booted(facts)) {
             *ret = TAKE(facts);
             return 0;
         }
-        rc = patience_go_on(&patience, "", false, err);
-        if (rc < 0)
-            return rc;
+        if (clock_mono_ms() > deadline_ms)
+            return err_set(err, -ETIMEDOUT,
+                           "the machine has not finished booting for %d minutes: look at `finch vm "
+                           "status`, or start it anew",
+                           BOOT_WAIT_MS / 60000);
+        if (!said)
+            say_progress(session->globals, "waiting for the machine to finish booting");
+        said = true;
+        clock_sleep_ms(BOOT_RETRY_MS);
+        if (interrupt_number() != 0)
+            return err_set(err, -ECANCELED, "interrupted");
     }
 }
 
 static int reach(const struct session *session, struct link *link, struct guest_facts **ret,
                  struct err *err)
 {
-    int rc = session_connect(session, session->globals->timeout_ms, link, err);
+    int rc = session_connect(session, BOOT_WAIT_MS, link, err);
 
     return rc < 0 ? rc : wait_for_boot(session, link->machine, ret, err);
 }

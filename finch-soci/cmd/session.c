@@ -152,3 +152,61 @@ int session_lock_config(const struct session *session, bool make, struct platfor
         return 0;
     return rc < 0 ? rc : wait_for_lock(session, dir, ret, err);
 }
+
+/* ---- the way to it --------------------------------------------------------------------------- */
+
+void link_fini(struct link *link)
+{
+    interrupt_set_machine(NULL);
+    machine_close(link->machine);
+    link->machine = NULL;
+}
+
+struct waiting {
+    const struct cmd_globals *globals;
+    bool said;
+};
+
+static void on_waiting(void *self, const struct err *why)
+{
+    struct waiting *waiting = self;
+
+    if (!waiting->said)
+        say_progress(waiting->globals, "waiting for the machine: %s", err_text(why));
+    else
+        say_detail(waiting->globals, "waiting: %s", err_text(why));
+    waiting->said = true;
+}
+
+static int connect_ssh(const struct session *session, int64_t wait_ms, struct machine **ret,
+                       struct err *err)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    struct waiting waiting = {.globals = session->globals};
+    int rc = lima_read_ssh(&session->places, &ssh, err);
+    const struct machine_ssh how = {
+        .host = ssh.host,
+        .port = ssh.port,
+        .user = ssh.user,
+        .identity = ssh.identity,
+        .known_hosts = ssh.known_hosts,
+        .wait_ms = wait_ms,
+        .waiting = on_waiting,
+        .self = &waiting,
+    };
+
+    if (rc == 0)
+        rc = machine_open_ssh(&how, ret, err);
+    return rc < 0 ? err_prefix(err, rc, "the machine %s", session->places.instance) : 0;
+}
+
+int session_connect(const struct session *session, int64_t wait_ms, struct link *ret,
+                    struct err *err)
+{
+    int rc = session->is_local ? machine_open_local(&ret->machine, err)
+                               : connect_ssh(session, wait_ms, &ret->machine, err);
+
+    if (rc == 0)
+        interrupt_set_machine(ret->machine);
+    return rc;
+}

@@ -65,26 +65,11 @@ MUST_CHECK int lima_look(const struct lima_places *places, int64_t timeout_ms,
 MUST_CHECK int lima_read_ssh(const struct lima_places *places, struct lima_ssh *ret,
                              struct err *err);
 
-/* How far its start has come, by what the host agent has noted of it. */
-enum lima_start_stage {
-    LIMA_START_UNKNOWN, /* nothing is noted */
-    LIMA_START_UNDER_WAY,
-    LIMA_START_DONE,    /* its boot scripts have ended */
-    LIMA_START_LEAVING, /* it is being stopped */
-};
-struct lima_start {
-    enum lima_start_stage stage;
-    int64_t done_s; /* of the wall clock, when its scripts had ended; 0: not known */
-};
-void lima_read_start(const struct lima_places *places, struct lima_start *ret);
-
 /* ---- parsers, for tests and fuzzers ---------------------------------------------------------- */
 
 /* `limactl ls --json`: an object per line. *ret_found false: no instance of that name. */
 MUST_CHECK int lima_parse_list(struct bytes json, const char *instance, struct lima_machine *ret,
                                bool *ret_found, struct err *err);
-/* The host agent's events, an object per line; lines that make no sense are passed over. */
-void lima_parse_events(struct bytes text, struct lima_start *ret);
 /* OpenSSH's format as far as Lima writes it: the first value of a key wins, Host patterns, quotes.
  */
 MUST_CHECK int lima_parse_ssh_config(struct bytes text, const char *host, struct lima_ssh *ret,

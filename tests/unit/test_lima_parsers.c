@@ -217,62 +217,9 @@ static void what_is_missing_or_senseless_is_named(void **state)
     }
 }
 
-static struct lima_start start_of(const char *text)
-{
-    struct lima_start start;
-
-    lima_parse_events(bytes_of_str(text), &start);
-    return start;
-}
-
-static void a_start_is_done_when_the_host_agent_says_that_it_runs(void **state)
-{
-    const char *const begun = "{\"time\":\"2026-03-01T09:00:00+01:00\",\"status\":"
-                              "{\"sshLocalPort\":60022}}\n";
-    SCOPED(mem)
-    char *done = text_format(
-        "%s{\"time\":\"2026-03-01T09:00:40.5+01:00\",\"status\":{\"running\":true,\"degraded\":"
-        "true}}\n"
-        "{\"time\":\"2026-03-01T10:00:00+01:00\",\"status\":{\"running\":true}}\n"
-        "{\"time\":\"2026-03-01T10:00:01+01:00\",\"status\":{\"portForward\":{}}}\n",
-        begun);
-
-    (void)state;
-    assert_int_equal(start_of(begun).stage, LIMA_START_UNDER_WAY);
-    assert_int_equal(start_of(done).stage, LIMA_START_DONE);
-    assert_int_equal(start_of(done).done_s, 1772352040); /* the first time */
-}
-
-static void a_machine_that_is_stopped_says_so_last(void **state)
-{
-    (void)state;
-    assert_int_equal(
-        start_of("{\"status\":{\"running\":true}}\n{\"status\":{\"exiting\":true}}").stage,
-        LIMA_START_LEAVING);
-}
-
-static void events_that_make_no_sense_are_passed_over(void **state)
-{
-    SCOPED(buf_value) struct buf text = BUF_EMPTY;
-
-    (void)state;
-    assert_int_equal(start_of("").stage, LIMA_START_UNKNOWN);
-    assert_int_equal(start_of("\n\nnonsense\n[1]\n{\"status\":7}\n").stage, LIMA_START_UNKNOWN);
-    assert_int_equal(start_of("{\"status\":{\"running\":\"true\"}}").stage, LIMA_START_UNDER_WAY);
-    assert_int_equal(start_of("{\"time\":\"yesterday\",\"status\":{\"running\":true}}").done_s, 0);
-    assert_ok(buf_add_str(&text, "{\"status\":{\"running\":true,\"x\":\""));
-    for (int i = 0; i < 70000; i++)
-        assert_ok(buf_add_byte(&text, 'x'));
-    assert_ok(buf_add_str(&text, "\"}}\n")); /* longer than any event is */
-    assert_int_equal(start_of(buf_str(&text)).stage, LIMA_START_UNKNOWN);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_start_is_done_when_the_host_agent_says_that_it_runs),
-        cmocka_unit_test(a_machine_that_is_stopped_says_so_last),
-        cmocka_unit_test(events_that_make_no_sense_are_passed_over),
         cmocka_unit_test(an_instance_is_found_among_others),
         cmocka_unit_test(no_line_of_that_name_is_no_instance),
         cmocka_unit_test(every_status_has_a_state),
