@@ -74,7 +74,7 @@ static char *client(const struct report_found *found)
                                       : NULL;
 }
 
-enum remedy { PULL, PULL_ANEW, PUSH };
+enum remedy { ENABLE_AND_PULL, PULL, PULL_ANEW, PUSH };
 
 static char *mend_text(const struct report_found *found, enum remedy remedy)
 {
@@ -84,6 +84,8 @@ static char *mend_text(const struct report_found *found, enum remedy remedy)
     if (with == NULL)
         return text_copy("");
     switch (remedy) {
+    case ENABLE_AND_PULL:
+        return text_format("finch-soci enable, then %s pull --snapshotter soci %s", with, name);
     case PULL:
         return text_format("%s pull --snapshotter soci %s", with, name);
     case PULL_ANEW:
@@ -151,7 +153,7 @@ static void explain(const struct report *report, const struct report_found *foun
     } else if (found->snapshotters[0] != '\0') {
         image->state = REPORT_IMAGE_NOT_LAZY;
         image->text = text_format("not lazy: pulled with %s", image->snapshotters);
-        image->mend = mend_text(found, PULL);
+        image->mend = mend_text(found, report->daemon.answers ? PULL : ENABLE_AND_PULL);
     } else {
         image->state = REPORT_IMAGE_NOT_UNPACKED;
         image->text = text_copy("not unpacked");

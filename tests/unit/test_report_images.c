@@ -130,6 +130,8 @@ static void a_snapshotter_that_is_silent_leaves_images_unknown(void **state)
     add(&report, "b:1", "soci-of-others", "");
     assert_int_equal(find(&report, APP)->state, REPORT_IMAGE_UNKNOWN);
     assert_string_equal(find(&report, "b:1")->text, "not lazy: pulled with soci-of-others");
+    assert_string_equal(find(&report, "b:1")->mend,
+                        "finch-soci enable, then finch pull --snapshotter soci b:1");
 }
 
 static void no_command_has_a_name_that_a_shell_would_take_for_more(void **state)
@@ -163,7 +165,8 @@ static void a_namespace_that_is_not_finchs_has_another_command(void **state)
     assert_ok(report_add_images(&report, &found, 1, NULL));
     assert_ok(report_add_images(&report, &hostile, 1, NULL));
     assert_string_equal(find(&report, "a:1")->mend,
-                        "nerdctl --namespace k8s.io pull --snapshotter soci a:1");
+                        "finch-soci enable, then nerdctl --namespace k8s.io pull --snapshotter "
+                        "soci a:1");
     assert_string_equal(find(&report, "b:1")->mend, "");
 }
 
@@ -192,10 +195,12 @@ static void printed_it_has_its_reason_where_others_have_counts(void **state)
     add(&report, "r/old:1", "overlayfs", "");
     add(&report, "r/x:1", "", "");
     assert_ok(report_print(&report, &style, &text));
-    assert_string_equal(buf_str(&text), "\nIMAGE    LAYERS  HERE\n"
-                                        "r/old:1  not lazy: pulled with overlayfs\n"
-                                        "         mend: finch pull --snapshotter soci r/old:1\n"
-                                        "r/x:1    not unpacked\n");
+    assert_string_equal(buf_str(&text),
+                        "\nIMAGE    LAYERS  HERE\n"
+                        "r/old:1  not lazy: pulled with overlayfs\n"
+                        "         mend: finch-soci enable, then finch pull --snapshotter "
+                        "soci r/old:1\n"
+                        "r/x:1    not unpacked\n");
 }
 
 static void nothing_listed_is_not_the_same_as_nothing_known(void **state)
@@ -226,7 +231,8 @@ static void as_json_it_has_every_field(void **state)
                "\"images\":[{\"image\":\"r/old:1\",\"manifest\":\"sha256:1\",\"index\":\"\","
                "\"state\":\"not-lazy\",\"snapshotters\":[\"overlayfs\",\"native\"],"
                "\"text\":\"not lazy: pulled with overlayfs,native\","
-               "\"mend\":\"finch pull --snapshotter soci r/old:1\",\"lazy\":0,"));
+               "\"mend\":\"finch-soci enable, then finch pull --snapshotter soci r/old:1\","
+               "\"lazy\":0,"));
 }
 
 int main(void)
