@@ -25,11 +25,15 @@ static bool has_reader(const struct session *session)
     return path_exists(dir);
 }
 
-/* The first of the list is, also when it is alone. */
-static bool is_default(const struct session *session)
+/* A machine's default comes with its start, from finch.yaml by Finch: the first of the list is,
+ * also when it is alone. Finch on Linux reads the list and does nothing with it, so that is ours to
+ * do, when it is asked for. */
+static bool is_default(const struct session *session, const struct options *options)
 {
     SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
 
+    if (session->is_local)
+        return options->first;
     return finch_file_read(session->config, &config, NULL) == 0 &&
            finch_config_is_soci_first(&config);
 }
@@ -53,7 +57,7 @@ static int edit(const struct session *session, const struct options *options, st
         return rc;
     say(globals, "%s lists soci %s%s.", session->config,
         result.change == FINCH_FILE_SAME ? "already" : "now",
-        is_default(session) ? ", as the default" : "");
+        is_default(session, options) ? ", as the default" : "");
     if (result.backup != NULL)
         say(globals, "What it was before: %s", result.backup);
     return interrupt_number() != 0 ? err_set(err, -ECANCELED, "interrupted") : 0;
@@ -63,7 +67,8 @@ static int edit(const struct session *session, const struct options *options, st
 
 static int provision(const struct session *session, const struct options *options, struct err *err)
 {
-    const struct provision_how how = {.guest = {.now = options->now, .force = options->force}};
+    const struct provision_how how = {
+        .guest = {.now = options->now, .force = options->force, .is_default = options->first}};
     const struct cmd_globals *globals = session->globals;
     int rc = provision_do(session, &how, err);
 
@@ -78,7 +83,7 @@ static int provision(const struct session *session, const struct options *option
     provision_tell(session, rc);
     if (session->is_local)
         return 0;
-    if (is_default(session))
+    if (is_default(session, options))
         say(globals, "It is the default from the machine's next start: `finch-soci vm restart`.");
     return 0;
 }

@@ -106,29 +106,17 @@ static int show(const struct guest_plan *plan, struct err *err)
     return PROVISION_SHOWN;
 }
 
-/* A machine's default comes with its start, from finch.yaml by Finch. Finch on Linux reads the list
- * and does nothing with it, so that is ours to do. */
-static bool is_default_here(const struct session *session)
-{
-    SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
-
-    return session->is_local && finch_file_read(session->config, &config, NULL) == 0 &&
-           finch_config_is_soci_first(&config);
-}
-
 static int carry_out(const struct session *session, const struct provision_how *how,
                      struct machine *machine, const struct guest_facts *facts, struct err *err)
 {
     SCOPED(bundle) struct bundle *bundle = NULL;
     SCOPED(guest_plan) struct guest_plan *plan = NULL;
     const struct guest_progress progress = progress_of(session);
-    struct guest_options options = how->guest;
     int rc = bundle_open(session->globals->bundle, guest_arch(facts), &bundle, err);
 
     if (rc < 0)
         return err_prefix(err, rc, "the programs for the machine");
-    options.is_default = is_default_here(session);
-    rc = guest_plan_new(facts, &options, bundle, &plan, err);
+    rc = guest_plan_new(facts, &how->guest, bundle, &plan, err);
     if (rc < 0)
         return rc;
     if (guest_plan_is_empty(plan))

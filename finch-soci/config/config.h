@@ -33,7 +33,7 @@ DEFINE_SCOPED_VALUE(finch_config, struct finch_config, finch_config_fini)
 
 MUST_CHECK int finch_config_parse(struct bytes text, struct finch_config *ret, struct err *err);
 /* What Finch checks when the machine is made or started: names that it does not know are
- * -EINVAL `snapshotter "x" is not supported`. */
+ * -EINVAL `snapshotter x is not supported`, `unsupported vm type "x"`. */
 MUST_CHECK int finch_config_check(const struct finch_config *config, struct err *err);
 bool finch_config_has_soci(const struct finch_config *config);
 bool finch_config_is_soci_first(const struct finch_config *config);

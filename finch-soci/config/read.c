@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 static const char *const snapshotters[] = {"overlayfs", "soci"};
+static const char *const vm_types[] = {"vz", "qemu", "wsl2"};
 
 void finch_config_fini(struct finch_config *config)
 {
@@ -190,7 +191,13 @@ int finch_config_check(const struct finch_config *config, struct err *err)
         for (size_t k = 0; k < ARRAY_LEN(snapshotters); k++)
             known = known || strcmp(name, snapshotters[k]) == 0;
         if (!known)
-            return err_set(err, -EINVAL, "snapshotter \"%s\" is not supported", name);
+            return err_set(err, -EINVAL, "snapshotter %s is not supported", name);
+    }
+    for (size_t i = 0; config->vm_type != NULL && i <= ARRAY_LEN(vm_types); i++) {
+        if (i == ARRAY_LEN(vm_types))
+            return err_set(err, -EINVAL, "unsupported vm type \"%s\"", config->vm_type);
+        if (strcmp(config->vm_type, vm_types[i]) == 0)
+            break;
     }
     return 0;
 }

@@ -167,7 +167,29 @@ static void an_unknown_snapshotter_is_refused_as_finch_refuses_it(void **state)
     (void)state;
     parse("snapshotters: [soci, stargz]\n", &config);
     assert_int_equal(finch_config_check(&config, &err), -EINVAL);
-    assert_string_equal(err_text(&err), "snapshotter \"stargz\" is not supported");
+    assert_string_equal(err_text(&err), "snapshotter stargz is not supported");
+}
+
+static void a_machine_of_a_type_that_finch_does_not_make_is_refused(void **state)
+{
+    static const char *const texts[] = {"vmType: vz\n", "vmType: qemu\n", "vmType: wsl2\n",
+                                        "cpus: 2\n"};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+
+        parse(texts[i], &config);
+        assert_ok(finch_config_check(&config, &err));
+    }
+    {
+        SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+
+        parse("vmType: vbox\n", &config);
+        assert_int_equal(finch_config_check(&config, &err), -EINVAL);
+        assert_string_equal(err_text(&err), "unsupported vm type \"vbox\"");
+    }
 }
 
 static void a_text_beyond_the_limit_is_refused(void **state)
@@ -204,6 +226,7 @@ int main(void)
         cmocka_unit_test(defaults_are_finchs),
         cmocka_unit_test(the_keys_that_matter_are_read),
         cmocka_unit_test(an_unknown_snapshotter_is_refused_as_finch_refuses_it),
+        cmocka_unit_test(a_machine_of_a_type_that_finch_does_not_make_is_refused),
         cmocka_unit_test(a_text_beyond_the_limit_is_refused),
         cmocka_unit_test(many_aliases_are_refused),
     };
