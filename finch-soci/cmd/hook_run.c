@@ -35,21 +35,27 @@ struct outcome {
     const char *result, *text;
 };
 
+/* It went while we talked, or shut the door again. */
+static bool is_lost(int rc)
+{
+    return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -EPROTO;
+}
+
 /* The port is another at each start, and the machine may be started anew while it is waited for: so
  * how it is reached is read each time. What is done then waits for the boot's end. */
-static int try_once(const struct session *session, struct err *err)
+static int try_once(const struct session *session, bool *ret_may_pass, struct err *err)
 {
     SCOPED(link) struct link link = {.machine = NULL};
     int rc = session_connect(session, REACH_TRY_MS, &link, err);
 
     link_fini(&link);
-    return rc < 0 ? rc : provision_listed(session, err);
-}
-
-/* A machine that boots has no way in, or lets nobody in, or shuts the door again. */
-static bool may_pass(int rc)
-{
-    return rc == -EAGAIN || rc == -ETIMEDOUT || rc == -EACCES || rc == -ENOENT || rc == -EPROTO;
+    /* A machine that boots has no way in, or lets nobody in. */
+    *ret_may_pass = is_lost(rc) || rc == -EACCES || rc == -ENOENT;
+    if (rc < 0)
+        return rc;
+    rc = provision_listed(session, err);
+    *ret_may_pass = is_lost(rc);
+    return rc;
 }
 
 static struct outcome outcome_of(int rc)
@@ -74,20 +80,21 @@ static int look_after(const struct session *session, int64_t wait_ms, struct out
 
     for (;;) {
         struct hook_sight sight = hook_look(session->places.instance_dir);
+        bool may_pass = false;
         int rc;
 
         if (sight.kind != HOOK_RUNS && sight.kind != HOOK_UNCLEAR) {
             *ret = (struct outcome){"gone", "the machine went before it could be looked after"};
             return 0;
         }
-        rc = try_once(session, err);
+        rc = try_once(session, &may_pass, err);
         if (rc >= 0) {
             *ret = outcome_of(rc);
             return 0;
         }
         if (interrupt_number() != 0)
             return err_set(err, -ECANCELED, "interrupted");
-        if (!may_pass(rc) || clock_mono_ms() >= deadline_ms)
+        if (!may_pass || clock_mono_ms() >= deadline_ms)
             return rc;
         clock_sleep_ms(REACH_PAUSE_MS);
     }

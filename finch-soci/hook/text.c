@@ -83,9 +83,15 @@ static int add_windows_word(struct buf *out, const char *text)
 
 /* ---- what is put in -------------------------------------------------------------------------- */
 
+/* systemd takes no program whose path has quotes or backslashes in it, but as a word of another's.
+ * In that path there are no variables. */
 static int unit_command(struct buf *out, const struct hook_wish *wish)
 {
-    int rc = add_unit_word(out, wish->argv[0], false); /* no variables in the program's path */
+    bool is_odd = strpbrk(wish->argv[0], "\"'\\") != NULL;
+    int rc = is_odd ? buf_add_str(out, "/usr/bin/env ") : 0;
+
+    if (rc == 0)
+        rc = add_unit_word(out, wish->argv[0], is_odd);
 
     for (size_t i = 1; rc == 0 && wish->argv[i] != NULL; i++) {
         rc = buf_add_byte(out, ' ');

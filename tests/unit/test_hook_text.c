@@ -41,6 +41,15 @@ static void a_unit_has_its_words_in_quotes(void **state)
                "\nEnvironment=\"PATH=/a b:/100%%:$x\"\nEnvironment=\"LIMA_HOME=/l\"\n");
 }
 
+static void a_program_whose_path_systemd_does_not_take_is_run_by_another(void **state)
+{
+    static const char *const argv[] = {"/opt/a\"b $c/finch-soci", "hook", NULL};
+
+    (void)state;
+    assert_has(PLATFORM_HOOK_UNIT, argv, none,
+               "\nExecStart=/usr/bin/env \"/opt/a\\\"b $$c/finch-soci\" \"hook\"\n");
+}
+
 static void an_agent_is_xml(void **state)
 {
     static const char *const argv[] = {"/Users/a & b/<x>/finch-soci", "hook", "watch", NULL};
@@ -105,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_has_its_words_in_quotes),
+        cmocka_unit_test(a_program_whose_path_systemd_does_not_take_is_run_by_another),
         cmocka_unit_test(an_agent_is_xml),
         cmocka_unit_test(a_task_has_a_command_line_of_windows),
         cmocka_unit_test(what_no_format_can_hold_is_refused),
