@@ -374,7 +374,9 @@ static int parse_reference(struct asking *a, const char *word, struct err *err)
     a->tag = text_copy(a->reference.digest != NULL ? a->reference.digest
                        : a->reference.tag != NULL  ? a->reference.tag
                                                    : "latest");
-    return a->name == NULL || a->tag == NULL || a->check->host == NULL
+    a->check->name =
+        text_format("%s%c%s", a->name, a->reference.digest != NULL ? '@' : ':', a->tag);
+    return a->name == NULL || a->tag == NULL || a->check->host == NULL || a->check->name == NULL
                ? err_set(err, -ENOMEM, "out of memory")
                : 0;
 }
@@ -420,6 +422,7 @@ void check_fini(struct check *check)
 {
     free(check->image);
     free(check->host);
+    free(check->name);
     free(check->platform);
     free(check->layers);
 }

@@ -54,6 +54,7 @@ struct check_layer {
 };
 struct check {
     char *image, *host; /* as it was typed; of the registry */
+    char *name;         /* as containerd calls it: with host and tag. NULL: of a registry alone */
     char *platform;     /* NULL: not known */
     bool reachable;     /* the registry answered */
     int64_t skew_s;     /* its clock is ahead of ours by so much */

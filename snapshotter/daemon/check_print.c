@@ -86,6 +86,7 @@ int check_print_json(const struct check *check, struct buf *ret)
     struct out out = {.to = ret};
 
     string(&out, "{\"image", check->image);
+    string(&out, ",\"name", check->name);
     string(&out, ",\"registry", check->host);
     raw(&out, check->reachable ? ",\"reachable\":true" : ",\"reachable\":false");
     if (check->has_skew)

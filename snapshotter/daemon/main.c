@@ -7,6 +7,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/passed.h"
+#include "daemon/probe.h"
 #include "daemon/service.h"
 #include "daemon/signals.h"
 #include "daemon/status.h"
@@ -178,6 +179,8 @@ int main(int argc, char **argv)
             .address = options.address, .image = options.image, .json = options.json});
     case OPTIONS_CHECK:
         return check_main(&options);
+    case OPTIONS_PROBE:
+        return probe_main(options.root, options.json);
     case OPTIONS_RUN:
         break;
     }

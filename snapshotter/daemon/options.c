@@ -55,6 +55,9 @@ static const struct flag check_flags[] = {
      .value = "<os/arch>",
      .help = "of the image (this machine's)"},
 };
+static const struct flag probe_flags[] = {
+    {.name = "json", .kind = FLAG_BOOL, .help = "one JSON object (docs/doctor.md)"},
+};
 static const struct options_verb config_verbs[] = {
     {.name = "default", .args = "", .summary = "print the configuration that is built in"},
     {.name = "dump", .args = "[--config <file>]", .summary = "print it as the file changes it"},
@@ -76,6 +79,11 @@ const struct options_verb options_verbs[] = {
                 "status 3: no",
      .flags = check_flags,
      .flag_count = ARRAY_LEN(check_flags)},
+    {.name = "probe",
+     .args = "[--json]",
+     .summary = "try what this kernel can do: FUSE, EROFS from a plain file, requests sent again",
+     .flags = probe_flags,
+     .flag_count = ARRAY_LEN(probe_flags)},
 };
 const size_t options_verb_count = ARRAY_LEN(options_verbs);
 
@@ -110,6 +118,12 @@ static bool is_one_of(const char *name, const char *a, const char *b)
     return strcmp(name, a) == 0 || strcmp(name, b) == 0;
 }
 
+static bool prints_json(const struct options *options)
+{
+    return options->action == OPTIONS_STATUS || options->action == OPTIONS_CHECK ||
+           options->action == OPTIONS_PROBE;
+}
+
 static bool asks_about_image(const struct options *options)
 {
     return options->action == OPTIONS_STATUS || options->action == OPTIONS_CHECK;
@@ -131,7 +145,7 @@ static int parse_flag(int argc, char *const *argv, int *at, const char *name, st
         ret->action = OPTIONS_VERSION;
         return 0;
     }
-    if (asks_about_image(ret) && strcmp(name, "json") == 0) {
+    if (prints_json(ret) && strcmp(name, "json") == 0) {
         ret->json = true;
         return 0;
     }
@@ -159,6 +173,8 @@ static void parse_word(const char *word, unsigned *words, bool *in_config, struc
         ret->image = word;
     if (*words == 0 && strcmp(word, "check") == 0)
         ret->action = OPTIONS_CHECK;
+    if (*words == 0 && strcmp(word, "probe") == 0)
+        ret->action = OPTIONS_PROBE;
     if (*words == 0 && is_one_of(word, "help", "h"))
         ret->action = OPTIONS_HELP;
     if (*words == 0 && strcmp(word, "config") == 0) {

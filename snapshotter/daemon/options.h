@@ -22,6 +22,7 @@ enum options_action {
     OPTIONS_CONFIG_DUMP,
     OPTIONS_STATUS,
     OPTIONS_CHECK,
+    OPTIONS_PROBE,
 };
 
 /* Strings are borrowed from argv, the environment or the program. */
@@ -34,7 +35,7 @@ struct options {
     const char *root;
     const char *image;    /* of `status` and `check`; NULL: none named */
     const char *platform; /* of `check`; NULL: this machine's */
-    bool json;            /* of both */
+    bool json;            /* of both, and of `probe` */
 };
 
 /* What the command line is made of, for the help and for manual pages. */
