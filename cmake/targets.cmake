@@ -46,6 +46,20 @@ function(soci_library name)
   target_link_libraries(soci_${name} PUBLIC soci_flags ${ARG_PUBLIC_DEPS} PRIVATE ${ARG_DEPS})
 endfunction()
 
+# soci_text(OUT SYMBOL HEADER FILE…): `const char SYMBOL[]`, the files one after the other, as the source OUT in the build's
+# folder; HEADER declares it.
+function(soci_text out symbol header)
+  set(bytes "")
+  foreach(file IN LISTS ARGN)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} hex HEX)
+    string(APPEND bytes ${hex})
+  endforeach()
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${out} @ONLY
+       CONTENT "/* made by cmake */\n#include \"${header}\"\nconst char ${symbol}[] = {${bytes}0};\n")
+endfunction()
+
 # soci_program(NAME SOURCES … DEPS …): lands in build/<preset>/bin/ and is installed.
 function(soci_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})

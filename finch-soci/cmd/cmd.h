@@ -15,7 +15,7 @@ enum cmd_status {
     CMD_FINE = 0,
     CMD_FAILED = 1,
     CMD_USAGE = 2,    /* the command line makes no sense; nothing was done */
-    CMD_NOT_WELL = 3, /* `status`: something is not as it should be */
+    CMD_NOT_WELL = 3, /* `status`, `doctor`: something is not as it should be */
     /* 128 + signal: interrupted, 130 by Ctrl-C */
 };
 
@@ -35,6 +35,9 @@ struct cmd_verb {
     const struct flag *flags;
     size_t flag_count;
     size_t options_bytes; /* of the verb's options struct, which starts as zeros */
+    /* How many arguments that are no flags it takes, and where the options struct has a `const
+     * struct text_list *` for them. */
+    size_t words_max, words_offset;
     /* Returns an exit status, or a negative errno with err. NULL: only verbs below it. */
     int (*run)(const struct cmd_globals *globals, const void *options, struct err *err);
     const struct cmd_verb *const *verbs; /* NULL at the end; NULL: none */

@@ -127,10 +127,16 @@ static int run_verb(const struct cmd_verb *verb, const char *path, struct cmd_gl
     }
     if (globals->version)
         return print_version();
-    if (words.count > 0) {
-        SCOPED(mem) char *what = text_format("%s takes no %s", verb->name, words.items[0]);
+    if (words.count > verb->words_max) {
+        SCOPED(mem)
+        char *what = text_format("%s takes no %s", verb->name, words.items[verb->words_max]);
 
         return usage(path, what == NULL ? "too many words" : what, NULL);
+    }
+    if (verb->words_max > 0) {
+        const struct text_list *taken = &words;
+
+        memcpy((char *)options + verb->words_offset, &taken, sizeof(taken));
     }
     return run(verb, globals, options);
 }

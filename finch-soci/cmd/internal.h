@@ -23,6 +23,7 @@
 extern const struct cmd_verb cmd_verb_enable;
 extern const struct cmd_verb cmd_verb_disable;
 extern const struct cmd_verb cmd_verb_status;
+extern const struct cmd_verb cmd_verb_doctor;
 extern const struct cmd_verb cmd_verb_provision;
 extern const struct cmd_verb cmd_verb_vm;
 extern const struct cmd_verb cmd_verb_logs;
@@ -94,6 +95,23 @@ DEFINE_SCOPED_VALUE(link, struct link, link_fini)
 /* `wait_ms`: how long a machine that boots is waited for. */
 MUST_CHECK int session_connect(const struct session *session, int64_t wait_ms, struct link *ret,
                                struct err *err);
+
+/* ---- doctor_look.c --------------------------------------------------------------------------- */
+
+struct doctor;
+/* All that is wrong, on this computer and in the machine, into *ret; `words` are images and
+ * registries to ask about, beside those that the machine has. What cannot be reached is a finding.
+ */
+MUST_CHECK int doctor_collect(struct session *session, const struct text_list *words,
+                              struct doctor *ret, struct err *err);
+/* Does what is safe; what came of it is in *doctor too. */
+MUST_CHECK int doctor_repair(struct session *session, struct doctor *doctor, struct err *err);
+
+/* ---- status_image.c -------------------------------------------------------------------------- */
+
+/* `status IMAGE…`: an exit status, or a negative errno. */
+MUST_CHECK int status_of_images(const struct cmd_globals *globals, const struct text_list *words,
+                                bool json, struct err *err);
 
 /* ---- provisioning.c -------------------------------------------------------------------------- */
 

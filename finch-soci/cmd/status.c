@@ -18,6 +18,7 @@ enum { STATUS_CONNECT_MS = 0 };
 struct options {
     bool json, watch;
     const char *namespace_;
+    const struct text_list *images; /* to be asked of their registries */
 };
 
 /* What is kept from one look to the next with --watch. */
@@ -268,6 +269,10 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     bool well = false;
     int rc;
 
+    if (options->images->count > 0 && options->watch)
+        return err_set(err, -EINVAL, "--watch is not for an image: its registry is asked once");
+    if (options->images->count > 0)
+        return status_of_images(globals, options->images, options->json, err);
     if (options->watch && !options->json && !platform_is_terminal(stdout))
         return err_set(err, -EINVAL, "--watch draws on a terminal, or writes lines with --json");
     rc = session_open(globals, &looker.session, err);
@@ -302,7 +307,7 @@ static const struct flag flags[] = {
 
 const struct cmd_verb cmd_verb_status = {
     .name = "status",
-    .args = "[flags]",
+    .args = "[flags] [IMAGE…]",
     .summary = "show what is lazy, what is not well, and what mends it",
     .details =
         "   One row for each thing that lazy loading stands on: ok, !! for what is not as it\n"
@@ -310,12 +315,19 @@ const struct cmd_verb cmd_verb_status = {
         "   every image, how many of its layers are lazy and how much of them is here; of one\n"
         "   that is not lazy, why, and what makes it so. Nothing is asked of any registry. The\n"
         "   exit status is 3 when something is not as it should be; that an image is not lazy\n"
-        "   is no such thing.\n",
+        "   is no such thing.\n"
+        "\n"
+        "   With IMAGE its registry is asked, from inside the machine and with the credentials\n"
+        "   that are found there, whether `finch run --snapshotter soci IMAGE` would be lazy,\n"
+        "   layer by layer, and why not. The exit status is 3 when it would not.\n",
     .examples = "   finch-soci status\n"
+                "   finch-soci status registry.example/app:1\n"
                 "   finch-soci status --watch\n"
                 "   finch-soci status --json | jq '.images[] | {image, lazy, presentBytes}'\n",
     .flags = flags,
     .flag_count = ARRAY_LEN(flags),
     .options_bytes = sizeof(struct options),
+    .words_max = 100,
+    .words_offset = offsetof(struct options, images),
     .run = run,
 };

@@ -57,9 +57,8 @@ const struct flag cmd_global_flags[] = {
 const size_t cmd_global_flag_count = ARRAY_LEN(cmd_global_flags);
 
 static const struct cmd_verb *const verbs[] = {
-    &cmd_verb_enable,    &cmd_verb_disable, &cmd_verb_status,
-    &cmd_verb_provision, &cmd_verb_vm,      &cmd_verb_hook,
-    &cmd_verb_logs,      &cmd_verb_version, NULL,
+    &cmd_verb_enable, &cmd_verb_disable, &cmd_verb_status, &cmd_verb_doctor,  &cmd_verb_provision,
+    &cmd_verb_vm,     &cmd_verb_hook,    &cmd_verb_logs,   &cmd_verb_version, NULL,
 };
 
 const struct cmd_verb cmd_top = {
@@ -82,7 +81,7 @@ const struct cmd_verb cmd_top = {
         "   0    fine\n"
         "   1    failed; one line on stderr says why, and what to do\n"
         "   2    the command line makes no sense\n"
-        "   3    status: something is not as it should be\n"
+        "   3    status, doctor: something is not as it should be\n"
         "   130  interrupted\n"
         "\n"
         "ENVIRONMENT\n"

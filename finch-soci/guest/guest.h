@@ -30,6 +30,14 @@ const char *guest_arch(const struct guest_facts *facts);
 /* Lima's boot-done marker is there, or there is no Lima. */
 bool guest_is_booted(const struct guest_facts *facts);
 
+/* containerd's version as it says; "": there is none. */
+const char *guest_containerd(const struct guest_facts *facts);
+/* containerd has all that lazy loading needs, also where images are pulled by its transfer service.
+ */
+bool guest_containerd_is_told(const struct guest_facts *facts);
+/* The snapshotter's unit, without ".service". */
+const char *guest_unit_name(const struct guest_facts *facts);
+
 struct guest_options {
     bool now;        /* swap another snapshotter at once: the containers that use it are removed */
     bool force;      /* merge our keys into a config.toml that the user wrote */

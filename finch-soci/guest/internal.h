@@ -71,7 +71,6 @@ struct bytes guest_text(const struct guest_facts *facts, const char *path); /* e
 bool guest_is_ours(const struct guest_facts *facts, const char *path);      /* as we left it */
 /* Finch's package is here and no virtual machine: its unit, NULL: not so. */
 const struct guest_file *guest_package_unit(const struct guest_facts *facts);
-const char *guest_unit_name(const struct guest_facts *facts);
 
 /* ---- images.c -------------------------------------------------------------------------------- */
 

@@ -155,6 +155,17 @@ static int ask_daemon(struct machine *machine, struct guest_state *state, struct
     return 0;
 }
 
+const char *guest_containerd(const struct guest_facts *facts)
+{
+    return guest_value(facts, "containerd");
+}
+
+bool guest_containerd_is_told(const struct guest_facts *facts)
+{
+    return containerd_is_told(buf_bytes(&facts->effective),
+                              containerd_major(guest_containerd(facts)));
+}
+
 int guest_state_get(struct machine *machine, const struct guest_facts *facts, struct bundle *bundle,
                     struct guest_state *ret, struct err *err)
 {

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* findings.c – what was found: kept, shown to people, given to programs.
+ *
+ *     !!  unit     soci-snapshotter.service is failed
+ *                  mend: finch-soci provision
+ *     --  erofs    …
+ */
+#include "doctor/internal.h"
+
+#include <string.h>
+
+void doctor_add(struct doctor *doctor, const struct doctor_finding *finding)
+{
+    struct doctor_finding *to = &doctor->findings[doctor->count];
+
+    if (doctor->count == DOCTOR_FINDINGS_MAX)
+        return;
+    *to = (struct doctor_finding){.is_note = finding->is_note, .fix = finding->fix};
+    report_clean(to->area, sizeof(to->area), finding->area);
+    report_clean(to->text, sizeof(to->text), finding->text);
+    report_clean(to->mend, sizeof(to->mend), finding->mend);
+    for (size_t i = 0; i < doctor->count; i++) {
+        if (strcmp(doctor->findings[i].area, to->area) == 0 &&
+            strcmp(doctor->findings[i].text, to->text) == 0)
+            return;
+    }
+    doctor->count++;
+}
+
+void doctor_add_done(struct doctor *doctor, const char *text)
+{
+    if (doctor->done_count < DOCTOR_DONE_MAX)
+        report_clean(doctor->done[doctor->done_count++], DOCTOR_TEXT_BYTES, text);
+}
+
+bool doctor_is_well(const struct doctor *doctor)
+{
+    for (size_t i = 0; i < doctor->count; i++) {
+        if (!doctor->findings[i].is_note)
+            return false;
+    }
+    return true;
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+struct page {
+    struct buf *to;
+    const struct report_style *style;
+    int rc;
+};
+
+static void put(struct page *page, const char *text)
+{
+    if (page->rc == 0)
+        page->rc = buf_add_str(page->to, text);
+}
+
+static void coloured(struct page *page, const char *colour, const char *text)
+{
+    if (page->style->colour)
+        put(page, colour);
+    put(page, text);
+    if (page->style->colour)
+        put(page, "\033[0m");
+}
+
+static void put_finding(struct page *page, const struct doctor_finding *finding, int width)
+{
+    if (finding->is_note)
+        coloured(page, "\033[33m", "--");
+    else
+        coloured(page, "\033[1;31m", "!!");
+    if (page->rc == 0)
+        page->rc = buf_addf(page->to, "  %-*s  %s\n", width, finding->area, finding->text);
+    if (finding->mend[0] == '\0' || page->rc != 0)
+        return;
+    page->rc = buf_addf(page->to, "    %*s  mend: ", width, "");
+    coloured(page, "\033[1m", finding->mend);
+    put(page, "\n");
+}
+
+int doctor_print(const struct doctor *doctor, const struct report_style *style, struct buf *ret)
+{
+    struct page page = {.to = ret, .style = style};
+    int width = 0;
+
+    for (size_t i = 0; i < doctor->count; i++) {
+        int len = (int)strlen(doctor->findings[i].area);
+
+        width = len > width ? len : width;
+    }
+    for (size_t i = 0; i < doctor->done_count; i++) {
+        put(&page, "fixed: ");
+        put(&page, doctor->done[i]);
+        put(&page, "\n");
+    }
+    for (size_t i = 0; i < doctor->count; i++)
+        put_finding(&page, &doctor->findings[i], width);
+    if (doctor_is_well(doctor)) {
+        coloured(&page, "\033[32m", "ok");
+        put(&page, "  nothing is wrong\n");
+    }
+    return page.rc;
+}
+
+/* ---- for programs ---------------------------------------------------------------------------- */
+
+int doctor_encode(const struct doctor *doctor, struct buf *ret)
+{
+    struct doctor_out out = {.to = ret};
+
+    doctor_put_bool(&out, "{\"well", doctor_is_well(doctor));
+    doctor_put(&out, ",\"findings\":[");
+    for (size_t i = 0; i < doctor->count; i++) {
+        const struct doctor_finding *finding = &doctor->findings[i];
+
+        doctor_put_string(&out, i == 0 ? "{\"area" : ",{\"area", finding->area);
+        doctor_put_bool(&out, ",\"wrong", !finding->is_note);
+        doctor_put_string(&out, ",\"text", finding->text);
+        doctor_put_string(&out, ",\"mend", finding->mend);
+        doctor_put_bool(&out, ",\"fixable", finding->fix != DOCTOR_FIX_NONE);
+        doctor_put(&out, "}");
+    }
+    doctor_put(&out, "],\"fixed\":[");
+    for (size_t i = 0; i < doctor->done_count; i++) {
+        doctor_put(&out, i == 0 ? "" : ",");
+        if (out.rc == 0)
+            out.rc = text_add_json(ret, bytes_of_str(doctor->done[i]), false);
+    }
+    doctor_put(&out, "]}\n");
+    return out.rc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h – what the files of doctor/ share. */
+#ifndef DOCTOR_INTERNAL_H
+#define DOCTOR_INTERNAL_H
+
+#include "doctor/doctor.h"
+
+/* Texts of templates/, made into arrays by CMake. */
+extern const char doctor_check_text[], doctor_look_text[], doctor_mend_text[];
+
+/* The n-th value of a key; NULL: there are not so many. Borrowed. */
+const char *doctor_fact(const struct doctor_facts *facts, const char *key, size_t n);
+/* Takes the next line off *text. */
+struct bytes doctor_next_line(struct bytes *text);
+
+/* A word that every shell takes for one word, and no program for a flag. */
+bool doctor_is_word(const char *text);
+
+/* JSON being written; the first failure stays. `name` with what stands in front of it: `{"`, `,"`.
+ */
+struct doctor_out {
+    struct buf *to;
+    int rc;
+};
+void doctor_put(struct doctor_out *out, const char *text);
+void doctor_put_string(struct doctor_out *out, const char *name, const char *value);
+void doctor_put_number(struct doctor_out *out, const char *name, int64_t value);
+void doctor_put_bool(struct doctor_out *out, const char *name, bool value);
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* judge.c – from facts of the machine to what is wrong with it. Needs no machine. */
+#include "doctor/internal.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+DEFINE_SCOPED_PTR(probe_json, cJSON, cJSON_Delete)
+
+/* Tokens of registries live for a minute or more, addresses that are signed likewise. */
+enum { SKEW_WRONG_S = 30 };
+#define DISK_LOW_BYTES (UINT64_C(512) * 1024 * 1024)
+enum { DISK_LOW_PERCENT = 5, INODES_LOW_PERCENT = 2 };
+#define OUR_PROGRAM "/usr/local/bin/soci-snapshotter-grpc"
+#define PACKAGE_PROGRAM "/usr/libexec/finch/soci-snapshotter-grpc"
+
+struct judge {
+    struct doctor *doctor;
+    const struct doctor_facts *facts;
+    const struct doctor_context *context;
+};
+
+static void add(const struct judge *j, const char *area, enum doctor_fix fix, const char *mend,
+                const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+/* A `mend` for inside the machine gets the way there in front. "": it is a note. */
+static void add(const struct judge *j, const char *area, enum doctor_fix fix, const char *mend,
+                const char *fmt, ...)
+{
+    struct doctor_finding finding = {.fix = fix, .is_note = mend[0] == '\0'};
+    bool inside = strncmp(mend, "sudo ", 5) == 0 && j->context->vm != NULL;
+    va_list args;
+
+    (void)snprintf(finding.area, sizeof(finding.area), "%s", area);
+    va_start(args, fmt);
+    (void)vsnprintf(finding.text, sizeof(finding.text), fmt, args);
+    va_end(args);
+    (void)snprintf(finding.mend, sizeof(finding.mend), "%s%s%s%s", inside ? "limactl shell " : "",
+                   inside ? j->context->vm : "", inside ? " " : "", mend);
+    doctor_add(j->doctor, &finding);
+}
+
+/* Takes the next word off *text; "" at the end. */
+static void next_word(const char **text, char *ret, size_t size)
+{
+    size_t len = strcspn(*text, " ");
+
+    (void)snprintf(ret, size, "%.*s", (int)len, *text);
+    *text += len;
+    *text += strspn(*text, " ");
+}
+
+static uint64_t next_number(const char **text)
+{
+    char word[32];
+    uint64_t number = 0;
+
+    next_word(text, word, sizeof(word));
+    return text_parse_u64(word, &number) < 0 ? 0 : number;
+}
+
+/* ---- the kernel ------------------------------------------------------------------------------ */
+
+static const char *why_not(const cJSON *probe, const char *name)
+{
+    const cJSON *ability = cJSON_GetObjectItemCaseSensitive(probe, name);
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(ability, "text"));
+
+    if (ability == NULL || cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(ability, "works")))
+        return NULL;
+    return text == NULL || *text == '\0' ? "it does not say why" : text;
+}
+
+static void judge_kernel(const struct judge *j)
+{
+    const char *text = doctor_fact(j->facts, "probe", 0);
+    SCOPED(probe_json) cJSON *probe = text == NULL ? NULL : cJSON_Parse(text);
+    const char *fuse = why_not(probe, "fuse"), *erofs = why_not(probe, "erofsFile"),
+               *resend = why_not(probe, "resend");
+
+    if (doctor_fact(j->facts, "fuse-device", 0) == NULL)
+        add(j, "kernel", DOCTOR_FIX_NONE, "sudo modprobe fuse",
+            "there is no /dev/fuse, so no layer can be mounted");
+    else if (fuse != NULL)
+        add(j, "kernel", DOCTOR_FIX_NONE, "sudo modprobe fuse", "FUSE does not work: %s", fuse);
+    if (erofs != NULL)
+        add(j, "kernel", DOCTOR_FIX_NONE, "", "no EROFS from plain files: %s", erofs);
+    if (resend != NULL && fuse == NULL)
+        add(j, "kernel", DOCTOR_FIX_NONE, "",
+            "requests are not sent again when the snapshotter ends: %s", resend);
+}
+
+/* ---- disks ----------------------------------------------------------------------------------- */
+
+static void judge_disk(const struct judge *j, const char *disk)
+{
+    const char *mend = "finch system prune";
+    uint64_t all, free_bytes, inodes, free_inodes;
+    char name[32];
+
+    next_word(&disk, name, sizeof(name));
+    all = next_number(&disk);
+    free_bytes = next_number(&disk);
+    inodes = next_number(&disk);
+    free_inodes = next_number(&disk);
+    if (all > 0 && (free_bytes < DISK_LOW_BYTES / 8 ||
+                    (free_bytes < DISK_LOW_BYTES && free_bytes < all / 100 * DISK_LOW_PERCENT))) {
+        char left[REPORT_SIZE_BYTES];
+
+        report_format_size(free_bytes, left);
+        add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) is full: %s left", name, disk,
+            left);
+    } else if (inodes > 0 && free_inodes < inodes / 100 * INODES_LOW_PERCENT) {
+        add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) has no room for more files",
+            name, disk);
+    }
+}
+
+/* Two directories on one disk: all its numbers are the same. */
+static bool is_same_disk(const char *a, const char *b)
+{
+    size_t name_a = strcspn(a, " "), name_b = strcspn(b, " ");
+    const char *path = strchr(a, '/');
+
+    return path != NULL && strncmp(a + name_a, b + name_b, (size_t)(path - a) - name_a) == 0;
+}
+
+static void judge_disks(const struct judge *j)
+{
+    const char *disk, *before = NULL;
+
+    for (size_t i = 0; (disk = doctor_fact(j->facts, "disk", i)) != NULL; i++) {
+        if (before == NULL || !is_same_disk(disk, before))
+            judge_disk(j, disk);
+        before = disk;
+    }
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+static void judge_clock(const struct judge *j)
+{
+    const char *text = doctor_fact(j->facts, "clock", 0);
+    int64_t there = 0, skew = 0;
+
+    if (text == NULL || j->context->after_s == 0 || text_parse_i64(text, &there) < 0)
+        return;
+    if (there < j->context->before_s)
+        skew = there - j->context->before_s;
+    else if (there > j->context->after_s)
+        skew = there - j->context->after_s;
+    if (skew <= -SKEW_WRONG_S || skew >= SKEW_WRONG_S)
+        add(j, "clock", DOCTOR_FIX_NONE, "sudo chronyc makestep",
+            "the machine's clock is %" PRId64 " s %s this computer's: registries refuse tokens",
+            skew < 0 ? -skew : skew, skew < 0 ? "behind" : "ahead of");
+}
+
+/* ---- versions -------------------------------------------------------------------------------- */
+
+/* The first N.N in the text. */
+static bool find_version(const char *text, unsigned *major, unsigned *minor)
+{
+    for (; *text != '\0'; text++) {
+        char *end;
+        unsigned long first, second;
+
+        if (*text < '0' || *text > '9')
+            continue;
+        first = strtoul(text, &end, 10);
+        if (*end == '.' && end[1] >= '0' && end[1] <= '9') {
+            second = strtoul(end + 1, NULL, 10);
+            *major = first < 10000 ? (unsigned)first : 0;
+            *minor = second < 10000 ? (unsigned)second : 0;
+            return true;
+        }
+        text = end - 1;
+    }
+    return false;
+}
+
+/* nerdctl 2.3 and later pull through containerd's transfer service, which passes the layers' labels
+ * on only when it is told to, and unpacks through snapshotters that are listed. */
+static void judge_versions(const struct judge *j)
+{
+    unsigned major = 0, minor = 0, containerd = 0, ignored = 0;
+    const char *nerdctl = NULL;
+
+    for (size_t i = 0; (nerdctl = doctor_fact(j->facts, "nerdctl", i)) != NULL; i++) {
+        if (!find_version(nerdctl, &major, &minor))
+            continue;
+        (void)find_version(j->context->containerd, &containerd, &ignored);
+        if ((major > 2 || (major == 2 && minor >= 3)) && containerd >= 2 && !j->context->is_told)
+            add(j, "transfer", DOCTOR_FIX_PROVISION, "finch-soci provision",
+                "nerdctl %u.%u pulls through containerd's transfer service, which is not told of "
+                "soci: every pull fails",
+                major, minor);
+    }
+}
+
+/* ---- others ---------------------------------------------------------------------------------- */
+
+static void judge_programs(const struct judge *j)
+{
+    const char *path;
+
+    for (size_t i = 0; (path = doctor_fact(j->facts, "binary", i)) != NULL; i++) {
+        char mend[DOCTOR_TEXT_BYTES];
+
+        if (strcmp(path, OUR_PROGRAM) == 0 || strcmp(path, PACKAGE_PROGRAM) == 0)
+            continue;
+        (void)snprintf(mend, sizeof(mend), "sudo mv %s %s.old", path, path);
+        add(j, "programs", DOCTOR_FIX_NONE, doctor_is_word(path) ? mend : "sudo rm it",
+            "another snapshotter is installed: %s", path);
+    }
+}
+
+static void judge_unit(const struct judge *j, const char *unit)
+{
+    char name[128], active[32], result[32], mend[256];
+
+    next_word(&unit, name, sizeof(name));
+    next_word(&unit, active, sizeof(active));
+    next_word(&unit, result, sizeof(result));
+    if (strcmp(name, j->context->unit) == 0) {
+        if (strcmp(active, "active") != 0)
+            add(j, "unit", DOCTOR_FIX_START, "finch-soci doctor --fix", "%s is %s%s%s", name,
+                active, strcmp(result, "success") == 0 ? "" : ": ",
+                strcmp(result, "success") == 0 ? "" : result);
+        return;
+    }
+    (void)snprintf(mend, sizeof(mend), "sudo systemctl disable --now %s", name);
+    add(j, "unit", DOCTOR_FIX_NONE, doctor_is_word(name) ? mend : "sudo systemctl disable it",
+        "another unit starts a snapshotter: %s (%s), %s", name, unit, active);
+}
+
+static void judge_units(const struct judge *j)
+{
+    const char *unit;
+
+    for (size_t i = 0; (unit = doctor_fact(j->facts, "unit", i)) != NULL; i++)
+        judge_unit(j, unit);
+}
+
+static void judge_entries(const struct judge *j)
+{
+    const char *entry;
+
+    for (size_t i = 0; (entry = doctor_fact(j->facts, "proxy", i)) != NULL; i++) {
+        char name[128], file[256], mend[DOCTOR_TEXT_BYTES];
+
+        next_word(&entry, name, sizeof(name));
+        next_word(&entry, file, sizeof(file));
+        if (strcmp(name, "soci") == 0)
+            continue;
+        (void)snprintf(mend, sizeof(mend), "sudo vi +%s %s", entry, file);
+        add(j, "containerd", DOCTOR_FIX_NONE,
+            doctor_is_word(file) && doctor_is_word(entry) ? mend : "sudo vi that file",
+            "another entry leads to a snapshotter of SOCI: proxy_plugins.%s in %s, line %s", name,
+            file, entry);
+    }
+}
+
+static void judge_socket(const struct judge *j)
+{
+    const char *text = doctor_fact(j->facts, "socket", 0);
+    char state[16], pid[24], mend[64];
+
+    if (text == NULL)
+        return;
+    next_word(&text, state, sizeof(state));
+    next_word(&text, pid, sizeof(pid));
+    if (strcmp(state, "stale") == 0)
+        add(j, "socket", DOCTOR_FIX_REMOVE_SOCKET, "finch-soci doctor --fix",
+            "nobody listens on the snapshotter's socket, and it is still there");
+    else if (strcmp(state, "other") == 0)
+        add(j, "socket", DOCTOR_FIX_NONE,
+            "sudo rm /run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock",
+            "something that is no socket is in the place of the snapshotter's");
+    if (strcmp(state, "listens") != 0 || text[0] == '\0' || strcmp(text, OUR_PROGRAM) == 0 ||
+        strcmp(text, OUR_PROGRAM " (deleted)") == 0 || strcmp(text, PACKAGE_PROGRAM) == 0 ||
+        strncmp(text, "/usr/lib/systemd/", 17) == 0 || strncmp(text, "/lib/systemd/", 13) == 0)
+        return;
+    (void)snprintf(mend, sizeof(mend), "sudo kill %s", doctor_is_word(pid) ? pid : "it");
+    add(j, "socket", DOCTOR_FIX_NONE, mend,
+        "another program listens on the snapshotter's socket: %s, process %s", text, pid);
+}
+
+static void judge_selinux(const struct judge *j)
+{
+    const char *denied = doctor_fact(j->facts, "denied", 0);
+    const char *mode = doctor_fact(j->facts, "selinux", 0);
+
+    if (denied != NULL)
+        add(j, "selinux", DOCTOR_FIX_NONE,
+            "sudo restorecon -Rv /usr/local/bin /etc/systemd/system /var/lib/soci-snapshotter-grpc",
+            "SELinux%s denies the snapshotter something: %s",
+            mode != NULL && strcmp(mode, "1") == 0 ? "" : " (permissive)", denied);
+}
+
+void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
+                  const struct doctor_context *context)
+{
+    const struct judge j = {.doctor = doctor, .facts = facts, .context = context};
+
+    judge_kernel(&j);
+    judge_disks(&j);
+    judge_clock(&j);
+    judge_versions(&j);
+    judge_programs(&j);
+    judge_units(&j);
+    judge_entries(&j);
+    judge_socket(&j);
+    judge_selinux(&j);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_doctor_judge.c – from facts to findings: what is wrong is told with its command, and what is
+ * well, or nonsense, is not. */
+#include "test.h"
+
+#include "doctor/doctor.h"
+
+#include <errno.h>
+
+static const struct doctor_context vm_context = {
+    .vm = "finch",
+    .before_s = 1000,
+    .after_s = 1002,
+    .is_told = true,
+    .containerd = "containerd github.com/containerd/containerd/v2 v2.2.1",
+    .unit = "soci-snapshotter.service",
+};
+
+static struct doctor doctor;
+
+static void judge(const char *lines, const struct doctor_context *context)
+{
+    SCOPED(mem) char *text = text_format("finch-soci-doctor 1\n%send\n", lines);
+    SCOPED(doctor_facts) struct doctor_facts facts = {.count = 0};
+    struct err err = ERR_NONE;
+
+    doctor = (struct doctor){.count = 0};
+    assert_ok(doctor_facts_parse(bytes_of_str(text), &facts, &err));
+    doctor_judge(&doctor, &facts, context);
+}
+
+static const struct doctor_finding *only(void)
+{
+    assert_int_equal(doctor.count, 1);
+    return &doctor.findings[0];
+}
+
+#define WELL                                                                                       \
+    "clock 1001\nfuse-device yes\nbinary /usr/local/bin/soci-snapshotter-grpc\n"                   \
+    "unit soci-snapshotter.service active success /usr/local/lib/systemd/system/x.service\n"       \
+    "proxy soci /etc/containerd/config.toml 7\ndisk boot 100000000000 90000000000 1000 900 /\n"    \
+    "socket listens 5 /usr/local/bin/soci-snapshotter-grpc\nnerdctl nerdctl version 2.2.2\n"       \
+    "selinux 1\n"
+
+static void a_machine_that_is_well_has_no_findings(void **state)
+{
+    (void)state;
+    judge(WELL, &vm_context);
+    assert_int_equal(doctor.count, 0);
+    assert_true(doctor_is_well(&doctor));
+}
+
+static void a_kernel_without_fuse_is_wrong_and_one_without_erofs_is_a_note(void **state)
+{
+    (void)state;
+    judge(WELL
+          "probe {\"fuse\":{\"works\":false,\"text\":\"no such type\"},\"erofsFile\":{\"works\":"
+          "true},\"resend\":{\"works\":false}}\n",
+          &vm_context);
+    assert_string_equal(only()->mend, "limactl shell finch sudo modprobe fuse");
+    assert_non_null(strstr(only()->text, "no such type"));
+    judge(WELL
+          "probe {\"fuse\":{\"works\":true},\"erofsFile\":{\"works\":false,\"text\":\"old\"}}\n",
+          &vm_context);
+    assert_true(only()->is_note);
+    assert_true(doctor_is_well(&doctor));
+    judge(WELL "probe {{{{\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void a_clock_is_compared_with_ours_before_and_after(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\nclock 971\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+    judge("fuse-device yes\nclock 970\n", &vm_context);
+    assert_non_null(strstr(only()->text, "30 s behind"));
+    judge("fuse-device yes\nclock 5000\n", &vm_context);
+    assert_non_null(strstr(only()->text, "ahead of"));
+    judge("fuse-device yes\nclock then\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void a_full_disk_is_told_once_however_many_directories_it_has(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\ndisk data 50000000000 40000000 10 9 /a\n"
+          "disk images 50000000000 40000000 10 9 /b\n",
+          &vm_context);
+    assert_non_null(strstr(only()->text, "disk of data (/a) is full: 38.1 MiB left"));
+    judge("fuse-device yes\ndisk data 50000000000 40000000000 1000 1 /a\n", &vm_context);
+    assert_non_null(strstr(only()->text, "no room for more files"));
+    judge("fuse-device yes\ndisk data x y\ndisk\tdata 1\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void a_small_disk_with_room_is_not_full(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\ndisk data 300000000 200000000 10 9 /a\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void nerdctl_2_3_needs_the_transfer_settings_of_containerd_2(void **state)
+{
+    struct doctor_context context = vm_context;
+
+    (void)state;
+    context.is_told = false;
+    judge("fuse-device yes\nnerdctl nerdctl version 2.2.9\n", &context);
+    assert_int_equal(doctor.count, 0);
+    judge("fuse-device yes\nnerdctl nerdctl version 2.3.0\n", &context);
+    assert_string_equal(only()->mend, "finch-soci provision");
+    assert_int_equal(only()->fix, DOCTOR_FIX_PROVISION);
+    context.containerd = "containerd github.com/containerd/containerd v1.7.28 abc";
+    judge("fuse-device yes\nnerdctl nerdctl version 2.3.0\n", &context);
+    assert_int_equal(doctor.count, 0);
+    judge("fuse-device yes\nnerdctl of no version\n", &context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void what_competes_is_told_with_its_name(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\nbinary /usr/bin/soci-snapshotter-grpc\n", &vm_context);
+    assert_non_null(strstr(only()->text, "/usr/bin/soci-snapshotter-grpc"));
+    judge("fuse-device yes\nunit other.service active success /etc/systemd/system/other.service\n",
+          &vm_context);
+    assert_string_equal(only()->mend,
+                        "limactl shell finch sudo systemctl disable --now other.service");
+    judge("fuse-device yes\nproxy other /etc/containerd/config.toml 12\n", &vm_context);
+    assert_string_equal(only()->mend,
+                        "limactl shell finch sudo vi +12 /etc/containerd/config.toml");
+    judge("fuse-device yes\nsocket listens 77 /usr/bin/python3\n", &vm_context);
+    assert_string_equal(only()->mend, "limactl shell finch sudo kill 77");
+}
+
+static void a_daemon_of_systemds_or_one_that_was_replaced_is_no_other(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\nsocket listens 1 /usr/lib/systemd/systemd\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+    judge("fuse-device yes\nsocket listens 9 /usr/local/bin/soci-snapshotter-grpc (deleted)\n",
+          &vm_context);
+    assert_int_equal(doctor.count, 0);
+    judge("fuse-device yes\nsocket none\n", &vm_context);
+    assert_int_equal(doctor.count, 0);
+}
+
+static void a_denial_of_selinux_is_told(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\nselinux 0\ndenied avc: denied { read } comm=\"soci-snapshott\"\n",
+          &vm_context);
+    assert_non_null(strstr(only()->text, "(permissive) denies"));
+    assert_non_null(strstr(only()->mend, "sudo restorecon -Rv "));
+}
+
+static void a_command_holds_no_words_of_an_enemys(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\nunit $(reboot).service active success /x\n"
+          "binary /usr/bin/a;reboot\nproxy a /etc/x`reboot` 1\nsocket listens $(reboot) /bin/x\n",
+          &vm_context);
+    assert_int_equal(doctor.count, 4);
+    for (size_t i = 0; i < doctor.count; i++)
+        assert_null(strstr(doctor.findings[i].mend, "reboot"));
+}
+
+static void on_this_system_commands_need_no_way(void **state)
+{
+    struct doctor_context context = vm_context;
+
+    (void)state;
+    context.vm = NULL;
+    context.after_s = 0;
+    judge("clock 5\n", &context);
+    assert_string_equal(only()->mend, "sudo modprobe fuse");
+}
+
+static void facts_that_make_no_sense_are_refused(void **state)
+{
+    static const char *const texts[] = {"", "finch-soci-doctor 2\nend\n",
+                                        "finch-soci-doctor 1\nclock 1\n",
+                                        "finch-soci-doctor 1\nclock\nend\n"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct doctor_facts facts = {.count = 0};
+        struct err err = ERR_NONE;
+
+        assert_int_equal(doctor_facts_parse(bytes_of_str(texts[i]), &facts, &err), -EBADMSG);
+    }
+}
+
+static void facts_without_an_end_are_refused(void **state)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    struct doctor_facts facts = {.count = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(buf_add_str(&text, "finch-soci-doctor 1\n"));
+    for (int i = 0; i < DOCTOR_FACTS_MAX + 1; i++)
+        assert_ok(buf_add_str(&text, "disk a\n"));
+    assert_ok(buf_add_str(&text, "end\n"));
+    assert_int_equal(doctor_facts_parse(buf_bytes(&text), &facts, &err), -EBADMSG);
+}
+
+static void more_findings_than_fit_are_dropped(void **state)
+{
+    struct doctor_finding finding = {.area = "x"};
+
+    (void)state;
+    doctor = (struct doctor){.count = 0};
+    for (int i = 0; i < 3 * DOCTOR_FINDINGS_MAX; i++) {
+        (void)snprintf(finding.text, sizeof(finding.text), "%d\033[2J", i);
+        doctor_add(&doctor, &finding);
+        doctor_add_done(&doctor, finding.text);
+    }
+    assert_int_equal(doctor.count, DOCTOR_FINDINGS_MAX);
+    assert_int_equal(doctor.done_count, DOCTOR_DONE_MAX);
+    assert_null(strchr(doctor.findings[0].text, '\033'));
+}
+
+static void what_was_found_is_shown_and_encoded(void **state)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    SCOPED(buf_value) struct buf json = BUF_EMPTY;
+    const struct report_style style = {.width = 0};
+
+    (void)state;
+    judge("fuse-device yes\nsocket stale\n", &vm_context);
+    doctor_add_done(&doctor, "started \"it\"");
+    assert_ok(doctor_print(&doctor, &style, &text));
+    assert_string_equal(
+        buf_str(&text),
+        "fixed: started \"it\"\n"
+        "!!  socket  nobody listens on the snapshotter's socket, and it is still there\n"
+        "            mend: finch-soci doctor --fix\n");
+    assert_ok(doctor_encode(&doctor, &json));
+    assert_string_equal(
+        buf_str(&json),
+        "{\"well\":false,\"findings\":[{\"area\":\"socket\",\"wrong\":true,\"text\":\"nobody "
+        "listens on the snapshotter's socket, and it is still there\",\"mend\":\"finch-soci doctor "
+        "--fix\",\"fixable\":true}],\"fixed\":[\"started \\\"it\\\"\"]}\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_that_is_well_has_no_findings),
+        cmocka_unit_test(a_kernel_without_fuse_is_wrong_and_one_without_erofs_is_a_note),
+        cmocka_unit_test(a_clock_is_compared_with_ours_before_and_after),
+        cmocka_unit_test(a_full_disk_is_told_once_however_many_directories_it_has),
+        cmocka_unit_test(a_small_disk_with_room_is_not_full),
+        cmocka_unit_test(nerdctl_2_3_needs_the_transfer_settings_of_containerd_2),
+        cmocka_unit_test(what_competes_is_told_with_its_name),
+        cmocka_unit_test(a_daemon_of_systemds_or_one_that_was_replaced_is_no_other),
+        cmocka_unit_test(a_denial_of_selinux_is_told),
+        cmocka_unit_test(a_command_holds_no_words_of_an_enemys),
+        cmocka_unit_test(on_this_system_commands_need_no_way),
+        cmocka_unit_test(facts_that_make_no_sense_are_refused),
+        cmocka_unit_test(facts_without_an_end_are_refused),
+        cmocka_unit_test(more_findings_than_fit_are_dropped),
+        cmocka_unit_test(what_was_found_is_shown_and_encoded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
