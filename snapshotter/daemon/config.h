@@ -93,6 +93,7 @@ struct config {
     struct config_fuse fuse;
     struct config_background_fetch background;
     const char *content_store_type, *containerd_address;
+    int64_t learned_start_s; /* recorded from a container's first read on; 0: off */
     bool prefetch_enabled;
     int64_t prefetch_max_concurrency;
     bool v1_enabled, v2_enabled;

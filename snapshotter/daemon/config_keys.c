@@ -131,6 +131,10 @@ const struct config_key config_keys[] = {
     ANY_INTEGER_KEY(CONFIG_UNUSED, "background_fetch.emit_metric_period_sec",
                     background.emit_metric_period_s, 10),
 
+    /* Ours alone: what a container reads in its first seconds is fetched first at the image's next
+     * cold start. 0: neither recorded nor used. */
+    INTEGER_KEY(CONFIG_USED, "learned_start.record_sec", learned_start_s, 10, 0, 3600),
+
     /* config_warn() has a line of its own for the type. */
     TEXT_KEY(CONFIG_SILENT, "content_store.type", content_store_type, "soci", &content_stores),
     TEXT_KEY(CONFIG_UNUSED, "content_store.containerd_address", containerd_address,

@@ -132,6 +132,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .mount_timeout_ms = config->mount_timeout_s * 1000,
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background.disable,
+        .record_ms = config->learned_start_s * 1000,
         .metrics = s->metrics,
     };
     int rc = fs_new(&fs_options, &s->fs, err);

@@ -100,6 +100,7 @@ struct lazy {
     TAILQ_HEAD(, lazy_mapped) mapped; /* lock */
     struct lazy_repos *repos;         /* fixed at creation: a reference */
     struct lazy_origins *origins;     /* fixed at creation: a reference */
+    struct lazy_learn *learn;         /* fixed at creation; NULL: nothing is recorded or used */
 };
 
 /* ---- events.c -------------------------------------------------------------------------------- */
@@ -185,6 +186,40 @@ MUST_CHECK int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target
 MUST_CHECK int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target,
                                 const char *dir, bool online, struct fs_mount **ret,
                                 struct err *err);
+
+/* ---- learn.c ----------------------------------------------------------------------------------
+ */
+
+/* Records are below `root`. */
+MUST_CHECK int lazy_learn_new(struct layer_set *layers, const char *root, int64_t record_ms,
+                              struct lazy_learn **ret, struct err *err);
+void lazy_learn_free(struct lazy_learn *learn); /* what is being recorded is kept as it is */
+/* A container of the image is about to start over these layers. */
+void lazy_learn_begin(struct lazy_learn *learn, const struct digest *manifest,
+                      struct layer *const *layers, size_t count);
+
+/* Spans of a layer, and when they are wanted: the lower the sooner, over all layers of an image. */
+struct lazy_wanted {
+    struct span_preferred *spans;
+    size_t count;
+};
+void lazy_wanted_fini(struct lazy_wanted *wanted);
+DEFINE_SCOPED_VALUE(lazy_wanted, struct lazy_wanted, lazy_wanted_fini)
+MUST_CHECK int lazy_wanted_add(struct lazy_wanted *wanted, uint32_t span, uint32_t rank);
+/* What the image's record says of the layer. -ENOENT: it has none; -ENOMEM. Reads the disk. */
+MUST_CHECK int lazy_learn_wanted(const struct lazy_learn *learn, const struct digest *manifest,
+                                 const struct digest *layer, const struct digest *ztoc,
+                                 struct lazy_wanted *ret);
+
+/* ---- wanted.c ---------------------------------------------------------------------------------
+ */
+
+/* What the image will ask this layer for first; *ret stays empty where nobody knows. */
+void lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const struct layer *layer,
+                      struct lazy_wanted *ret);
+void lazy_wanted_tell(struct layer *layer, const struct lazy_wanted *wanted);
+/* See struct snapshot_lazy. */
+void lazy_used(struct lazy *lazy, const uint64_t *ids, size_t count);
 
 /* ---- lowest.c -------------------------------------------------------------------------------- */
 

@@ -182,6 +182,11 @@ static void op_abandon(void *self, const struct text_map *labels)
     lazy_abandon(self, labels);
 }
 
+static void op_use(void *self, const uint64_t *ids, size_t count)
+{
+    lazy_used(self, ids, count);
+}
+
 static void op_note(void *self, const struct text_map *labels, const struct err *why)
 {
     lazy_note(self, LAZY_EVENT_DEFERRED, lazy_label_image(labels), lazy_label_layer(labels), why);
@@ -338,6 +343,7 @@ struct snapshot_lazy lazy_ops(struct lazy *lazy)
         .mount_mapped = op_mount_mapped,
         .unmount_mapped = op_unmount_mapped,
         .check = op_check,
+        .use = op_use,
         .note = op_note,
         .release = op_release,
         .collect = op_collect,
@@ -355,7 +361,11 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     rc = lazy_origins_new(&lazy->origins, err);
     if (rc == 0)
         rc = lazy_repos_new(options->registry, options->keychain, &lazy->repos, err);
+    if (rc == 0 && options->record_ms > 0)
+        rc = lazy_learn_new(options->layers, store_root(options->store), options->record_ms,
+                            &lazy->learn, err);
     if (rc < 0) {
+        lazy_repos_unref(lazy->repos);
         lazy_origins_unref(lazy->origins);
         free(lazy);
         return rc;
@@ -380,6 +390,7 @@ void lazy_free(struct lazy *lazy)
 
     if (lazy == NULL)
         return;
+    lazy_learn_free(lazy->learn);
     lazy_end_mapped(lazy);
     while ((entry = TAILQ_FIRST(&lazy->entries)) != NULL) {
         TAILQ_REMOVE(&lazy->entries, entry, link);

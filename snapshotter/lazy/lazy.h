@@ -46,8 +46,11 @@ struct lazy_options {
     int64_t mount_timeout_ms;     /* a Prepare gives up mounting after this;
                                  0: 30000 */
     uint64_t
-        min_layer_bytes; /* a layer that the client says is smaller is not mounted; 0: any is */
-    bool disable_background;
+        min_layer_bytes;     /* a layer that the client says is smaller is not mounted; 0: any is */
+    bool disable_background; /* nothing is fetched ahead, not even what was recorded */
+    /* So long after the first read of a container that starts it is recorded what is read, for the
+     * image's next cold start. 0: nothing is, and nothing that was recorded is used. */
+    int64_t record_ms;
     struct metrics *metrics; /* NULL: nothing is counted */
 };
 struct lazy;

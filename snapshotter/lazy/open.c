@@ -69,33 +69,53 @@ static int open_layer_online(struct lazy *lazy, const struct lazy_target *target
 struct background_later {
     struct discover_later later; /* first */
     struct layer *layer;         /* a reference */
+    struct lazy_wanted wanted;   /* before the rest of it */
+    bool rest;                   /* that too */
 };
+
+static void fetch_ahead(struct layer *layer, const struct lazy_wanted *wanted, bool rest)
+{
+    lazy_wanted_tell(layer, wanted);
+    if (rest)
+        layer_start_background(layer);
+}
 
 static void start_background(struct discover_later *later, bool canceled)
 {
     struct background_later *b = (struct background_later *)later;
 
     if (!canceled)
-        layer_start_background(b->layer);
+        fetch_ahead(b->layer, &b->wanted, b->rest);
     layer_unref(b->layer);
+    lazy_wanted_fini(&b->wanted);
     free(b);
 }
 
-static void start_background_soon(struct lazy *lazy, struct layer *layer)
+static void start_background_soon(struct lazy *lazy, const struct digest *manifest,
+                                  struct layer *layer)
 {
-    struct background_later *b = calloc(1, sizeof(*b));
+    SCOPED(lazy_wanted) struct lazy_wanted wanted = {.spans = NULL};
+    bool rest = !lazy->options.disable_background;
+    struct background_later *b;
 
+    lazy_wanted_find(lazy, manifest, layer, &wanted);
+    if (!rest && wanted.count == 0)
+        return;
+    b = calloc(1, sizeof(*b));
     if (b == NULL) {
-        layer_start_background(layer);
+        fetch_ahead(layer, &wanted, rest);
         return;
     }
     b->later.run = start_background;
     b->layer = layer_ref(layer);
+    b->wanted = wanted;
+    wanted = (struct lazy_wanted){.spans = NULL, .count = 0};
+    b->rest = rest;
     discover_when_quiet(lazy->options.discover, &b->later);
 }
 
-static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
-                       struct fs_mount **ret, struct err *err)
+static int mount_layer(struct lazy *lazy, const struct digest *manifest, struct layer *layer,
+                       const char *dir, struct fs_mount **ret, struct err *err)
 {
     const struct lazy_options *o = &lazy->options;
     const struct fs_mount_options options = {.dir = dir};
@@ -105,8 +125,7 @@ static int mount_layer(struct lazy *lazy, struct layer *layer, const char *dir,
     if (rc < 0)
         return err_prefix(err, rc, "mount at %s", dir);
     metrics_since(layer_metrics(layer), METRICS_FUSE_MOUNT, start_ns);
-    if (!o->disable_background)
-        start_background_soon(lazy, layer);
+    start_background_soon(lazy, manifest, layer);
     return 0;
 }
 
@@ -142,7 +161,7 @@ static int mount_with_ztoc(struct lazy *lazy, struct lazy_target *target,
     if (rc < 0)
         return rc;
     target->layer_bytes = layer_comp_bytes(layer);
-    return mount_layer(lazy, layer, dir, ret, err);
+    return mount_layer(lazy, &target->manifest, layer, dir, ret, err);
 }
 
 /* A layer that should have been mounted is worth a warning, one that never could be is not. */
@@ -213,5 +232,5 @@ int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const 
     } else {
         rc = open_layer(lazy, target, &layer, err);
     }
-    return rc < 0 ? rc : mount_layer(lazy, layer, dir, ret, err);
+    return rc < 0 ? rc : mount_layer(lazy, &target->manifest, layer, dir, ret, err);
 }

@@ -68,3 +68,18 @@ int chain_check(const struct snapshotter *s, const struct chain *chain, struct e
     }
     return 0;
 }
+
+void chain_use(const struct snapshotter *s, const struct chain *chain)
+{
+    SCOPED(mem) uint64_t *ids = NULL;
+    size_t i;
+
+    if (s->lazy.use == NULL || chain->count == 0)
+        return;
+    ids = calloc(chain->count, sizeof(*ids));
+    if (ids == NULL)
+        return; /* then nothing is learned from it */
+    for (i = 0; i < chain->count; i++)
+        ids[i] = chain->links[i].id;
+    s->lazy.use(s->lazy.self, ids, chain->count);
+}

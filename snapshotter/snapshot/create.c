@@ -95,6 +95,13 @@ static int create_in_transaction(struct snapshotter *s, struct snapdb_row *row,
     return 0;
 }
 
+static bool is_for_a_layer(const struct text_map *labels)
+{
+    const char *target = labels == NULL ? NULL : text_map_get(labels, SNAPSHOT_LABEL_TARGET);
+
+    return target != NULL && target[0] != '\0';
+}
+
 /* row->kind is set. `ids` NULL: of no user namespace. */
 static int create(struct snapshotter *s, const struct snapshot_prepare_request *request,
                   struct snapdb_row *row, const struct idmaps *ids, struct chain *chain,
@@ -110,6 +117,8 @@ static int create(struct snapshotter *s, const struct snapshot_prepare_request *
         rc = fill_row(row, request, err);
     if (rc == 0)
         rc = create_in_transaction(s, row, owner_of_nearest(s, chain, ids), chain, ret, err);
+    if (rc == 0 && !is_for_a_layer(request->labels))
+        chain_use(s, chain);
     return rc;
 }
 

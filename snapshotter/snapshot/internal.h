@@ -92,6 +92,8 @@ MUST_CHECK int chain_load(const struct snapshotter *s, const char *parent, struc
                           struct err *err);
 /* -EAGAIN: a lazily mounted ancestor cannot serve. */
 MUST_CHECK int chain_check(const struct snapshotter *s, const struct chain *chain, struct err *err);
+/* A container's snapshot over it is asked for. */
+void chain_use(const struct snapshotter *s, const struct chain *chain);
 
 /* ---- mounts.c -------------------------------------------------------------------------------- */
 

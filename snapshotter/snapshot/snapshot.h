@@ -81,6 +81,10 @@ struct snapshot_lazy {
     /* Is a mounted layer able to serve? 0, or -EAGAIN with the reason. In memory; where a remount
      * failed it may try again first and take longer. */
     int (*check)(void *self, uint64_t id, struct err *err);
+    /* A container's snapshot over these is asked for, nearest first: they are about to be read. On
+     * the disk and in memory. Of snapshots that were never mounted lazily too. NULL: nobody wants
+     * to know. */
+    void (*use)(void *self, const uint64_t *ids, size_t count);
     /* A layer is left to containerd for a reason that mount() and unpack() have not seen. `labels`
      * are those of Prepare. In memory. NULL: nobody wants to know. */
     void (*note)(void *self, const struct text_map *labels, const struct err *why);

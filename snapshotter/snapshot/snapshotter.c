@@ -121,6 +121,7 @@ int snapshot_mounts(struct snapshotter *s, const char *key, struct snapshot_moun
         rc = snapshot_mounts_rebase(s, &mounts, err);
     if (rc < 0)
         return rc;
+    chain_use(s, &chain);
     *ret = mounts;
     mounts = (struct snapshot_mounts){.items = NULL, .count = 0};
     return 0;

@@ -46,6 +46,14 @@ int starts_load(const char *root, const struct digest *manifest, struct starts_r
     return 0;
 }
 
+void starts_remove(const char *root, const struct digest *manifest)
+{
+    SCOPED(mem) char *path = path_of(root, manifest);
+
+    if (path != NULL)
+        (void)unlink(path);
+}
+
 /* ---- the oldest go --------------------------------------------------------------------------- */
 
 struct kept {

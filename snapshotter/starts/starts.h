@@ -70,5 +70,7 @@ MUST_CHECK int starts_load(const char *root, const struct digest *manifest,
 /* Replaced so that a crash leaves the old one or the new; then the oldest of too many are removed.
  */
 MUST_CHECK int starts_save(const char *root, const struct starts_record *record, struct err *err);
+/* It is of no use. */
+void starts_remove(const char *root, const struct digest *manifest);
 
 #endif

@@ -40,6 +40,9 @@ struct fake_lazy {
     void *arg;
     char namespace_[64];       /* of the last mount */
     int notes;                 /* lock */
+    int use_calls;             /* lock */
+    size_t used;               /* lock; layers, in the last */
+    uint64_t nearest;          /* lock; its first */
     char note[ERR_TEXT_BYTES]; /* lock; the last */
 };
 
@@ -123,6 +126,16 @@ static inline void fake_lazy_abandon(void *self, const struct text_map *labels)
 
     assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
     fake->abandon_calls++;
+}
+
+static inline void fake_lazy_use(void *self, const uint64_t *ids, size_t count)
+{
+    struct fake_lazy *fake = self;
+    LOCKED(&fake->lock);
+
+    fake->use_calls++;
+    fake->used = count;
+    fake->nearest = ids[0];
 }
 
 static inline int fake_lazy_remount(void *self, uint64_t id, const char *dir,
@@ -239,6 +252,7 @@ static inline struct snapshot_lazy fake_lazy_ops(struct fake_lazy *fake)
     return (struct snapshot_lazy){.mount = fake_lazy_mount,
                                   .unpack = fake_lazy_unpack,
                                   .abandon = fake_lazy_abandon,
+                                  .use = fake_lazy_use,
                                   .remount = fake_lazy_remount,
                                   .unmount = fake_lazy_unmount,
                                   .mount_mapped = fake_lazy_mount_mapped,

@@ -89,6 +89,36 @@ static void a_prepare_without_target_never_asks_the_lazy_half(void **state)
     assert_int_equal(f->fake.mount_calls, 0);
 }
 
+static void a_containers_snapshot_says_over_which_layers_it_is_nearest_first(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    SCOPED(snapshot_mounts) struct snapshot_mounts mounts = {.items = NULL, .count = 0};
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    struct err err = ERR_NONE;
+
+    assert_int_equal(prepare(f, "l1", "", TARGET), -EEXIST);
+    assert_int_equal(prepare(f, "l2", TARGET, "sha256:2f00"), -EEXIST);
+    assert_int_equal(f->fake.use_calls, 0);
+    assert_ok(prepare(f, "container", "sha256:2f00", NULL));
+    assert_ok(stat_row(f, "sha256:2f00", &row));
+    assert_int_equal(f->fake.use_calls, 1);
+    assert_int_equal(f->fake.used, 2);
+    assert_int_equal(f->fake.nearest, row.id);
+    assert_ok(snapshot_mounts(f->s, "container", &mounts, &err));
+    assert_int_equal(f->fake.use_calls, 2);
+}
+
+static void what_is_over_no_layer_or_becomes_one_says_nothing(void **state)
+{
+    struct snapshot_fixture *f = *state;
+
+    assert_ok(prepare(f, "container", "", NULL));
+    assert_int_equal(prepare(f, "l1", "", TARGET), -EEXIST);
+    f->fake.mount_rc = -ENOENT;
+    assert_ok(prepare(f, "l2", TARGET, "sha256:2f00"));
+    assert_int_equal(f->fake.use_calls, 0);
+}
+
 static void without_a_lazy_half_every_layer_is_left_to_containerd(void **state)
 {
     struct snapshot_fixture *f = *state;
@@ -426,6 +456,8 @@ int main(void)
         T(the_answer_names_the_target),
         T(a_layer_that_does_not_mount_is_left_to_containerd),
         T(a_prepare_without_target_never_asks_the_lazy_half),
+        T(a_containers_snapshot_says_over_which_layers_it_is_nearest_first),
+        T(what_is_over_no_layer_or_becomes_one_says_nothing),
         T(without_a_lazy_half_every_layer_is_left_to_containerd),
         T(a_key_that_exists_is_refused_before_anything_is_mounted),
         T(a_second_namespace_gets_the_layer_without_a_second_mount),
