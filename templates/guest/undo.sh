@@ -111,6 +111,42 @@ busy() {
     exit 45
 }
 
+# Images of the namespace that ours alone has unpacked, and of which a layer was never downloaded as a whole.
+not_whole() {
+    {
+        quiet ctr -n "$1" content ls
+        echo images
+        quiet ctr -n "$1" images ls
+    } 2>/dev/null | awk '
+        function is_ours(text) {
+            return gsub(/gc\.ref\.snapshot\.soci=/, "", text) > 0 && text !~ /gc\.ref\.snapshot\./
+        }
+        function lacks(digest, depth,    text, child, key, ours, missing) {
+            text = line[digest]
+            while (match(text, /gc\.ref\.content[A-Za-z0-9_.\/-]*=sha256:[0-9a-f]+/)) {
+                key = child = substr(text, RSTART, RLENGTH)
+                text = substr(text, RSTART + RLENGTH)
+                sub(/=.*/, "", key)
+                sub(/.*=/, "", child)
+                if (!(child in line)) missing = missing || key ~ /\.l\.[0-9]+$/
+                else if (is_ours(line[child])) ours = 1
+                else if (depth > 0 && lacks(child, depth - 1)) return 1
+            }
+            return ours && missing
+        }
+        $1 == "images" && NF == 1 { listed = 1; next }
+        !listed && $1 ~ /^sha256:/ { line[$1] = $0 }
+        listed && ($3 in line) && lacks($3, 2) { print $1 }'
+}
+# They are kept, as their layers are: who runs them without ours is told that something is missing.
+name_not_whole() {
+    for ns in $(namespaces); do
+        for image in $(not_whole "$ns"); do
+            echo "note image $image is not whole without the snapshotter: pull it again, or remove it, before it is run"
+        done
+    done
+}
+
 # An earlier undo has kept the data, and in it the list of what was there before: the rest is ours, unless somebody else
 # has come to work in the same directory. containerd forgets without the snapshotter, too.
 purge_kept() {
@@ -152,6 +188,8 @@ if [ "$purge" = purge ] || [ $had_data = yes ]; then there=$(containers); else t
 point
 if { [ "$purge" = purge ] || [ $had_data = yes ]; } && [ $is_ours = yes ] && [ ! -e "$state/undoing" ]; then
     forget_images
+elif [ $is_ours = yes ] && [ ! -e "$state/undoing" ]; then
+    name_not_whole
 fi
 : >"$state/undoing"
 want reload,daemon
