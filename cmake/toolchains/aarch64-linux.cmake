@@ -16,6 +16,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${tree})
 set(ENV{PKG_CONFIG_LIBDIR} ${tree}/usr/lib/aarch64-linux-gnu/pkgconfig:${tree}/usr/share/pkgconfig)
+set(CMAKE_SKIP_RPATH ON) # the libraries are elsewhere where the programs run
 
 # ctest runs the tests in it.
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L ${tree})
