@@ -68,8 +68,9 @@ MUST_CHECK int hook_record_write(const char *path, const struct hook_record *rec
                                  struct err *err);
 /* *ret is empty when there is none, or it makes no sense. */
 void hook_record_read(const char *path, struct hook_record *ret);
-/* The same of its bytes: -EBADMSG. */
+/* The same of its bytes: -EBADMSG; and the way back, appended to *ret: 0 or -ENOMEM. */
 MUST_CHECK int hook_record_parse(struct bytes json, struct hook_record *ret, struct err *err);
+MUST_CHECK int hook_record_encode(const struct hook_record *record, struct buf *ret);
 
 struct hook_state {
     enum platform_hook_state registered; /* what the system says */

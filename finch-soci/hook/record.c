@@ -15,9 +15,13 @@ enum { RECORD_MAX_BYTES = 16 * 1024 };
 
 DEFINE_SCOPED_PTR(record_json, cJSON, cJSON_Delete)
 
+enum { UTF8_TAIL_MAX = 3 }; /* bytes of a character that was cut */
+
 static void copy_text(char *to, size_t size, const char *from)
 {
     (void)snprintf(to, size, "%s", from == NULL ? "" : from);
+    for (int i = 0; i < UTF8_TAIL_MAX && *to != '\0' && !text_is_utf8(bytes_of_str(to)); i++)
+        to[strlen(to) - 1] = '\0';
 }
 
 void hook_record_fill(struct hook_record *ret, const char *result, bool failed, uint64_t took_ms,
@@ -36,14 +40,20 @@ static int add(struct buf *out, const char *name, const char *value)
     return rc < 0 ? rc : text_add_json(out, bytes_of_str(value), false);
 }
 
+int hook_record_encode(const struct hook_record *record, struct buf *ret)
+{
+    if (add(ret, "{\"time", record->time) < 0 || add(ret, ",\"result", record->result) < 0 ||
+        add(ret, ",\"text", record->text) < 0)
+        return -ENOMEM;
+    return buf_addf(ret, ",\"tookMs\":%" PRIu64 ",\"failed\":%s}\n", record->took_ms,
+                    record->failed ? "true" : "false");
+}
+
 int hook_record_write(const char *path, const struct hook_record *record, struct err *err)
 {
     SCOPED(buf_value) struct buf out = BUF_EMPTY;
 
-    if (add(&out, "{\"time", record->time) < 0 || add(&out, ",\"result", record->result) < 0 ||
-        add(&out, ",\"text", record->text) < 0 ||
-        buf_addf(&out, ",\"tookMs\":%" PRIu64 ",\"failed\":%s}\n", record->took_ms,
-                 record->failed ? "true" : "false") < 0)
+    if (hook_record_encode(record, &out) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     return file_replace(path, buf_bytes(&out), 0600, err);
 }
@@ -56,7 +66,7 @@ static const char *string_of(const cJSON *object, const char *name)
 int hook_record_parse(struct bytes json, struct hook_record *ret, struct err *err)
 {
     SCOPED(record_json)
-    cJSON *object = json.len == 0 || json.len > RECORD_MAX_BYTES
+    cJSON *object = json.len == 0 || json.len > RECORD_MAX_BYTES || !text_is_utf8(json)
                         ? NULL
                         : cJSON_ParseWithLength((const char *)json.data, json.len);
     const cJSON *took = cJSON_GetObjectItemCaseSensitive(object, "tookMs");
