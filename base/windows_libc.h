@@ -5,6 +5,7 @@
 #ifndef BASE_WINDOWS_LIBC_H
 #define BASE_WINDOWS_LIBC_H
 
+#include <io.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,5 +15,8 @@ char *strndup(const char *s, size_t max);
 void *reallocarray(void *old, size_t count, size_t size);
 char *stpcpy(char *to, const char *from);
 void *memmem(const void *in, size_t in_len, const void *what, size_t len);
+
+/* io.h has a tell(), which POSIX never had: our own functions may be called so. */
+#define tell soci_tell
 
 #endif

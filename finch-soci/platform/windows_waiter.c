@@ -197,7 +197,7 @@ int platform_waiter_open(struct platform_waiter **ret, struct err *err)
 
     if (waiter == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    waiter->wake = CreateEventW(NULL, FALSE, FALSE, NULL);
+    waiter->wake = CreateEventW(NULL, TRUE, FALSE, NULL); /* a wait does not unset it */
     if (waiter->wake == NULL)
         return err_sys(err, windows_last(), "event");
     *ret = TAKE(waiter);
@@ -287,6 +287,7 @@ static bool any_changes(struct platform_waiter *waiter)
 static bool take_event(struct platform_waiter *waiter, struct platform_event *ret)
 {
     if (is_set(waiter->wake)) {
+        (void)ResetEvent(waiter->wake);
         ret->kind = PLATFORM_WOKEN;
         return true;
     }

@@ -179,12 +179,18 @@ static int add_event(struct report_daemon *daemon, const cJSON *object, const ch
                : 0;
 }
 
-/* Times are RFC 3339 in UTC: as texts they are in order, but for fractions of a second. */
-static int newer_first(const void *a, const void *b)
+/* The newest first; those of one moment stay as they came, which qsort() promises nowhere. Times
+ * are RFC 3339 in UTC: as texts they are in order, but for fractions of a second. */
+static void sort_events(struct report_event *events, size_t count)
 {
-    const struct report_event *x = a, *y = b;
+    for (size_t i = 1; i < count; i++) {
+        struct report_event event = events[i];
+        size_t at = i;
 
-    return strcmp(y->time, x->time);
+        for (; at > 0 && strcmp(events[at - 1].time, event.time) < 0; at--)
+            events[at] = events[at - 1];
+        events[at] = event;
+    }
 }
 
 static int add_events(struct report_daemon *daemon, const cJSON *root, const char *namespace_)
@@ -210,8 +216,8 @@ static int add_events(struct report_daemon *daemon, const cJSON *root, const cha
         if (rc == 0)
             rc = add_event(daemon, object, NULL, event);
     }
-    if (rc == 0 && daemon->event_count > 1)
-        qsort(daemon->events, daemon->event_count, sizeof(*daemon->events), newer_first);
+    if (rc == 0)
+        sort_events(daemon->events, daemon->event_count);
     return rc;
 }
 
