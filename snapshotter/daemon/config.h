@@ -87,6 +87,7 @@ struct config {
     bool metadata_no_sync;
     int64_t metadata_chunk_size;
     bool skip_check_supported;
+    const char *backend; /* as struct fs_options has it */
     struct config_http http;
     struct config_blob blob;
     struct config_directory_cache directory_cache;

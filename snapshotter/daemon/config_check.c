@@ -55,8 +55,9 @@ int config_size(const char *text, uint64_t *ret_bytes)
 static int check_choice(const struct config_choice *choice, const char *text, unsigned line,
                         struct err *err)
 {
-    if (strcmp(text, choice->values[0]) == 0 || strcmp(text, choice->values[1]) == 0)
-        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(choice->values); i++)
+        if (choice->values[i] != NULL && strcmp(text, choice->values[i]) == 0)
+            return 0;
     return err_set(err, -ERANGE, "line %u: %s%s%s", line, choice->before, text, choice->after);
 }
 

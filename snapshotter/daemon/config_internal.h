@@ -16,7 +16,7 @@ enum config_use {
 
 /* The only values of a text, and what is said around any other. */
 struct config_choice {
-    const char *values[2];
+    const char *values[3]; /* the last may be NULL */
     const char *before, *after;
 };
 

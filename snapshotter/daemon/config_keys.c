@@ -45,6 +45,11 @@ static const struct config_choice drop_policies = {
     "background_fetch.drop_policy must be \"oldest\" or \"newest\", got \"",
     "\"",
 };
+static const struct config_choice backends = {
+    {"auto", "erofs", "fuse"},
+    "backend must be \"auto\", \"erofs\" or \"fuse\", got \"",
+    "\"",
+};
 static const struct config_choice networks = {
     {"tcp", "unix"},
     "metrics_network must be \"tcp\" or \"unix\", got \"",
@@ -77,6 +82,8 @@ const struct config_key config_keys[] = {
     ANY_INTEGER_KEY(CONFIG_UNUSED, "metadata_insertion_chunk_size", metadata_chunk_size, 0),
     /* Of whether overlayfs can be used in the root; it takes a millisecond. */
     BOOL_KEY(CONFIG_USED, "skip_check_snapshotter_supported", skip_check_supported, false),
+    /* Ours: how layers are mounted. */
+    TEXT_KEY(CONFIG_USED, "backend", backend, "auto", &backends),
 
     /* How a registry is talked to. */
     INTEGER_KEY(CONFIG_USED, "http.DialTimeoutMsec", http.dial_timeout_ms, 3000, 0, MS_MAX),

@@ -3,6 +3,7 @@
 #include "daemon/service.h"
 
 #include "base/clock.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "cri/cri.h"
 #include "daemon/address.h"
@@ -113,16 +114,26 @@ static int start_local(struct service *s, struct err *err)
                        : local_new(&options, &s->local, err);
 }
 
-static int start_lazy(struct service *s, const struct config *config, struct err *err)
+static int start_fs(struct service *s, const struct config *config, struct err *err)
 {
-    /* The engine comes first, with what it was that failed. */
-    const struct fs_options fs_options = {
+    SCOPED(mem) char *image_dir = path_join(store_root(s->store), "erofs");
+    const struct fs_options options = {
         .read_deadline_ms = config->blob.fetching_timeout_s * 1000 + 1000,
         .attr_timeout_s = config->fuse.attr_timeout_s,
         .entry_timeout_s = config->fuse.entry_timeout_s,
         .negative_timeout_s = config->fuse.negative_timeout_s,
+        .backend = config->backend,
+        .image_dir = image_dir,
         .log_operations = config->debug || config->fuse.log_operations,
     };
+
+    if (image_dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    return fs_new(&options, &s->fs, err);
+}
+
+static int start_lazy(struct service *s, const struct config *config, struct err *err)
+{
     struct lazy_options options = {
         .store = s->store,
         .registry = s->registry,
@@ -135,7 +146,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .record_ms = config->learned_start_s * 1000,
         .metrics = s->metrics,
     };
-    int rc = fs_new(&fs_options, &s->fs, err);
+    int rc = start_fs(s, config, err);
 
     if (rc < 0)
         return rc;
@@ -193,6 +204,7 @@ static void describe(struct service *s, const struct options *options)
         .addresses = &s->addresses,
         .started_wall_ms = clock_wall_ms(),
         .started_mono_ms = clock_mono_ms(),
+        .backend = s->fs == NULL ? "" : fs_backend(s->fs),
         .store = s->store,
         .engine = s->engine,
         .local = s->local,

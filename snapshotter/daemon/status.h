@@ -43,7 +43,7 @@ struct status_image {
     uint64_t size_bytes, present_bytes;
 };
 struct status_report {
-    const char *version, *revision, *root, *config;
+    const char *version, *revision, *root, *config, *backend;
     uint32_t pid;
     int64_t started_ms;
     uint64_t uptime_ms, rss_bytes;

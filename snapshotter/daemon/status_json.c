@@ -90,6 +90,7 @@ static void daemon_object(struct writer *w, const struct status_report *r)
     time_field(w, "started", r->started_ms);
     number_field(w, "uptimeSeconds", r->uptime_ms / 1000);
     number_field(w, "rssBytes", r->rss_bytes);
+    text_field(w, "backend", r->backend);
     text_field(w, "root", r->root);
     text_field(w, "config", r->config);
     name(w, "addresses");

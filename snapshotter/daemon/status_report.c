@@ -34,6 +34,7 @@ static void take_daemon(struct status_report *report, const Wire__StatusDaemon *
     report->started_ms = in->started_ms;
     report->uptime_ms = in->uptime_ms;
     report->rss_bytes = in->rss_bytes;
+    report->backend = in->backend;
     report->root = in->root;
     report->config = in->config;
     report->addresses = in->addresses;

@@ -138,6 +138,8 @@ static void print_daemon(struct page *p, const struct status_report *r)
         linef(p, "%-8s%s", "socket", r->addresses[i]);
     linef(p, "%-8s%s", "root", r->root);
     linef(p, "%-8s%s", "config", r->config);
+    if (r->backend != NULL && r->backend[0] != '\0')
+        linef(p, "%-8s%s", "backend", r->backend);
     linef(p, "%-8s%s of layers, %s of ztocs and indexes, %s of database", "on disk",
           size_text(r->cache_layer_bytes, a), size_text(r->cache_blob_bytes, b),
           size_text(r->cache_database_bytes, c));

@@ -76,14 +76,39 @@ static size_t thread_count(const struct fs_options *options)
     return wanted < FS_THREADS_MAX ? wanted : FS_THREADS_MAX;
 }
 
-/* As long as the kernel keeps anything. */
-#define FOREVER_S 1e9
-
 static double timeout_s(int64_t configured)
 {
     if (configured == 0)
-        return FOREVER_S;
+        return FS_FOREVER_S;
     return configured < 0 ? 0 : (double)configured;
+}
+
+/* ---- which backend --------------------------------------------------------------------------- */
+
+static int choose_backend(struct fs *fs, const struct fs_options *options, struct err *err)
+{
+    const char *wanted = options->backend == NULL ? "auto" : options->backend;
+    struct err why = ERR_NONE;
+
+    fs->backend = &fs_backend_fuse;
+    if (options->image_dir == NULL || strcmp(wanted, fs_backend_fuse.name) == 0)
+        return 0;
+    fs->image_dir = text_copy(options->image_dir);
+    if (fs->image_dir == NULL)
+        return err_sys(err, -ENOMEM, "file systems");
+    if (probe_erofs(fs, &why) == 0)
+        fs->backend = &fs_backend_erofs;
+    else if (strcmp(wanted, fs_backend_erofs.name) == 0)
+        log_warn("this system cannot mount layers as configured", "backend=%s err=%s", wanted,
+                 err_text(&why));
+    else
+        log_info("this system cannot mount images of EROFS", "err=%s", err_text(&why));
+    return 0;
+}
+
+const char *fs_backend(const struct fs *fs)
+{
+    return fs->backend->name;
 }
 
 int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
@@ -104,8 +129,11 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct err *err)
     rc = pool_new("soci-fs-reap", 1, &fs->reaper, err);
     if (rc == 0)
         rc = fs_loop_new(&loop, &fs->loop, err);
+    if (rc == 0)
+        rc = choose_backend(fs, options, err);
     if (rc < 0)
         return rc;
+    log_info("layers will be mounted", "backend=%s", fs->backend->name);
     *ret = TAKE(fs);
     return 0;
 }
@@ -164,8 +192,8 @@ static int copy_options(struct fs_mount *mount, const struct fs_mount_options *o
     return 0;
 }
 
-static int mount_new(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
-                     struct fs_mount **ret)
+static int mount_new(struct fs *fs, const struct fs_backend *backend, struct layer *layer,
+                     const struct fs_mount_options *options, struct fs_mount **ret)
 {
     struct fs_mount *mount = calloc(1, sizeof(*mount));
 
@@ -180,7 +208,7 @@ static int mount_new(struct fs *fs, struct layer *layer, const struct fs_mount_o
     (void)pthread_mutex_init(&mount->lock, NULL);
     mount->fs = fs;
     mount->refs = 1;
-    mount->backend = &fs_backend_fuse;
+    mount->backend = backend;
     mount->layer = layer_ref(layer);
     *ret = mount;
     return 0;
@@ -226,29 +254,58 @@ static bool wait_gone_or_orphan(struct fs_mount *mount)
     return mount->is_gone;
 }
 
-int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
-             struct fs_mount **ret, struct err *err)
+static int mount_with(struct fs *fs, const struct fs_backend *backend, struct layer *layer,
+                      const struct fs_mount_options *options, struct fs_mount **ret,
+                      struct err *err)
 {
     struct fs_mount *mount = NULL;
-    int rc = mount_new(fs, layer, options, &mount);
+    int rc = mount_new(fs, backend, layer, options, &mount);
 
     if (rc < 0)
         return err_sys(err, rc, "mount %s", options->dir);
-    rc = mount->backend->start(mount, err);
+    rc = backend->start(mount, err);
     if (rc < 0) {
         layer_unref(TAKE(mount->layer));
         fs_mount_unref(mount);
-        return err_prefix(err, rc, "%s", fs_backend_fuse.name);
+        return err_prefix(err, rc, "%s", backend->name);
     }
     link_mount(mount);
     *ret = mount;
     return 0;
 }
 
+int fs_mount(struct fs *fs, struct layer *layer, const struct fs_mount_options *options,
+             struct fs_mount **ret, struct err *err)
+{
+    struct err why = ERR_NONE;
+
+    if (fs->backend == &fs_backend_fuse)
+        return mount_with(fs, fs->backend, layer, options, ret, err);
+    if (mount_with(fs, fs->backend, layer, options, ret, &why) == 0)
+        return 0;
+    log_info("a layer is mounted in another way", "backend=%s dir=%s err=%s", fs_backend_fuse.name,
+             options->dir, err_text(&why));
+    return mount_with(fs, &fs_backend_fuse, layer, options, ret, err);
+}
+
+const char *fs_mount_backend(const struct fs_mount *mount)
+{
+    return mount->backend->name;
+}
+
+static int detach(const struct fs_mount *mount, struct err *err)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < mount->backend->kernel_mounts; i++)
+        rc = kernel_detach(mount->dir, err);
+    return rc;
+}
+
 int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err)
 {
     struct fs_mount *m = TAKE(*mount);
-    int rc = kernel_detach(m->dir, err);
+    int rc = detach(m, err);
 
     (void)fs;
     if (rc == 0 && !force && !wait_gone_or_orphan(m)) {
@@ -311,5 +368,6 @@ void fs_free(struct fs *fs)
     pool_free(fs->reaper);
     read_buffers_fini(&fs->buffers);
     (void)pthread_mutex_destroy(&fs->lock);
+    free(fs->image_dir);
     free(fs);
 }

@@ -3,7 +3,8 @@
  * watches all FUSE descriptors, and a read that waits for the network is parked in the span engine,
  * not on a thread.
  *
- * The mounts have type fuse.rawBridge and source `soci`: users and Finch's own tests count them. */
+ * What the kernel can do decides how (fs_options.backend). In any case each layer has one mount of
+ * type fuse.rawBridge and source `soci`: users and Finch's own tests count them. */
 #ifndef FS_FS_H
 #define FS_FS_H
 
@@ -21,12 +22,21 @@ struct fs_options {
     /* So many seconds the kernel keeps attributes, names, and that there is no such name. 0: for as
      * long as it likes, because a layer does not change; negative: it asks each time. */
     int64_t attr_timeout_s, entry_timeout_s, negative_timeout_s;
+    /* How layers are mounted: "fuse": the kernel asks for everything. "erofs", or NULL and "auto":
+     * the kernel has the tree itself, and asks for bytes of files alone, where it can do that,
+     * which is tried at the start; what it cannot do for one layer is done by fuse. */
+    const char *backend;
+    /* Where images are written to for the moment of a mount: a directory that is ours alone, on a
+     * disk, with no comma in its absolute path; made, and what is in it is removed. NULL: no
+     * images. */
+    const char *image_dir;
     bool log_operations; /* every request of the kernel's, as libfuse describes it, at info */
 };
 struct fs;
 MUST_CHECK int fs_new(const struct fs_options *options, struct fs **ret, struct err *err);
 /* Every mount is unmounted or abandoned before. */
 void fs_free(struct fs *fs);
+const char *fs_backend(const struct fs *fs); /* "erofs" or "fuse": which is tried first */
 DEFINE_SCOPED_PTR(fs, struct fs, fs_free)
 
 struct fs_mount;
@@ -46,6 +56,7 @@ MUST_CHECK int fs_mount(struct fs *fs, struct layer *layer, const struct fs_moun
 MUST_CHECK int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
 /* Stop serving without unmounting: at the end of the process. */
 void fs_abandon(struct fs *fs, struct fs_mount **mount);
+const char *fs_mount_backend(const struct fs_mount *mount); /* "erofs" or "fuse" */
 struct layer *fs_mount_layer(const struct fs_mount *mount); /* borrowed */
 
 /* Detach whatever is mounted at `dir` by this or an earlier process, as often as something is.

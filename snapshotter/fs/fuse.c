@@ -1,48 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuse.c – a session from mount to stop, and what is agreed with the kernel.
+/* fuse.c – the backend `fuse`: the whole tree over one session, and what is agreed with the kernel.
  *
  * A layer never changes, so everything the kernel can keep it keeps for good: entries, attributes,
  * names that are not there, directory listings, symlinks, pages. Node ids are the tree's numbers
- * and there are no file handles, so nothing that the kernel remembers depends on this process's
- * memory.
+ * and there are no file handles.
  *
  * The kernel's readahead stays at its default of 128 KiB. With 1 MiB a large file is read no
  * faster, and a compiler started from a layer moves 124 MB of its mapped libraries instead of 86:
  * more that a reader waits for when it has to come over the network. */
 #include "fs/fuse.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <stdlib.h>
-
-/* Reads of one mount that may wait for the network together; more of them queue in the kernel, and
- * then a read whose bytes are here would wait with them. */
-enum { FUSE_MAX_BACKGROUND = 512 };
-enum { FUSE_HELLO_TIMEOUT_MS = 10000 };
-
-/* ---- what is agreed -------------------------------------------------------------------------- */
-
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    static const unsigned wanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
-                                   FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
-                                   FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-                                   /* the state file alone changes, and shows it by its time */
-                                   FUSE_CAP_AUTO_INVAL_DATA;
     struct fuse_mount *f = userdata;
+    unsigned wanted = FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_CACHE_SYMLINKS |
+                      /* the state file alone changes, and shows it by its time */
+                      FUSE_CAP_AUTO_INVAL_DATA;
 
-    conn->want = conn->capable & wanted;
+    f->has_labels = tree_has_xattr(f->tree, XATTR_LABEL);
+    f->has_acls =
+        tree_has_xattr(f->tree, XATTR_ACL_ACCESS) || tree_has_xattr(f->tree, XATTR_ACL_DEFAULT);
     /* Without it overlayfs shows no ACL of a lower layer. With it the kernel checks permissions
      * here too, as it does on any disk. */
     if (f->has_acls)
-        conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
-    conn->max_write = READ_BUFFER_BYTES; /* bounds reads too, as max_pages */
-    conn->max_background = FUSE_MAX_BACKGROUND;
-    conn->congestion_threshold = FUSE_MAX_BACKGROUND / 4 * 3;
-    f->has_no_open = (conn->want & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
-    f->has_no_opendir = (conn->want & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
-    f->is_ready = true;
+        wanted |= FUSE_CAP_POSIX_ACL;
+    session_agree(f, conn, wanted);
 }
 
 /* The mount is read-only: what would change something does not come here. */
@@ -61,186 +43,16 @@ static const struct fuse_lowlevel_ops ops = {
     .read = fuse_op_read,
 };
 
-/* ---- serving --------------------------------------------------------------------------------- */
-
-static struct fuse_mount *of_channel(struct fs_channel *channel)
-{
-    return (struct fuse_mount *)(void *)((char *)channel - offsetof(struct fuse_mount, channel));
-}
-
-static int serve(struct fs_channel *channel, void *buffer)
-{
-    struct fuse_mount *f = of_channel(channel);
-    ssize_t n = read(channel->fd, buffer, LOOP_BUFFER_BYTES);
-
-    if (n < 0) {
-        /* ENOENT: the request was taken back while we read it */
-        if (errno == EINTR || errno == ENOENT)
-            return 0;
-        return -errno; /* ENODEV: unmounted; ECONNABORTED: cut by hand */
-    }
-    fuse_session_process_buf(f->session, &(struct fuse_buf){.mem = buffer, .size = (size_t)n});
-    return 0;
-}
-
-static void gone(struct fs_channel *channel)
-{
-    fs_mount_set_gone(of_channel(channel)->mount);
-}
-
-/* The kernel's hello is its first request. Answering it here means that a mount which was made is
- * served. */
-static int answer_hello(struct fuse_mount *f, struct err *err)
-{
-    SCOPED(mem) void *buffer = malloc(LOOP_BUFFER_BYTES);
-    struct pollfd p = {.fd = f->channel.fd, .events = POLLIN};
-    int rc;
-
-    if (buffer == NULL)
-        return err_sys(err, -ENOMEM, "first request");
-    if (poll(&p, 1, FUSE_HELLO_TIMEOUT_MS) != 1)
-        return err_set(err, -ETIMEDOUT, "the kernel sends no first request");
-    rc = serve(&f->channel, buffer);
-    if (rc < 0)
-        return err_sys(err, rc, "first request");
-    if (!f->is_ready)
-        return err_set(err, -EPROTO, "no agreement with the kernel");
-    return 0;
-}
-
-static void PRINTF_LIKE(2, 0) log_libfuse(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-    char text[256];
-    const char *said = text;
-
-    if (!log_is_on(level == FUSE_LOG_DEBUG ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG))
-        return;
-    (void)vsnprintf(text, sizeof(text), fmt, ap);
-    said += strspn(text, " ");
-    text[strcspn(text, "\n")] = '\0';
-    if (level == FUSE_LOG_DEBUG) { /* said only to those who asked for it */
-        log_info("file system operation", "text=%s", said);
-        return;
-    }
-    log_debug("libfuse says", "text=%s", said);
-}
-
-/* ---- start and stop -------------------------------------------------------------------------- */
-
-/* Close the kernel's end. */
-static void end_session(struct fuse_mount *f)
-{
-    if (f->session != NULL) {
-        fuse_session_exit(f->session);    /* what cannot be answered any more is no news */
-        fuse_session_destroy(f->session); /* closes the descriptor */
-    } else if (f->channel.fd >= 0) {
-        (void)close(f->channel.fd);
-    }
-    f->session = NULL;
-    f->channel.fd = -1;
-}
-
-void fuse_mount_unref(struct fuse_mount *f)
-{
-    if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) > 0)
-        return;
-    end_session(f);
-    (void)pthread_cond_destroy(&f->answered);
-    (void)pthread_mutex_destroy(&f->lock);
-    buf_fini(&f->state_text);
-    free(f);
-}
-DEFINE_SCOPED_PTR(fuse_mount, struct fuse_mount, fuse_mount_unref)
-
-/* libfuse 3.14 takes a thread key for each session, and a process has some thousand of those. */
-static int why_no_session(struct err *err)
-{
-    pthread_key_t key;
-
-    if (pthread_key_create(&key, NULL) != 0)
-        return err_set(err, -EMFILE, "as many mounts as one process can have (%ld thread keys)",
-                       sysconf(_SC_THREAD_KEYS_MAX));
-    (void)pthread_key_delete(key);
-    return err_sys(err, -ENOMEM, "libfuse session");
-}
-
-static int make_session(struct fuse_mount *f, struct err *err)
-{
-    char name[] = "soci", debug[] = "-odebug", fd_path[32];
-    char *argv[] = {name, debug, NULL};
-    struct fuse_args args = FUSE_ARGS_INIT(f->mount->fs->log_operations ? 2 : 1, argv);
-
-    fuse_set_log_func(log_libfuse);
-    f->session = fuse_session_new(&args, &ops, sizeof(ops), f);
-    fuse_opt_free_args(&args); /* a copy by now */
-    if (f->session == NULL)
-        return why_no_session(err);
-    (void)snprintf(fd_path, sizeof(fd_path), "/dev/fd/%d", f->channel.fd);
-    if (fuse_session_mount(f->session, fd_path) != 0)
-        return err_set(err, -EIO, "libfuse does not take the descriptor");
-    return 0;
-}
-
 static int fuse_start(struct fs_mount *mount, struct err *err)
 {
-    SCOPED(fuse_mount) struct fuse_mount *f = calloc(1, sizeof(*f));
-    int rc;
-
-    if (f == NULL)
-        return err_sys(err, -ENOMEM, "mount");
-    *f = (struct fuse_mount){
-        .refs = 1,
-        .mount = mount,
-        .tree = layer_tree(mount->layer),
-        .channel = {.fd = -1, .serve = serve, .gone = gone},
-    };
-    f->has_labels = tree_has_xattr(f->tree, XATTR_LABEL);
-    f->has_acls =
-        tree_has_xattr(f->tree, XATTR_ACL_ACCESS) || tree_has_xattr(f->tree, XATTR_ACL_DEFAULT);
-    digest_format(layer_digest(mount->layer), f->layer_name);
-    (void)pthread_mutex_init(&f->lock, NULL);
-    (void)pthread_cond_init(&f->answered, NULL);
-
-    rc = kernel_mount_fuse(mount->dir, &f->channel.fd, err);
-    if (rc < 0)
-        return rc;
-    rc = make_session(f, err);
-    if (rc == 0)
-        rc = answer_hello(f, err);
-    if (rc == 0)
-        rc = fs_loop_add(mount->fs->loop, &f->channel, err);
-    if (rc < 0) {
-        if (kernel_detach(mount->dir, NULL) < 0)
-            log_warn("a mount that failed stays", "dir=%s", mount->dir);
-        return rc;
-    }
-    mount->backend_data = TAKE(f);
-    return 0;
-}
-
-static void fuse_stop(struct fs_mount *mount)
-{
-    struct fuse_mount *f = mount->backend_data;
-
-    fs_loop_remove(mount->fs->loop, &f->channel);
-    fuse_end_waits(f);
-    end_session(f);
-}
-
-static void fuse_free(struct fs_mount *mount)
-{
-    fuse_mount_unref(mount->backend_data);
-}
-
-static void fuse_sweep(struct fs_mount *mount, int64_t now_ms)
-{
-    fuse_sweep_waits(mount->backend_data, now_ms);
+    return session_start(mount, &ops, err);
 }
 
 const struct fs_backend fs_backend_fuse = {
     .name = "fuse",
+    .kernel_mounts = 1,
     .start = fuse_start,
-    .stop = fuse_stop,
-    .free = fuse_free,
-    .sweep = fuse_sweep,
+    .stop = session_stop,
+    .free = session_free,
+    .sweep = session_sweep,
 };

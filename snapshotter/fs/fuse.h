@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuse.h – the backend `fuse`: one libfuse session per mount, the whole tree over it. */
+/* fuse.h – what is served over FUSE: one libfuse session per mount. The backend `fuse` shows the
+ * whole tree over it, the backend `erofs` the layer's tar as one file. */
 #ifndef FS_FUSE_H
 #define FS_FUSE_H
 
@@ -17,11 +18,11 @@ struct fuse_mount {
     const struct tree *tree;            /* the same */
     char layer_name[DIGEST_TEXT_BYTES]; /* for log lines */
     struct log_limit read_log;
-    bool has_acls, has_labels; /* fixed: some node has */
     struct fuse_session *session;
     struct fs_channel channel;
     /* Fixed when the kernel said hello. */
     bool is_ready, has_no_open, has_no_opendir;
+    bool has_acls, has_labels; /* of the backend `fuse`: some node has */
 
     pthread_mutex_t lock;       /* taken alone, and inside libfuse's own of a request */
     pthread_cond_t answered;    /* answering became 0 */
@@ -41,6 +42,21 @@ static inline struct fuse_mount *fuse_mount_of(fuse_req_t req)
 }
 
 void fuse_mount_unref(struct fuse_mount *f);
+
+/* ---- session.c ------------------------------------------------------------------------------- */
+
+/* Mount at mount->dir and answer with `ops`; their userdata is the struct fuse_mount. Then
+ * mount->backend_data is the session's. */
+MUST_CHECK int session_start(struct fs_mount *mount, const struct fuse_lowlevel_ops *ops,
+                             struct err *err);
+/* As struct fs_backend has them. */
+void session_stop(struct fs_mount *mount);
+void session_free(struct fs_mount *mount);
+void session_sweep(struct fs_mount *mount, int64_t now_ms);
+/* For op_init(): what every session agrees on, and what else is `wanted` of FUSE_CAP_*. */
+void session_agree(struct fuse_mount *f, struct fuse_conn_info *conn, unsigned wanted);
+
+/* ---- the backend `fuse` ---------------------------------------------------------------------- */
 
 /* fuse_dir.c */
 void fuse_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -67,8 +83,9 @@ void fuse_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 /* fuse_wait.c: reads whose bytes are not here yet */
 
-/* `len` bytes of the tar at uncomp_off: answered now or when they are here. */
-void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len);
+/* `len` bytes of the tar at uncomp_off (0: none), then so many zeros: answered now or when they are
+ * here. At most READ_BUFFER_BYTES together. */
+void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len, size_t zeros);
 
 /* fuse_sweep.c: those that end without */
 

@@ -62,5 +62,6 @@ void fuse_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct
     if (left == 0 || size == 0)
         (void)fuse_reply_buf(req, NULL, 0);
     else
-        fuse_answer_bytes(req, node.uncomp_off + (uint64_t)off, size < left ? size : (size_t)left);
+        fuse_answer_bytes(req, node.uncomp_off + (uint64_t)off, size < left ? size : (size_t)left,
+                          0);
 }

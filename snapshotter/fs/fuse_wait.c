@@ -31,16 +31,18 @@ static int answer_from_file(const struct fuse_wait *wait, struct err *err)
     const struct span_want *want = &wait->want;
     const struct fs_mount *mount = wait->f->mount;
     struct read_buffers *buffers = &mount->fs->buffers;
-    void *data = want->len > READ_BUFFER_BYTES ? NULL : read_buffers_take(buffers);
+    size_t len = want->len + wait->zeros;
+    uint8_t *data = len > READ_BUFFER_BYTES ? NULL : read_buffers_take(buffers);
     int rc;
 
     if (data == NULL)
-        return err_sys(err, -ENOMEM, "read of %zu bytes", want->len);
+        return err_sys(err, -ENOMEM, "read of %zu bytes", len);
     rc = file_pread_all(layer_fd(mount->layer), data, want->len, want->uncomp_off, err);
     if (rc == 0) {
         metrics_since(layer_metrics(mount->layer), METRICS_SYNCHRONOUS_READ, wait->came_ns);
         metrics_count(layer_metrics(mount->layer), METRICS_BYTES_SERVED, want->len);
-        (void)fuse_reply_buf(wait->req, data, want->len);
+        memset(data + want->len, 0, wait->zeros);
+        (void)fuse_reply_buf(wait->req, (const char *)data, len);
     }
     read_buffers_give(buffers, data);
     return rc;
@@ -173,7 +175,7 @@ static void put_aside(struct fuse_wait *wait)
     wait_free(wait);
 }
 
-void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
+void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len, size_t zeros)
 {
     struct fuse_mount *f = fuse_mount_of(req);
     struct fs *fs = f->mount->fs;
@@ -189,6 +191,7 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
         .want = {.uncomp_off = uncomp_off, .len = len, .done = done},
         .f = f,
         .req = req,
+        .zeros = zeros,
         .pid = fuse_req_ctx(req)->pid,
         .came_ns = clock_mono_ns(),
         .deadline_ms = fs->read_deadline_ms == 0 ? 0 : clock_mono_ms() + fs->read_deadline_ms,
@@ -196,7 +199,7 @@ void fuse_answer_bytes(fuse_req_t req, uint64_t uncomp_off, size_t len)
     (void)__atomic_add_fetch(&f->refs, 1, __ATOMIC_RELAXED);
     metrics_count(layer_metrics(f->mount->layer), METRICS_READS, 1);
 
-    rc = layer_want(f->mount->layer, &wait->want, &err);
+    rc = len == 0 ? 0 : layer_want(f->mount->layer, &wait->want, &err);
     if (rc > 0) {
         put_aside(wait);
         return;

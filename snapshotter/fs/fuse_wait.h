@@ -16,6 +16,7 @@ struct fuse_wait {
     struct span_want want; /* first: done() gets its address */
     struct fuse_mount *f;
     fuse_req_t req;
+    size_t zeros;        /* after the bytes */
     pid_t pid;           /* the reading thread, 0: not visible from here */
     int64_t deadline_ms; /* 0: none */
     int64_t came_ns;     /* on clock_mono_ns() */

@@ -24,6 +24,7 @@
 
 struct fs_backend {
     const char *name;
+    unsigned kernel_mounts; /* how many lie on one another at mount->dir */
     /* Put mount->layer at mount->dir and serve it: mount->backend_data is the backend's. */
     int (*start)(struct fs_mount *mount, struct err *err);
     /* Stop serving and let go of the kernel's end; what waits in it is told so. A sweep may still
@@ -33,13 +34,19 @@ struct fs_backend {
     /* Called about twice a second while fs->waiting is not 0, and soon after fs_sweep_soon(). */
     void (*sweep)(struct fs_mount *mount, int64_t now_ms);
 };
-extern const struct fs_backend fs_backend_fuse;
+extern const struct fs_backend fs_backend_fuse, fs_backend_erofs;
+
+/* As long as the kernel keeps anything. */
+#define FS_FOREVER_S 1e9
 
 struct fs {
     struct fs_loop *loop;
     struct pool *reaper; /* one thread; stops mounts that the kernel let go of late */
     struct read_buffers buffers;
-    int64_t read_deadline_ms; /* fixed at creation, as the next four */
+    const struct fs_backend *backend; /* fixed at creation: the one to try first, as the next */
+    char *image_dir;                  /* NULL: no backend needs it */
+    size_t images;                    /* atomic: how many had a name there */
+    int64_t read_deadline_ms;         /* fixed at creation, as the next four */
     double attr_timeout_s, entry_timeout_s, negative_timeout_s;
     bool log_operations;
     int64_t next_sweep_ms; /* atomic */
@@ -78,8 +85,18 @@ void fs_sweep_soon(struct fs *fs);
 
 /* Open /dev/fuse and mount it at dir. The kernel's first request is then waiting in *ret_fd. */
 MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
+/* The image file, whose device is the file `device`, at dir. Paths have no comma. -ENOTBLK: the
+ * image's file system is none that it can be mounted from, or the kernel cannot do it. */
+MUST_CHECK int kernel_mount_erofs(const char *image, const char *device, const char *dir,
+                                  struct err *err);
 /* 0 also when nothing was mounted there. */
 MUST_CHECK int kernel_detach(const char *dir, struct err *err);
+
+/* ---- probe.c: which backend ------------------------------------------------------------------ */
+
+/* Can this system mount EROFS images that are written to fs->image_dir, with all that a layer
+ * needs of them? 0, or why not. What an earlier process left there is removed. */
+MUST_CHECK int probe_erofs(struct fs *fs, struct err *err);
 
 /* ---- nodes.c: what stat(2) shows ------------------------------------------------------------- */
 

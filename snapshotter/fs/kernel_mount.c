@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel_mount.c – mount(2) and umount2(2). */
+#include "base/text.h"
 #include "fs/internal.h"
 
 #include <errno.h>
@@ -22,6 +23,18 @@ int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
     if (mount("soci", dir, "fuse.rawBridge", MS_NODEV | MS_RDONLY, options) < 0)
         return err_sys(err, -errno, "mount %s", dir);
     *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int kernel_mount_erofs(const char *image, const char *device, const char *dir, struct err *err)
+{
+    SCOPED(mem) char *options = text_format("device=%s", device);
+
+    if (options == NULL)
+        return err_sys(err, -ENOMEM, "mount %s", dir);
+    /* mount(8) would make a loop device. */
+    if (mount(image, dir, "erofs", MS_NODEV | MS_RDONLY, options) < 0)
+        return err_sys(err, -errno, "mount %s", dir);
     return 0;
 }
 

@@ -31,6 +31,7 @@ static int copy_strings(const char *dir, const struct lazy_target *target, const
     ret->manifest = target->manifest;
     ret->layer = target->layer;
     ret->has_digests = is_known;
+    ret->backend = "";
     ret->size_bytes = target->layer_bytes;
     return ret->dir == NULL || ret->image == NULL || ret->index == NULL || ret->namespace_ == NULL
                ? -ENOMEM
@@ -50,6 +51,8 @@ static int copy_entry_locked(struct lazy *lazy, const struct lazy_entry *entry,
         return rc;
     }
     ret->state = LAZY_LAYER_MOUNTED;
+    if (lazy->options.fs_ops->backend != NULL)
+        ret->backend = lazy->options.fs_ops->backend(entry->mount);
     if (lazy->options.fs_ops->layer != NULL)
         *ret_layer = layer_ref(lazy->options.fs_ops->layer(entry->mount));
     return rc;
@@ -126,6 +129,7 @@ int lazy_layer_of_row(const struct snapdb_row *row, struct lazy_layer *ret, stru
     }
     ret->id = row->id;
     ret->state = LAZY_LAYER_UNPACKED;
+    ret->backend = "local";
     ret->present_bytes = ret->size_bytes;
     return 0;
 }

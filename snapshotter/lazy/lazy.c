@@ -18,7 +18,8 @@ static const struct lazy_fs real_fs = {.mount = fs_mount,
                                        .unmount = fs_unmount,
                                        .abandon = fs_abandon,
                                        .clear = fs_clear_mounts,
-                                       .layer = fs_mount_layer};
+                                       .layer = fs_mount_layer,
+                                       .backend = fs_mount_backend};
 
 /* ---- the table ------------------------------------------------------------------------------- */
 

@@ -32,6 +32,7 @@ struct lazy_fs {
     void (*abandon)(struct fs *fs, struct fs_mount **mount);
     int (*clear)(const char *dir, struct err *err);
     struct layer *(*layer)(const struct fs_mount *mount); /* borrowed */
+    const char *(*backend)(const struct fs_mount *mount); /* a constant */
 };
 
 struct lazy_options {
@@ -82,6 +83,7 @@ struct lazy_layer {
     bool has_digests;
     struct digest manifest, layer;
     enum lazy_layer_state state;
+    const char *backend;    /* a constant: how it is mounted; "local": unpacked; "": not at all */
     uint64_t size_bytes;    /* compressed; 0: not known */
     uint64_t present_bytes; /* of those */
     struct err last_error;  /* code 0: none */

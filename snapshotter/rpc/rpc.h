@@ -40,6 +40,7 @@ struct local;
 struct rpc_status {
     const char *version, *revision;
     const char *config;                /* the file's path */
+    const char *backend;               /* how layers are mounted */
     const struct text_list *addresses; /* of the sockets that are served */
     int64_t started_wall_ms, started_mono_ms;
     struct store *store;

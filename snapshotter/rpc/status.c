@@ -57,6 +57,7 @@ static void fill_daemon(const struct rpc_status *s, Wire__StatusDaemon *ret)
     ret->rss_bytes = rss_bytes();
     ret->root = as_field(store_root(s->store));
     ret->config = as_field(s->config);
+    ret->backend = as_field(s->backend);
     ret->n_addresses = s->addresses->count;
     ret->addresses = s->addresses->items;
 }
@@ -166,7 +167,7 @@ static int add_lazy_layer(struct layer_batch *batch, const struct lazy_layer *la
     out.manifest = manifest;
     out.digest = digest;
     out.index = layer->index;
-    out.backend = as_field(layer->state == LAZY_LAYER_UNPACKED ? "local" : "fuse");
+    out.backend = as_field(layer->backend);
     out.state = as_field(state_name(layer->state));
     out.size_bytes = layer->size_bytes;
     out.present_bytes = layer->present_bytes;

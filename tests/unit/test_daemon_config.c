@@ -284,6 +284,8 @@ static void a_value_that_makes_no_sense_is_refused_with_key_and_line(void **stat
          "line 1: metrics_address: \"9100\" has no port at its end, as in 127.0.0.1:9100"},
         {"metrics_network = \"unix\"\nmetrics_address = \":9100\"\n",
          "line 2: metrics_address: \":9100\" is no absolute path of at most 107 bytes"},
+        {"backend = \"loop\"\n",
+         "line 1: backend must be \"auto\", \"erofs\" or \"fuse\", got \"loop\""},
         {"metrics_network = \"udp\"\n",
          "line 1: metrics_network must be \"tcp\" or \"unix\", got \"udp\""},
         {"[pull_modes.parallel_pull_unpack]\nmax_concurrent_downloads = 2\n",

@@ -175,7 +175,8 @@ static void json_has_every_field_of_an_empty_daemon(void **state)
     assert_string_equal(
         buf_str(&text),
         "{\"daemon\":{\"version\":\"\",\"revision\":\"\",\"pid\":0,\"started\":\"\","
-        "\"uptimeSeconds\":0,\"rssBytes\":0,\"root\":\"\",\"config\":\"\",\"addresses\":[]},"
+        "\"uptimeSeconds\":0,\"rssBytes\":0,\"backend\":\"\",\"root\":\"\",\"config\":\"\","
+        "\"addresses\":[]},"
         "\"queue\":{\"waitingReaders\":0,\"queuedSpans\":0,\"fetchingSpans\":0,"
         "\"fetchingBytes\":0,\"backgroundFetchingSpans\":0,\"inflatingSpans\":0,"
         "\"backgroundMissingSpans\":0,\"memoryBytes\":0,\"bytesPerSecond\":0},"

@@ -134,6 +134,8 @@ class Mount:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
                                         text=True, env={**os.environ, "TMPDIR": WORK})
         assert self.process.stdout.readline() == "ok 0\n", open(self.log.name).read()
+        self.erofs = self.tell("backend") == 1
+        assert self.erofs == (os.environ.get("E2E_BACKEND") != "fuse"), open(self.log.name).read()
 
     def tell(self, line):
         self.process.stdin.write(line + "\n")
@@ -151,7 +153,8 @@ class Mount:
             self.process.kill()
             return
         code = self.process.wait(timeout=20)
-        subprocess.run(["umount", "-l", self.dir], stderr=subprocess.DEVNULL, check=False)
+        while subprocess.run(["umount", "-l", self.dir], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            pass
         assert code == 0, f"layer-mount ended with {code}: {open(self.log.name).read()[-2000:]}"
 
 

@@ -112,12 +112,16 @@ soci_of() {
     soci --address "/run/containerd-$name/containerd.sock" --namespace "$namespace" --root "$work/soci-cli-$name" "$@"
 }
 
+# backend: how layers are mounted here, when nobody says otherwise; $E2E_BACKEND is what the configuration says of it.
+backend() { [ "${E2E_BACKEND:-auto}" = fuse ] && echo fuse || echo erofs; }
+
 # snapshotter_start NAME [LINE…]: for containerd NAME; the lines are added to its configuration.
 snapshotter_start() {
     local name=$1
     shift
     mkdir -p "$work/soci-$name" "/run/soci-$name"
     {
+        [ -z "${E2E_BACKEND:-}" ] || printf 'backend = "%s"\n' "$E2E_BACKEND"
         printf '%s\n' "$@"
         [[ $* == *'[pull_modes.soci_v1]'* ]] || printf '[pull_modes.soci_v1]\nenable = true\n'
         printf '[content_store]\ncontainerd_address = "/run/containerd-%s/containerd.sock"\n' "$name"

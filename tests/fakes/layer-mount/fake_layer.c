@@ -184,6 +184,16 @@ const struct digest *layer_digest(const struct layer *l)
     return &l->digest;
 }
 
+const struct digest *layer_ztoc_digest(const struct layer *l)
+{
+    return &l->digest;
+}
+
+uint64_t layer_uncomp_bytes(const struct layer *l)
+{
+    return ztoc_uncomp_size(l->toc);
+}
+
 bool layer_xattrs_disabled(const struct layer *l)
 {
     return l->disable_xattrs;

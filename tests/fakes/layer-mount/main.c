@@ -7,6 +7,9 @@
  *   unmount, force, abandon             end the mount at DIR
  *   mount                               again
  *   exhaust                             take all thread keys; how many that were
+ *   backend                             1: it is mounted with `erofs`
+ *
+ * $E2E_BACKEND is what fs_options calls backend; images are written to DIR.images.
  *
  * Each line is answered by `ok` and a number, or `error` and a text. At the end of stdin it is
  * abandoned. */
@@ -59,6 +62,8 @@ static int obey(struct session *s, const char *line, struct err *err)
 {
     if (strcmp(line, "waiting") == 0)
         return (int)rig_waiting(s->rig);
+    if (strcmp(line, "backend") == 0)
+        return strcmp(fs_mount_backend(s->mount), "erofs") == 0;
     if (strcmp(line, "exhaust") == 0)
         return take_all_keys();
     if (strcmp(line, "mount") == 0)
@@ -75,7 +80,9 @@ static int obey(struct session *s, const char *line, struct err *err)
 int main(int argc, char **argv)
 {
     bool disable_xattrs = argc > 1 && strcmp(argv[1], "--disable-xattrs") == 0;
-    struct fs_options options = {.threads = 0};
+    char images[512];
+    struct fs_options options = {
+        .threads = 0, .backend = getenv("E2E_BACKEND"), .image_dir = images};
     struct session s = {.fs = NULL};
     struct err err = ERR_NONE;
     char line[64];
@@ -90,6 +97,7 @@ int main(int argc, char **argv)
     if (argc == 4)
         options.read_deadline_ms = strtol(argv[3], NULL, 10);
     s.dir = argv[2];
+    (void)snprintf(images, sizeof(images), "%s.images", s.dir);
     rc = rig_open(argv[1], disable_xattrs, &s.rig, &err);
     if (rc == 0)
         rc = fs_new(&options, &s.fs, &err);
