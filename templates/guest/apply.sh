@@ -169,6 +169,7 @@ END
     quiet systemctl stop "$unit.service" || die "$unit.service does not stop"
     unmount_layers
     want reload,daemon
+    drop_older_of_ours
     move_aside
     point
     mv -f "$state/swapping" "$state/swapped"

@@ -154,6 +154,16 @@ is_other() {
     case $1 in "$aside" | "$before") return 1 ;; esac
     [ -e "$1" ] || [ -L "$1" ]
 }
+# A data disk outlives its machine, and the other was started on what ours had kept there. It cannot use that, and trips over
+# the directories of snapshots, which have the names of its own; those of its own belong to nothing any more by now.
+drop_older_of_ours() {
+    [ -e "$root/snapshotter/metadata.sqlite" ] || return 0
+    for path in "$root"/layers "$root"/lock "$root"/artifacts.sqlite* "$root"/snapshotter/reserve \
+        "$root"/snapshotter/unpack "$root"/snapshotter/snapshots/* "$root"/snapshotter/metadata.sqlite-* \
+        "$root"/snapshotter/metadata.sqlite; do
+        rm -rf --one-file-system "$path"
+    done
+}
 # The other's data goes aside, in the same file system; its own directory may be a mount. Both can be done again.
 move_aside() {
     mkdir -p "$aside"
