@@ -93,6 +93,14 @@ static void add_machine(const struct session *session, struct report *report)
                text == NULL ? "" : text, mend);
 }
 
+static void add_hook(const struct session *session, struct report *report)
+{
+    struct err why = ERR_NONE;
+
+    if (hooking_report(session, report, &why) < 0)
+        report_add(report, "hook", REPORT_UNKNOWN, err_text(&why), "");
+}
+
 static void add_checks(const struct guest_state *state, struct report *report)
 {
     for (size_t i = 0; i < state->count; i++)
@@ -202,12 +210,10 @@ static int look(struct looker *looker, const struct options *options, struct rep
     rc = session_look(session, err);
     if (rc < 0)
         return rc;
-    if (!session->is_local)
+    if (!session->is_local) {
         add_machine(session, report);
-    if (!session->is_local)
-        rc = hooking_report(session, report, err);
-    if (rc < 0)
-        return rc;
+        add_hook(session, report);
+    }
     if (session->machine.state != LIMA_RUNNING) {
         link_fini(&looker->link);
         return 0;
