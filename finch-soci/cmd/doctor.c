@@ -10,6 +10,7 @@
 
 struct options {
     bool json, fix;
+    const char *bundle;
     const struct text_list *words;
 };
 
@@ -53,12 +54,16 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
 
     for (size_t i = 0; i < options->words->count && rc == 0; i++)
         rc = doctor_check_word(options->words->items[i], err);
+    if (rc == 0 && options->bundle != NULL)
+        rc = doctor_may_write(options->bundle, err);
     if (rc == 0)
         rc = session_open(globals, &session, err);
     if (rc == 0)
         rc = doctor_collect(&session, options->words, doctor, err);
     if (rc == 0 && options->fix)
         rc = repair(&session, options, doctor, err);
+    if (rc == 0 && options->bundle != NULL)
+        return doctor_write_bundle(&session, doctor, options->bundle, err);
     return rc < 0 ? rc : show(doctor, options->json, err);
 }
 
@@ -71,6 +76,11 @@ static const struct flag flags[] = {
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, fix),
      .help = "mend what is safe to mend, and tell what was done"},
+    {.name = "bundle",
+     .kind = FLAG_TEXT,
+     .offset = offsetof(struct options, bundle),
+     .value = "<file>",
+     .help = "write an archive (.tar.gz) for support, with logs and facts, without secrets"},
 };
 
 const struct cmd_verb cmd_verb_doctor = {
@@ -85,10 +95,15 @@ const struct cmd_verb cmd_verb_doctor = {
         "   IMAGE and HOST/.\n"
         "   --fix starts a unit that does not run, removes a socket on which nobody listens,\n"
         "   and does what `finch-soci provision` does; nothing of a container is touched.\n"
-        "   The exit status is 3 when something is wrong, after --fix: still.\n",
+        "   The exit status is 3 when something is wrong, after --fix: still.\n"
+        "   --bundle writes logs and facts of this computer and of the machine into a file that\n"
+        "   only you can read. Passwords, tokens, and what else is secret in them is left out;\n"
+        "   look through it all the same before you send it to anybody. (The programs for the\n"
+        "   machine, which --bundle names for other commands: FINCH_SOCI_BUNDLE.)\n",
     .examples = "   finch-soci doctor\n"
                 "   finch-soci doctor registry.example/\n"
-                "   finch-soci doctor --fix\n",
+                "   finch-soci doctor --fix\n"
+                "   finch-soci doctor --bundle support.tar.gz\n",
     .flags = flags,
     .flag_count = ARRAY_LEN(flags),
     .options_bytes = sizeof(struct options),

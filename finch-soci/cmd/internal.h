@@ -107,6 +107,14 @@ MUST_CHECK int doctor_collect(struct session *session, const struct text_list *w
 /* Does what is safe; what came of it is in *doctor too. */
 MUST_CHECK int doctor_repair(struct session *session, struct doctor *doctor, struct err *err);
 
+/* ---- doctor_bundle.c ------------------------------------------------------------------------- */
+
+/* Asks the user where there is such a file already. -EEXIST: it is to stay. */
+MUST_CHECK int doctor_may_write(const char *path, struct err *err);
+/* Logs and facts, with what was found, into a new file. An exit status, or a negative errno. */
+MUST_CHECK int doctor_write_bundle(const struct session *session, const struct doctor *doctor,
+                                   const char *path, struct err *err);
+
 /* ---- status_image.c -------------------------------------------------------------------------- */
 
 /* `status IMAGE…`: an exit status, or a negative errno. */

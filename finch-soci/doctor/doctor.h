@@ -6,6 +6,8 @@
  *   guest's doctor.sh ─▶ struct doctor_facts ─▶ doctor_judge() ─▶ findings, each with its command
  *   guest's mend.sh ◀── what of that is safe to do without asking
  *
+ *   guest's collect.sh, files here ─▶ struct doctor_archive ─▶ a tar in gzip without secrets
+ *
  * What comes from the machine is hostile: it is cut to size, and what a terminal would obey is
  * taken out when it is parsed. A command that mends something can be pasted into a shell as it is.
  */
@@ -141,5 +143,37 @@ MUST_CHECK int doctor_mend(struct machine *machine, struct doctor *doctor, const
 MUST_CHECK int doctor_print(const struct doctor *doctor, const struct report_style *style,
                             struct buf *ret);
 MUST_CHECK int doctor_encode(const struct doctor *doctor, struct buf *ret);
+
+/* ---- a support archive ----------------------------------------------------------------------- */
+
+enum { DOCTOR_FILES_MAX = 64, DOCTOR_FILE_NAME_BYTES = 80 };
+struct doctor_file {
+    char name[DOCTOR_FILE_NAME_BYTES];
+    struct buf content; /* scrubbed */
+};
+struct doctor_archive {
+    struct doctor_file files[DOCTOR_FILES_MAX];
+    size_t count;
+};
+void doctor_archive_fini(struct doctor_archive *archive);
+DEFINE_SCOPED_VALUE(doctor_archive, struct doctor_archive, doctor_archive_fini)
+/* `text` without its secrets, as a file; nothing when it is empty. More than DOCTOR_FILES_MAX are
+ * dropped. 0 or -ENOMEM, here and below. */
+MUST_CHECK int doctor_archive_add(struct doctor_archive *archive, const char *name,
+                                  struct bytes text);
+/* Append `text` without what is, or looks like, a secret: passwords, tokens, headers of
+ * authorization, user names and queries in addresses, variables of units, private keys. Lines of
+ * any length; bytes of value 0 become blanks. */
+MUST_CHECK int doctor_scrub(struct bytes text, struct buf *ret);
+/* What may be shown of a config.json of Docker's: helpers, and the names of registries. */
+MUST_CHECK int doctor_docker_config(struct bytes text, struct buf *ret);
+/* What the machine gives. -EBADMSG: it makes no sense. What came before is in *archive then. */
+MUST_CHECK int doctor_collect_sections(struct machine *machine, struct doctor_archive *archive,
+                                       struct err *err);
+MUST_CHECK int doctor_parse_sections(struct bytes text, struct doctor_archive *archive,
+                                     struct err *err);
+/* finch-soci-doctor.tar.gz as bytes; `time_s` of all files. */
+MUST_CHECK int doctor_archive_encode(const struct doctor_archive *archive, int64_t time_s,
+                                     struct buf *ret);
 
 #endif

@@ -6,7 +6,8 @@
 #include "doctor/doctor.h"
 
 /* Texts of templates/, made into arrays by CMake. */
-extern const char doctor_check_text[], doctor_look_text[], doctor_mend_text[];
+extern const char doctor_check_text[], doctor_look_text[], doctor_mend_text[],
+    doctor_collect_text[];
 
 /* The n-th value of a key; NULL: there are not so many. Borrowed. */
 const char *doctor_fact(const struct doctor_facts *facts, const char *key, size_t n);

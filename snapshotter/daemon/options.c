@@ -219,7 +219,8 @@ int options_help(struct buf *ret)
              "       soci-snapshotter-grpc config default | config dump\n"
              "       soci-snapshotter-grpc status [--json] [IMAGE]\n"
              "       soci-snapshotter-grpc check [--json] [--platform os/arch] IMAGE | "
-             "HOST/\n\nflags:\n");
+             "HOST/\n"
+             "       soci-snapshotter-grpc probe [--json]\n\nflags:\n");
 
     for (size_t i = 0; i < ARRAY_LEN(options_flags) && rc == 0; i++)
         rc =

@@ -2,6 +2,7 @@
 /* test_daemon_options.c – the daemon's command line and environment. */
 #include "test.h"
 
+#include "base/text.h"
 #include "daemon/options.h"
 
 #include <errno.h>
@@ -161,7 +162,7 @@ static void a_check_takes_an_image_and_a_platform(void **state)
     assert_int_equal(PARSE(&o, &err, no_env, "status", "--platform=x"), -EINVAL);
 }
 
-static void the_help_names_every_flag(void **state)
+static void the_help_names_every_flag_and_command(void **state)
 {
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
 
@@ -171,6 +172,11 @@ static void the_help_names_every_flag(void **state)
     assert_non_null(strstr(buf_str(&text), "--config"));
     assert_non_null(strstr(buf_str(&text), "--log-level"));
     assert_non_null(strstr(buf_str(&text), "SOCI_SNAPSHOTTER_ROOT"));
+    for (size_t i = 0; i < options_verb_count; i++) {
+        SCOPED(mem) char *usage = text_format("soci-snapshotter-grpc %s ", options_verbs[i].name);
+
+        assert_non_null(strstr(buf_str(&text), usage));
+    }
 }
 
 int main(void)
@@ -185,7 +191,7 @@ int main(void)
         cmocka_unit_test(a_word_that_is_no_command_still_runs_the_daemon),
         cmocka_unit_test(commands_are_recognised),
         cmocka_unit_test(a_check_takes_an_image_and_a_platform),
-        cmocka_unit_test(the_help_names_every_flag),
+        cmocka_unit_test(the_help_names_every_flag_and_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
