@@ -74,8 +74,9 @@ static void check_programs(struct guest_state *state, const struct guest_facts *
 static void check_unit(struct guest_state *state, const struct guest_facts *facts)
 {
     const char *unit = guest_unit_name(facts);
+    const char *says = guest_value(facts, "unit-says"), *is;
+    const char *mend = says[0] == '\0' ? MEND_ENABLE : "correct that, then " MEND_ENABLE;
     char key[64];
-    const char *is;
 
     (void)snprintf(key, sizeof(key), "unit %s", unit);
     is = guest_value(facts, key);
@@ -86,8 +87,8 @@ static void check_unit(struct guest_state *state, const struct guest_facts *fact
                         guest_package_unit(facts) == NULL ? GUEST_UNIT : GUEST_PACKAGE_DROP_IN))
         add(state, "unit", MEND_ENABLE, "%s.service is not set up", unit);
     else
-        add(state, "unit", strcmp(is, "active") == 0 ? NULL : MEND_ENABLE, "%s.service is %s", unit,
-            is[0] == '\0' ? "unknown" : is);
+        add(state, "unit", strcmp(is, "active") == 0 ? NULL : mend, "%s.service is %s%s%s", unit,
+            is[0] == '\0' ? "unknown" : is, says[0] == '\0' ? "" : ": ", says);
 }
 
 static void check_credentials(struct guest_state *state, const struct guest_facts *facts)

@@ -209,21 +209,11 @@ restart_containerd() {
     quiet systemctl restart containerd.service 2>"$stage/why"
 }
 
-# said FIELD=VALUE…: what the journal has of it since we began.
-said() { quiet journalctl -q --no-pager -o cat -n 20 --since "@$began_s" "$@" 2>/dev/null || true; }
-# last_words UNIT: what it said itself of its trouble, in one line; else what systemd says of it. systemctl only says where
-# to look. Of our own lines of JSON the text and the reason count.
-last_words() {
-    words=''
-    if command -v journalctl >/dev/null; then
-        quiet journalctl --sync 2>/dev/null || true
-        words=$(said "_SYSTEMD_UNIT=$1.service" | grep -v '^{"level":"\(info\|debug\)"' |
-            sed -E 's/^\{.*"msg":"(([^"\]|\\.)*)".*"(err|error)":"(([^"\]|\\.)*)".*/\1: \4/; s/\\"/"/g' |
-            awk '!seen[$0]++' | tail -n 2)
-        [ -n "$words" ] || words=$(said -u "$1.service" | tail -n 2)
-    fi
-    [ -n "$words" ] || words=$(head -c 300 "$stage/why")
-    printf '%s' "$words" | tr '\n' ' ' | head -c 400
+# why UNIT: it failed.
+why() {
+    words=$(last_words "$1" 2)
+    [ -n "$words" ] || words=$(head -c 300 "$stage/why" | tr '\n' ' ')
+    printf '%s' "$words"
 }
 
 # give_up TEXT: containerd goes on as it was before, at once.
@@ -253,10 +243,10 @@ step_settle() {
     fi
     point
     if is_wanted containerd && ! restart_containerd; then
-        give_up "containerd does not start with its new configuration: $(last_words containerd)"
+        give_up "containerd does not start with its new configuration: $(why containerd)"
     fi
     point
-    quiet systemctl start "$unit.service" 2>"$stage/why" || give_up "$unit.service does not start: $(last_words "$unit")"
+    quiet systemctl start "$unit.service" 2>"$stage/why" || give_up "$unit.service does not start: $(why "$unit")"
     echo "step verify"
     within 30 "the daemon does not answer" answers
     within 30 "containerd does not know the snapshotter soci" has_plugin

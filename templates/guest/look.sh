@@ -113,6 +113,11 @@ for unit in soci-snapshotter finch-soci containerd; do
     [ ! -d /run/systemd/system ] ||
         echo "unit $unit $(systemctl is-active "$unit.service" 2>/dev/null </dev/null | head -n 1)"
 done
+for unit in soci-snapshotter finch-soci; do
+    case $(systemctl is-active "$unit.service" 2>/dev/null </dev/null) in
+    failed | activating) echo "unit-says $(last_words "$unit" 1)" ;;
+    esac
+done
 # Beside the unit of Finch's package a second daemon; or a unit of that name that is not ours, and what it runs.
 if [ -e /usr/lib/systemd/system/finch-soci.service ] || [ -e /lib/systemd/system/finch-soci.service ] ||
     [ -e /etc/systemd/system/finch-soci.service ]; then
