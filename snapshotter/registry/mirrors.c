@@ -12,12 +12,16 @@ static inline void scoped_mirror_curl_text(char *const *text)
     curl_free(*text);
 }
 
+/* What is before a host may be a password, and what is behind a ? too: these are not shown. */
 static int no_url(const struct registry_mirror *mirror, struct err *err)
 {
+    const char *url = mirror->url == NULL ? "" : mirror->url, *at = strrchr(url, '@');
+    const char *shown = at == NULL ? url : at + 1;
+
     return err_set(
         err, -EINVAL,
-        "mirror of %s: \"%.200s\" is no address: http://host or https://host[:port][/path]",
-        mirror->host, mirror->url);
+        "mirror of %s: \"%s%.*s\" is no address: http://host or https://host[:port][/path]",
+        mirror->host, at == NULL ? "" : "***@", (int)strcspn(shown, "?"), shown);
 }
 
 /* Only what a repository's path can be appended to. */

@@ -541,6 +541,7 @@ static void mirrors_are_addresses(void **state)
         if (registry_new(&options, &registry, &err) != -EINVAL)
             fail_msg("%s was accepted", bad[i]);
         assert_text_has(err_text(&err), "mirror of registry.example");
+        assert_null(strstr(err_text(&err), "secret"));
         assert_null(registry);
     }
 }
