@@ -108,18 +108,32 @@ int hooking_words(const struct session *session, const char *verb, bool is_own,
 
 /* ---- there and gone -------------------------------------------------------------------------- */
 
+/* What is run later is nowhere in particular, so directories that are not absolute are left out. */
+static int add_search_path(struct text_list *ret)
+{
+    SCOPED(text_list) struct text_list dirs = TEXT_LIST_EMPTY;
+    SCOPED(buf_value) struct buf setting = BUF_EMPTY;
+    const char *path = getenv("PATH");
+    int rc = path == NULL ? 0 : text_list_split(&dirs, path, ':');
+
+    for (size_t i = 0; rc == 0 && i < dirs.count; i++) {
+        if (dirs.items[i][0] == '/')
+            rc = buf_addf(&setting, "%s%s", setting.len == 0 ? "PATH=" : ":", dirs.items[i]);
+    }
+    if (rc < 0 || setting.len == 0)
+        return rc;
+    return buf_str(&setting) == NULL ? -ENOMEM : text_list_add(ret, buf_str(&setting));
+}
+
 static int make_environment(const struct session *session, struct text_list *ret)
 {
     SCOPED(mem) char *home = platform_absolute(session->places.lima_home);
     SCOPED(mem) char *lima = home == NULL ? NULL : text_format("LIMA_HOME=%s", home);
-    const char *path = getenv("PATH");
-    SCOPED(mem) char *search = path == NULL ? NULL : text_format("PATH=%s", path);
+    int rc = lima == NULL ? -ENOMEM : add_search_path(ret);
 
-    if (lima == NULL || (path != NULL && search == NULL))
-        return -ENOMEM;
-    if (search != NULL && text_list_add(ret, search) < 0)
-        return -ENOMEM;
-    return text_list_add(ret, lima) < 0 ? -ENOMEM : end_words(ret);
+    if (rc == 0)
+        rc = text_list_add(ret, lima);
+    return rc < 0 ? rc : end_words(ret);
 }
 
 int hooking_text(const struct session *session, const struct hooking *hooking,

@@ -51,10 +51,11 @@ const struct cmd_verb cmd_verb_provision = {
     .name = "provision",
     .args = "[flags]",
     .summary = "make the running machine what it should be",
-    .details = "   Compares the machine with what it should hold (programs, unit, containerd's\n"
-               "   configuration), changes only what differs, and has containerd confirm it. What\n"
-               "   was there before is kept for `disable`. When nothing differs, nothing is done.\n"
-               "   Needed after the machine was made anew; `vm start` does it by itself.\n",
+    .details =
+        "   Compares the machine with what it should hold (programs, unit, containerd's\n"
+        "   configuration), changes only what differs, and has containerd confirm it. What\n"
+        "   was there before is kept for `disable`. When nothing differs, nothing is done.\n"
+        "   Needed after the machine was made anew; the hook and `vm start` do it by themselves.\n",
     .examples = "   finch-soci provision --dry-run\n"
                 "   finch-soci provision\n",
     .flags = flags,

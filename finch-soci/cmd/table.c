@@ -81,7 +81,7 @@ const struct cmd_verb cmd_top = {
         "   0    fine\n"
         "   1    failed; one line on stderr says why, and what to do\n"
         "   2    the command line makes no sense\n"
-        "   3    status, doctor: something is not as it should be\n"
+        "   3    status, doctor, hook status: something is not as it should be\n"
         "   130  interrupted\n"
         "\n"
         "ENVIRONMENT\n"

@@ -19,7 +19,7 @@ static void begin_run(struct hook_decider *decider, const struct hook_run *run)
 {
     decider->is_up = true;
     decider->must_start = true;
-    decider->has_booted = false;
+    decider->has_booted = decider->began_before = false;
     decider->failures = 0;
     decider->run = *run;
 }
@@ -67,14 +67,18 @@ void hook_decide_ended(struct hook_decider *decider, enum hook_step step, bool w
     decider->start_runs = false;
     decider->failures = well || decider->must_start ? 0 : decider->failures + 1;
     if (decider->failures > 0)
-        decider->retry_ms = now_ms + pause_after(decider->failures);
+        decider->retry_ms = now_ms + (decider->began_before ? 0 : pause_after(decider->failures));
+    decider->began_before = false;
 }
 
 void hook_decide_booted(struct hook_decider *decider, int64_t now_ms)
 {
-    if (!decider->has_booted && decider->failures > 0)
-        decider->retry_ms = now_ms;
+    if (decider->has_booted)
+        return;
     decider->has_booted = true;
+    decider->began_before = decider->start_runs;
+    if (decider->failures > 0)
+        decider->retry_ms = now_ms;
 }
 
 int64_t hook_decide_pause_ms(const struct hook_decider *decider, const struct hook_sight *sight,

@@ -117,6 +117,7 @@ struct hook_decider {
     struct hook_run run;
     bool must_start;            /* none was begun for it */
     bool has_booted;            /* Lima said so of this run */
+    bool began_before;          /* the vm-start at work was begun before that */
     bool start_runs, stop_runs; /* programs that were started and have not ended */
     unsigned failures;          /* of vm-start, since the last that was fine */
     int64_t retry_ms;           /* with failures: when it is tried again, monotonic */
@@ -126,8 +127,8 @@ enum hook_step hook_decide(struct hook_decider *decider, const struct hook_sight
                            int64_t now_ms);
 void hook_decide_ended(struct hook_decider *decider, enum hook_step step, bool well,
                        int64_t now_ms);
-/* Lima says that the machine has booted: what failed before is tried at once, for the first time
- * that it says so in a run. */
+/* Lima says that the machine has booted: what failed before, or was begun before and fails, is
+ * tried at once, for the first time that it says so in a run. */
 void hook_decide_booted(struct hook_decider *decider, int64_t now_ms);
 /* How long nothing is to be done if nothing is told. */
 int64_t hook_decide_pause_ms(const struct hook_decider *decider, const struct hook_sight *sight,

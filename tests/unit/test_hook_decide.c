@@ -159,6 +159,20 @@ static void what_failed_is_tried_at_once_when_the_machine_has_booted_but_once(vo
     assert_int_equal(hook_decide(&decider, &first, 7), HOOK_WAIT);
 }
 
+static void what_was_begun_before_the_boot_and_fails_is_tried_at_once_but_once(void **state)
+{
+    struct hook_decider decider = {.is_up = false};
+
+    (void)state;
+    assert_int_equal(hook_decide(&decider, &first, 0), HOOK_START);
+    hook_decide_booted(&decider, 1);
+    hook_decide_ended(&decider, HOOK_START, false, 2);
+    assert_int_equal(hook_decide(&decider, &first, 2), HOOK_START);
+    hook_decide_booted(&decider, 3);
+    hook_decide_ended(&decider, HOOK_START, false, 4);
+    assert_int_equal(hook_decide(&decider, &first, 4), HOOK_WAIT);
+}
+
 static void no_pause_is_shorter_than_two_seconds_or_for_ever(void **state)
 {
     struct hook_decider failed = {.is_up = false};
@@ -188,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_pid_file_that_is_being_written_is_no_end),
         cmocka_unit_test(what_failed_is_tried_again_less_and_less_often),
         cmocka_unit_test(what_failed_is_tried_at_once_when_the_machine_has_booted_but_once),
+        cmocka_unit_test(what_was_begun_before_the_boot_and_fails_is_tried_at_once_but_once),
         cmocka_unit_test(no_pause_is_shorter_than_two_seconds_or_for_ever),
     };
 
