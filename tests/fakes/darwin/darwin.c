@@ -3,22 +3,31 @@
 #include "darwin.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <mach-o/dyld.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-const char *fake_executable = "/nowhere/finch-soci";
+const char *fake_executable;
 int fake_rename_errno;
 
 int _NSGetExecutablePath(char *buf, uint32_t *bufsize)
 {
-    uint32_t size = (uint32_t)strlen(fake_executable) + 1;
+    char self[PATH_MAX] = "";
+    const char *name = fake_executable;
+    uint32_t size;
 
+    if (name == NULL && readlink("/proc/self/exe", self, sizeof(self) - 1) > 0)
+        name = self;
+    if (name == NULL)
+        return -1;
+    size = (uint32_t)strlen(name) + 1;
     if (*bufsize < size) {
         *bufsize = size;
         return -1;
     }
-    memcpy(buf, fake_executable, size);
+    memcpy(buf, name, size);
     return 0;
 }
 

@@ -14,7 +14,7 @@
 
 int renameatx_np(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 
-/* What the loader was told that our program is called. */
+/* What the loader was told that our program is called; NULL: what it is called. */
 extern const char *fake_executable;
 /* Not 0: renameatx_np() fails with it, as on a file system that cannot. */
 extern int fake_rename_errno;
