@@ -123,8 +123,12 @@ int guest_images_get(struct machine *machine, const char *namespace_, struct gue
     rc = machine_run(machine, &run, &result, err);
     if (rc < 0)
         return rc;
-    if (result.exit_status != 0)
-        return err_set(err, -EIO, "the images cannot be listed: %.200s",
-                       result.err.len == 0 ? "it is not said why" : buf_str(&result.err));
+    if (result.exit_status != 0) {
+        const char *why = result.err.len == 0 ? NULL : buf_str(&result.err);
+
+        why = why == NULL ? "it is not said why" : why;
+        return err_set(err, -EIO, "the images cannot be listed: %.*s", (int)strcspn(why, "\n"),
+                       why);
+    }
     return guest_images_parse(buf_bytes(&result.out), ret, err);
 }

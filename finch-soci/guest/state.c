@@ -49,26 +49,35 @@ static void check_system(struct guest_state *state, const struct guest_facts *fa
             guest_flag(facts, "lima") ? ", Lima's" : "");
 }
 
+/* Is it the one that the bundle has? Without a bundle nobody knows. */
+static bool is_of_bundle(const struct guest_facts *facts, const char *path,
+                         const struct bundle *bundle, const char *name)
+{
+    const struct bundle_file *wanted = bundle == NULL ? NULL : bundle_find(bundle, name);
+    char hex[2 * DIGEST_BYTES + 1];
+
+    if (wanted == NULL)
+        return true;
+    digest_hex(&wanted->digest, hex);
+    return strcmp(hex, guest_file(facts, path)->sha256) == 0;
+}
+
 static void check_programs(struct guest_state *state, const struct guest_facts *facts,
                            const struct bundle *bundle)
 {
-    const struct guest_file *program = guest_file(facts, GUEST_PROGRAM);
-    const struct bundle_file *wanted =
-        bundle == NULL ? NULL : bundle_find(bundle, "bin/soci-snapshotter-grpc");
-    char hex[2 * DIGEST_BYTES + 1] = "";
-
-    if (wanted != NULL)
-        digest_hex(&wanted->digest, hex);
     if (!guest_has(facts, GUEST_PROGRAM) || !guest_has(facts, GUEST_SOCI))
         add(state, "programs", MEND_ENABLE, "not installed");
     else if (!guest_is_ours(facts, GUEST_PROGRAM))
         add(state, "programs", MEND_ENABLE " --now", "another snapshotter is installed");
-    else if (wanted != NULL && strcmp(hex, program->sha256) != 0)
+    else if (!guest_is_ours(facts, GUEST_SOCI))
+        add(state, "programs", MEND_ENABLE, "%s is not ours", GUEST_SOCI);
+    else if (!is_of_bundle(facts, GUEST_PROGRAM, bundle, "bin/soci-snapshotter-grpc") ||
+             !is_of_bundle(facts, GUEST_SOCI, bundle, "bin/soci"))
         add(state, "programs", MEND_ENABLE, "%s; the bundle has another, %s",
             guest_value(facts, "applied"), bundle_version(bundle));
     else
         add(state, "programs", NULL, "%s (sha256:%.12s)", guest_value(facts, "applied"),
-            program->sha256);
+            guest_file(facts, GUEST_PROGRAM)->sha256);
 }
 
 static void check_unit(struct guest_state *state, const struct guest_facts *facts)
@@ -108,12 +117,15 @@ static void check_credentials(struct guest_state *state, const struct guest_fact
 static void check_containerd(struct guest_state *state, const struct guest_facts *facts)
 {
     const char *version = guest_value(facts, "containerd");
+    const char *is = guest_value(facts, "unit containerd");
     unsigned major = containerd_major(version);
 
     if (major == 0)
         add(state, "containerd", "install containerd", "not there");
     else if (!containerd_is_told(buf_bytes(&facts->effective), major))
         add(state, "containerd", MEND_ENABLE, "its configuration does not have all of soci");
+    else if (is[0] != '\0' && strcmp(is, "active") != 0)
+        add(state, "containerd", MEND_ENABLE, "containerd.service is %s", is);
     else if (strstr(guest_value(facts, "plugin"), " ok") == NULL)
         add(state, "containerd", MEND_ENABLE, "its plugin soci is not loaded");
     else
