@@ -97,12 +97,14 @@ static int add_places(struct doctor_archive *archive, const struct session *sess
 static int add_finch_dir(struct doctor_archive *archive, const struct session *session)
 {
     SCOPED(mem) char *dir = text_copy(session->config);
-    char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+    size_t len = dir == NULL ? 0 : strlen(dir);
     int rc;
 
-    if (slash == NULL)
+    while (len > 0 && strchr("/\\", dir[len - 1]) == NULL)
+        len--;
+    if (len == 0)
         return dir == NULL ? -ENOMEM : 0;
-    *slash = '\0';
+    dir[len - 1] = '\0';
     rc = add_docker_config(archive, dir);
     return rc < 0 ? rc : add_below(archive, "host/credserver.log", dir, "logs/credserver.log");
 }

@@ -96,6 +96,20 @@ static void judge_kernel(const struct judge *j)
 
 /* ---- disks ----------------------------------------------------------------------------------- */
 
+/* Of which the layers take so much; it is what `finch system prune` cannot always free. */
+static void cache_text(const struct judge *j, const char *disk, char *ret, size_t size)
+{
+    const char *kib = doctor_fact(j->facts, "cache", 0);
+    char bytes[REPORT_SIZE_BYTES];
+    uint64_t cache = 0;
+
+    ret[0] = '\0';
+    if (strcmp(disk, "data") != 0 || kib == NULL || text_parse_u64(kib, &cache) < 0)
+        return;
+    report_format_size(cache < UINT64_MAX / 1024 ? cache * 1024 : UINT64_MAX, bytes);
+    (void)snprintf(ret, size, ", layers take %s", bytes);
+}
+
 static void judge_disk(const struct judge *j, const char *disk)
 {
     const char *mend = "finch system prune";
@@ -109,11 +123,12 @@ static void judge_disk(const struct judge *j, const char *disk)
     free_inodes = next_number(&disk);
     if (all > 0 && (free_bytes < DISK_LOW_BYTES / 8 ||
                     (free_bytes < DISK_LOW_BYTES && free_bytes < all / 100 * DISK_LOW_PERCENT))) {
-        char left[REPORT_SIZE_BYTES];
+        char left[REPORT_SIZE_BYTES], cache[64];
 
         report_format_size(free_bytes, left);
-        add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) is full: %s left", name, disk,
-            left);
+        cache_text(j, name, cache, sizeof(cache));
+        add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) is full: %s left%s", name, disk,
+            left, cache);
     } else if (inodes > 0 && free_inodes < inodes / 100 * INODES_LOW_PERCENT) {
         add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) has no room for more files",
             name, disk);

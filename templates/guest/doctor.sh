@@ -11,7 +11,6 @@ socket=/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock
 
 echo "finch-soci-doctor 1"
 echo "clock $(date +%s)"
-echo "kernel $(uname -r)"
 [ ! -c /dev/fuse ] || echo "fuse-device yes"
 if "$program" --help 2>/dev/null </dev/null | grep -q 'soci-snapshotter-grpc probe '; then
     echo "probe $(timeout 30 "$program" probe --json 2>/dev/null </dev/null | head -n 1 | head -c 3000)"
@@ -93,6 +92,4 @@ if [ -d /sys/fs/selinux ] && [ -r /sys/fs/selinux/enforce ]; then
     } </dev/null | grep -e soci -e containerd | grep 'denied' | tail -n 1 | head -c 300)
     [ -z "$denials" ] || echo "denied $denials"
 fi
-env=${SOCI_LIMA_ENV:-/mnt/lima-cidata/lima.env}
-[ ! -r "$env" ] || grep -q '^LIMA_CIDATA_HOME=/' "$env" || echo "no-home yes"
 echo end

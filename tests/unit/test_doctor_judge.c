@@ -88,6 +88,8 @@ static void a_full_disk_is_told_once_however_many_directories_it_has(void **stat
           "disk images 50000000000 40000000 10 9 /b\n",
           &vm_context);
     assert_non_null(strstr(only()->text, "disk of data (/a) is full: 38.1 MiB left"));
+    judge("fuse-device yes\ncache 2048\ndisk data 50000000000 40000000 10 9 /a\n", &vm_context);
+    assert_non_null(strstr(only()->text, "38.1 MiB left, layers take 2.0 MiB"));
     judge("fuse-device yes\ndisk data 50000000000 40000000000 1000 1 /a\n", &vm_context);
     assert_non_null(strstr(only()->text, "no room for more files"));
     judge("fuse-device yes\ndisk data x y\ndisk\tdata 1\n", &vm_context);
