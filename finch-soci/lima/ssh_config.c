@@ -35,11 +35,11 @@ static bool is_gap(char c)
 static char *take_word(char **at, bool is_key)
 {
     char *start = *at, *end;
-    bool quoted = *start == '"';
+    char quote = *start;
 
-    if (quoted) {
+    if (quote == '"' || quote == '\'') { /* the second is what Lima writes on Windows */
         start++;
-        end = strchr(start, '"');
+        end = strchr(start, quote);
         if (end == NULL)
             return NULL;
     } else {

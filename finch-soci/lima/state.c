@@ -111,6 +111,22 @@ int lima_look(const struct lima_places *places, int64_t timeout_ms, struct lima_
     return rc;
 }
 
+/* Its paths are for the ssh that Lima runs. */
+static int make_native(struct lima_ssh *ssh, struct err *err)
+{
+    char **const paths[] = {&ssh->identity, &ssh->known_hosts};
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        char *path = *paths[i] == NULL ? NULL : platform_path_of_ssh(*paths[i]);
+
+        if (path == NULL && *paths[i] != NULL)
+            return err_set(err, -ENOMEM, "out of memory");
+        free(*paths[i]);
+        *paths[i] = path;
+    }
+    return 0;
+}
+
 int lima_read_ssh(const struct lima_places *places, struct lima_ssh *ret, struct err *err)
 {
     SCOPED(mem) char *path = path_join(places->instance_dir, "ssh.config");
@@ -123,5 +139,5 @@ int lima_read_ssh(const struct lima_places *places, struct lima_ssh *ret, struct
     if (rc < 0)
         return rc;
     rc = lima_parse_ssh_config(buf_bytes(&text), host, ret, err);
-    return rc < 0 ? err_prefix(err, rc, "%s", path) : 0;
+    return rc < 0 ? err_prefix(err, rc, "%s", path) : make_native(ret, err);
 }

@@ -46,6 +46,9 @@ char *platform_program(void);
 char *platform_user(void);
 /* From the current directory when it does not begin at a root: a new string, NULL as above. */
 char *platform_absolute(const char *path);
+/* A path as the ssh beside Lima has it, for us: on Windows that one says /c/Users for C:/Users. A
+ * new string, NULL: out of memory. */
+char *platform_path_of_ssh(const char *path);
 /* Whether we have every right on this system. */
 bool platform_is_admin(void);
 /* Where Finch is installed when its program is not in PATH; NULL: nowhere in particular. */

@@ -25,6 +25,11 @@ char *platform_program_dir(void)
     return program == NULL ? NULL : path_parent(program);
 }
 
+char *platform_path_of_ssh(const char *path)
+{
+    return text_copy(path);
+}
+
 bool platform_is_admin(void)
 {
     return geteuid() == 0;

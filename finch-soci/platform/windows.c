@@ -11,6 +11,7 @@
 #include <io.h>
 #include <security.h>
 #include <shlobj.h>
+#include <string.h>
 #include <sys/stat.h>
 
 const char *const platform_finch_root = "C:\\Program Files\\Finch";
@@ -97,6 +98,17 @@ char *platform_absolute(const char *path)
     if (whole != NULL && text_has_prefix(whole, "\\\\?\\"))
         return text_copy(whole + 4);
     return TAKE(whole);
+}
+
+/* MSYS and Cygwin have drives as directories. */
+char *platform_path_of_ssh(const char *path)
+{
+    const char *at = text_has_prefix(path, "/cygdrive/") ? path + strlen("/cygdrive") : path;
+    bool is_drive = at[0] == '/' &&
+                    ((at[1] >= 'a' && at[1] <= 'z') || (at[1] >= 'A' && at[1] <= 'Z')) &&
+                    (at[2] == '/' || at[2] == '\0');
+
+    return is_drive ? text_format("%c:%s", at[1], at[2] == '\0' ? "/" : at + 2) : text_copy(path);
 }
 
 int platform_print_to(const char *path, struct err *err)

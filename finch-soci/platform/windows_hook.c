@@ -46,9 +46,14 @@ static int schtasks(const char *const *words, struct buf *ret_out, struct err *e
 
 static bool has_task(const char *name)
 {
-    const char *const words[] = {"/Query", "/TN", name, NULL};
+    const char *const words[] = {"/Query", "/FO", "CSV", "/NH", "/TN", name, NULL};
+    SCOPED(buf_value) struct buf said = BUF_EMPTY;
+    const char *line;
 
-    return schtasks(words, NULL, NULL) == 0;
+    if (schtasks(words, &said, NULL) != 0)
+        return false;
+    line = buf_str(&said);
+    return line != NULL && strstr(line, name) != NULL;
 }
 
 /* The scheduler takes UTF-16 with its mark alone, whatever the text itself says. */

@@ -32,17 +32,32 @@ static wchar_t *name_of(const char *path)
     return name == NULL ? NULL : windows_wide(name);
 }
 
+/* That a lock is used here is seen by its file, as elsewhere. */
+static int make_file(const char *path, struct err *err)
+{
+    SCOPED(mem) wchar_t *wide = windows_path(path);
+    SCOPED(handle) HANDLE file = NULL;
+
+    if (path_exists(path))
+        return 0;
+    if (wide == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    file = windows_open(wide, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                        OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL);
+    return file == INVALID_HANDLE_VALUE ? err_sys(err, windows_last(), "%s", path) : 0;
+}
+
 int platform_lock_take(const char *path, struct platform_lock **ret, struct err *err)
 {
     SCOPED(mem) struct platform_lock *lock = calloc(1, sizeof(*lock));
     SCOPED(mem) wchar_t *name = name_of(path);
-    SCOPED(mem) char *dir = path_parent(path);
     DWORD error;
+    int rc = make_file(path, err);
 
-    if (lock == NULL || name == NULL || dir == NULL)
+    if (rc < 0)
+        return rc;
+    if (lock == NULL || name == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    if (!path_exists(path) && !path_is_dir(dir))
-        return err_set(err, -ENOENT, "%s: no such directory", dir);
     lock->object = CreateMutexW(NULL, FALSE, name);
     error = GetLastError();
     if (lock->object == NULL)

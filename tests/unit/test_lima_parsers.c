@@ -217,6 +217,36 @@ static void what_is_missing_or_senseless_is_named(void **state)
     }
 }
 
+static void single_quotes_are_quotes_as_lima_has_them_on_windows(void **state)
+{
+    static const char text[] = "Host lima-finch\r\n"
+                               "  IdentityFile '/c/Program Files/Finch/lima/data/_config/user'\r\n"
+                               "  User 'o\"k'\r\n"
+                               "  Hostname 127.0.0.1\r\n"
+                               "  StrictHostKeyChecking no\r\n  Port 22\r\n";
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+
+    (void)state;
+    assert_ok(lima_parse_ssh_config(bytes_of_str(text), "lima-finch", &ssh, NULL));
+    assert_string_equal(ssh.identity, "/c/Program Files/Finch/lima/data/_config/user");
+    assert_string_equal(ssh.user, "o\"k");
+    assert_int_equal(ssh.port, 22);
+}
+
+static void brackets_are_no_patterns_but_stars_and_question_marks_are(void **state)
+{
+    SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(lima_parse_ssh_config(
+        bytes_of_str("Host [l]ima-finch\n User wrong\nHost li*-?inc*h\n User u\n"
+                     "Host *\n Hostname h\n IdentityFile i\n Port 2\n"
+                     " StrictHostKeyChecking no\n"),
+        "lima-finch", &ssh, &err));
+    assert_string_equal(ssh.user, "u");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +254,8 @@ int main(void)
         cmocka_unit_test(no_line_of_that_name_is_no_instance),
         cmocka_unit_test(every_status_has_a_state),
         cmocka_unit_test(a_broken_instance_says_why),
+        cmocka_unit_test(single_quotes_are_quotes_as_lima_has_them_on_windows),
+        cmocka_unit_test(brackets_are_no_patterns_but_stars_and_question_marks_are),
         cmocka_unit_test(values_of_other_types_are_not_there),
         cmocka_unit_test(a_port_that_is_none_is_zero),
         cmocka_unit_test(what_lima_writes_is_read),

@@ -211,6 +211,26 @@ static void finch_yaml_is_where_the_user_has_his_data(void **state)
     assert_string_equal(path, "C:\\Users\\Jürgen Ä\\AppData\\Local\\.finch\\finch.yaml");
 }
 
+static void paths_of_the_ssh_beside_lima_are_understood(void **state)
+{
+    static const char *const paths[][2] = {
+        {"/c/Program Files/Finch/lima/data/_config/user",
+         "c:/Program Files/Finch/lima/data/_config/user"},
+        {"/cygdrive/d/x", "d:/x"},
+        {"/c", "c:/"},
+        {"C:\\x\\y", "C:\\x\\y"},
+        {"/tmp/x", "/tmp/x"},
+        {"", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        SCOPED(mem) char *path = platform_path_of_ssh(paths[i][0]);
+
+        assert_string_equal(path, paths[i][1]);
+    }
+}
+
 static void what_is_no_regular_file_is_not_read(void **state)
 {
     const struct place *place = *state;
@@ -238,6 +258,7 @@ int main(void)
         PLACED(what_has_no_directory_is_not_locked),
         cmocka_unit_test(both_separators_divide_names),
         cmocka_unit_test(finch_yaml_is_where_the_user_has_his_data),
+        cmocka_unit_test(paths_of_the_ssh_beside_lima_are_understood),
         PLACED(what_is_no_regular_file_is_not_read),
     };
 
