@@ -147,8 +147,8 @@ const struct config_key config_keys[] = {
     TEXT_KEY(CONFIG_UNUSED, "content_store.containerd_address", containerd_address,
              "/run/containerd/containerd.sock", NULL),
 
-    BOOL_KEY(CONFIG_UNUSED, "prefetch.enable", prefetch_enabled, false),
-    ANY_INTEGER_KEY(CONFIG_UNUSED, "prefetch.max_concurrency", prefetch_max_concurrency, 0),
+    BOOL_KEY(CONFIG_USED, "prefetch.enable", prefetch_enabled, false),
+    ANY_INTEGER_KEY(CONFIG_USED, "prefetch.max_concurrency", prefetch_max_concurrency, 0),
 
     /* Indexes that refer to an image; on here, so that what `push` makes is used without further
        ado. */

@@ -75,6 +75,7 @@ static int start_discover(struct service *s, const struct config *config, struct
         .store = s->store,
         .v1_enabled = config->v1_enabled,
         .v2_enabled = config->v2_enabled,
+        .prefetch_artifacts = config->prefetch_enabled,
         .metrics = s->metrics,
     };
 
@@ -94,6 +95,8 @@ static int start_layers(struct service *s, const struct config *config, struct e
         .period_ms = config->background.fetch_period_ms,
         .digest_retries = digest_retries(config->blob.max_verification_retries),
         .read_budget_ms = config->blob.fetching_timeout_s * 1000,
+        .max_preferred_sets =
+            config->prefetch_max_concurrency < 0 ? 0 : (size_t)config->prefetch_max_concurrency,
     };
     int rc = span_engine_new(&options, &s->engine, err);
 
@@ -144,6 +147,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background.disable,
         .record_ms = config->learned_start_s * 1000,
+        .use_prefetch_artifacts = config->prefetch_enabled,
         .metrics = s->metrics,
     };
     int rc = start_fs(s, config, err);

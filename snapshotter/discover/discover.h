@@ -45,6 +45,7 @@ struct discover_options {
     bool v1_enabled;                          /* referrers of the manifest */
     bool v2_enabled;                          /* annotation on the manifest */
     bool disable_prefetch;                    /* fetch a ztoc only when it is asked for */
+    bool prefetch_artifacts;                  /* fetch those of an index along with its ztocs */
     size_t threads;                           /* look-ups and ztocs under way at once; 0: 8 */
     int64_t negative_ttl_ms;                  /* 0: 60000 */
     struct metrics *metrics;                  /* NULL: none */
@@ -98,9 +99,9 @@ DEFINE_SCOPED_PTR(discover_index, struct discover_index, discover_index_unref)
  */
 MUST_CHECK int discover_find(struct discover *discover, const struct discover_image *image,
                              int64_t deadline_ms, struct discover_index **ret, struct err *err);
-/* The ztoc's blob into the store unless it is there. Several threads may ask for the same one: it
- * is fetched once. -ENOENT, the registry does not have it, also makes the image be looked up anew
- * next time. */
+/* The ztoc's blob, or a prefetch artifact's, into the store unless it is there. Several threads may
+ * ask for the same one: it is fetched once. -ENOENT, the registry does not have it, also makes the
+ * image be looked up anew next time. */
 MUST_CHECK int discover_fetch_ztoc(struct discover *discover, const struct discover_image *image,
                                    const struct digest *ztoc, uint64_t ztoc_bytes,
                                    int64_t deadline_ms, struct err *err);

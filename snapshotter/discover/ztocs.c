@@ -105,28 +105,40 @@ static bool ztoc_size_is_sane(uint64_t ztoc_bytes)
     return ztoc_bytes > 0 && ztoc_bytes <= DISCOVER_ZTOC_MAX_BYTES;
 }
 
+/* False: no more of them. */
+static bool start_fetch(struct discover *d, struct registry_repo *repo, const char *image_key,
+                        const struct digest *blob, uint64_t blob_bytes)
+{
+    SCOPED(mem) char *key = NULL;
+    struct flight_task *task = NULL;
+    struct err err = ERR_NONE;
+
+    if (!ztoc_size_is_sane(blob_bytes) || has_blob(d->options.store, blob))
+        return true;
+    key = ztoc_key(image_key, blob);
+    if (key != NULL)
+        task = ztoc_task_new(d, repo, image_key, blob, blob_bytes);
+    if (task == NULL)
+        return false;
+    if (flights_start(d->ztocs, key, &task, &err) == 0)
+        return true;
+    log_debug("not fetched ahead", "image=%s err=%s", image_key, err_text(&err));
+    return false;
+}
+
 /* Not a failure of anything when it fails: each Prepare asks again. */
 void discover_prefetch_ztocs(struct discover *d, struct registry_repo *repo, const char *image_key,
                              const struct soci_index *index)
 {
-    struct err err = ERR_NONE;
+    bool more = true;
 
-    for (size_t i = 0; i < index->ztoc_count; i++) {
-        const struct soci_index_ztoc *z = &index->ztocs[i];
-        SCOPED(mem) char *key = NULL;
-        struct flight_task *task = NULL;
+    for (size_t i = 0; more && i < index->ztoc_count; i++)
+        more = start_fetch(d, repo, image_key, &index->ztocs[i].ztoc, index->ztocs[i].ztoc_bytes);
+    for (size_t i = 0; more && d->options.prefetch_artifacts && i < index->prefetch_count; i++) {
+        const struct soci_index_prefetch *p = &index->prefetches[i];
 
-        if (!ztoc_size_is_sane(z->ztoc_bytes) || has_blob(d->options.store, &z->ztoc))
-            continue;
-        key = ztoc_key(image_key, &z->ztoc);
-        if (key != NULL)
-            task = ztoc_task_new(d, repo, image_key, &z->ztoc, z->ztoc_bytes);
-        if (task == NULL)
-            return;
-        if (flights_start(d->ztocs, key, &task, &err) < 0) {
-            log_debug("not fetched ahead", "image=%s err=%s", image_key, err_text(&err));
-            return;
-        }
+        if (p->artifact_bytes <= SOCI_PREFETCH_MAX_BYTES)
+            more = start_fetch(d, repo, image_key, &p->artifact, p->artifact_bytes);
     }
 }
 

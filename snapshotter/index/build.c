@@ -170,18 +170,18 @@ static int keep_labels(const struct soci_index *index, const struct digest *conf
 
     digest_format(config, text);
     rc = text_map_set(ret, "containerd.io/gc.ref.content.config", text);
-    for (i = 0; i < index->ztoc_count && rc == 0; i++) {
-        digest_format(&index->ztocs[i].ztoc, text);
+    for (i = 0; i < index->ztoc_count + index->prefetch_count && rc == 0; i++) {
+        digest_format(i < index->ztoc_count ? &index->ztocs[i].ztoc
+                                            : &index->prefetches[i - index->ztoc_count].artifact,
+                      text);
         (void)snprintf(key, sizeof(key), "containerd.io/gc.ref.content.ztoc.%zu", i);
         rc = text_map_set(ret, key, text);
     }
     return rc;
 }
 
-static int write_index(const struct index_build_options *options, struct index_built *built,
-                       struct err *err)
+int index_write(const struct index_content *content, struct index_built *built, struct err *err)
 {
-    const struct index_content *content = &options->content;
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     struct bytes config = bytes_of_str(index_empty_config);
@@ -238,7 +238,7 @@ static int build_index(struct build *build, const struct oci_descriptor *manifes
     free_jobs(jobs, count);
     if (rc == 0)
         rc = set_head(build->options, manifest_desc, built->index, err);
-    return rc == 0 ? write_index(build->options, built, err) : rc;
+    return rc == 0 ? index_write(&build->options->content, built, err) : rc;
 }
 
 int index_build(const struct index_build_options *options,

@@ -84,6 +84,25 @@ MUST_CHECK int index_build(const struct index_build_options *options,
                            const struct oci_manifest *manifest, struct index_built *ret,
                            struct err *err);
 
+/* ---- what is fetched first ------------------------------------------------------------------- */
+
+/* A span that will be wanted, of the layer that this ztoc cuts into spans. */
+struct index_wanted {
+    struct digest layer, ztoc;
+    uint32_t span;
+};
+struct index_prefetch_options {
+    struct index_content content;
+    struct index_output output;
+    const struct index_wanted *wanted; /* each once, in the order in which they are wanted */
+    size_t wanted_count;
+};
+/* The index `old` with prefetch artifacts for what is wanted in the place of those that it had, and
+ * the artifacts, all written to the content store. Same order, same bytes. -ENODATA: nothing that
+ * is wanted is of the index's ztocs. */
+MUST_CHECK int index_prefetch(const struct index_prefetch_options *options,
+                              const struct digest *old, struct index_built *ret, struct err *err);
+
 /* ---- push ------------------------------------------------------------------------------------ */
 
 enum index_existing {

@@ -29,6 +29,10 @@ MUST_CHECK int index_layer_build(const struct index_build_options *options,
                                  const struct oci_descriptor *layer, struct soci_index_ztoc *ret,
                                  enum index_layer_outcome *ret_outcome, struct err *err);
 
+/* built->index, and the config that it names, to the content store; fills in the rest of *built. */
+MUST_CHECK int index_write(const struct index_content *content, struct index_built *built,
+                           struct err *err);
+
 /* The tag sha256-<hex of subject> lists `entry` afterwards, whoever else pushes at the same time.
  */
 MUST_CHECK int index_update_referrers_tag(struct registry_repo *repo, const struct digest *subject,

@@ -99,10 +99,10 @@ static int run_jobs(struct push *push, struct blob_job *jobs, size_t count, stru
     return rc;
 }
 
-/* The ztocs, each once, and the config that every SOCI index has. */
+/* The ztocs and prefetch artifacts, each once, and the config that every SOCI index has. */
 static int push_blobs(struct push *push, const struct soci_index *index, struct err *err)
 {
-    struct blob_job *jobs = calloc(index->ztoc_count + 1, sizeof(*jobs));
+    struct blob_job *jobs = calloc(index->ztoc_count + index->prefetch_count + 1, sizeof(*jobs));
     size_t count = 0, i;
     int rc;
 
@@ -114,6 +114,10 @@ static int push_blobs(struct push *push, const struct soci_index *index, struct 
     for (i = 0; i < index->ztoc_count; i++) {
         if (!is_listed(jobs, count, &index->ztocs[i].ztoc))
             jobs[count++].digest = index->ztocs[i].ztoc;
+    }
+    for (i = 0; i < index->prefetch_count; i++) {
+        if (!is_listed(jobs, count, &index->prefetches[i].artifact))
+            jobs[count++].digest = index->prefetches[i].artifact;
     }
     for (i = 0; i < count; i++) {
         jobs[i].push = push;

@@ -90,6 +90,11 @@ const struct digest *layer_ztoc_digest(const struct layer *layer)
     return &layer->ztoc_digest;
 }
 
+size_t layer_span_count(const struct layer *layer)
+{
+    return ztoc_span_count(layer->layout.toc);
+}
+
 uint64_t layer_comp_bytes(const struct layer *layer)
 {
     return ztoc_comp_size(layer->layout.toc);

@@ -45,6 +45,7 @@ DEFINE_SCOPED_PTR(layer, struct layer, layer_unref)
 const struct tree *layer_tree(const struct layer *layer);
 const struct digest *layer_digest(const struct layer *layer);
 const struct digest *layer_ztoc_digest(const struct layer *layer);
+size_t layer_span_count(const struct layer *layer);
 uint64_t layer_comp_bytes(const struct layer *layer);
 uint64_t layer_uncomp_bytes(const struct layer *layer);
 bool layer_xattrs_disabled(const struct layer *layer);

@@ -214,9 +214,19 @@ MUST_CHECK int lazy_learn_wanted(const struct lazy_learn *learn, const struct di
 /* ---- wanted.c ---------------------------------------------------------------------------------
  */
 
-/* What the image will ask this layer for first; *ret stays empty where nobody knows. */
-void lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const struct layer *layer,
+/* What the image will ask this layer for first, as its record says. False: it has no record, or
+ * none that is to be used. */
+bool lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const struct layer *layer,
                       struct lazy_wanted *ret);
+/* The same by a prefetch artifact, which is fetched unless it is in the store; *ret stays empty,
+ * and the log says why, when it cannot be had or used. */
+void lazy_wanted_fetch(struct lazy *lazy, const struct discover_image *image,
+                       const struct soci_index_prefetch *prefetch, const struct layer *layer,
+                       struct lazy_wanted *ret);
+/* From the artifact's bytes, for a layer of so many spans. -EBADMSG: it is none, or not of this
+ * layer; -ENOMEM. */
+MUST_CHECK int lazy_wanted_parse(struct bytes json, size_t span_count, struct lazy_wanted *ret,
+                                 struct err *err);
 void lazy_wanted_tell(struct layer *layer, const struct lazy_wanted *wanted);
 /* See struct snapshot_lazy. */
 void lazy_used(struct lazy *lazy, const uint64_t *ids, size_t count);

@@ -52,6 +52,8 @@ struct lazy_options {
     /* So long after the first read of a container that starts it is recorded what is read, for the
      * image's next cold start. 0: nothing is, and nothing that was recorded is used. */
     int64_t record_ms;
+    /* What an index says that is fetched first: of images that have no record here. */
+    bool use_prefetch_artifacts;
     struct metrics *metrics; /* NULL: nothing is counted */
 };
 struct lazy;

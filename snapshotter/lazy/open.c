@@ -91,30 +91,29 @@ static void start_background(struct discover_later *later, bool canceled)
     free(b);
 }
 
-static void start_background_soon(struct lazy *lazy, const struct digest *manifest,
-                                  struct layer *layer)
+/* *wanted is taken. */
+static void start_background_soon(struct lazy *lazy, struct layer *layer,
+                                  struct lazy_wanted *wanted)
 {
-    SCOPED(lazy_wanted) struct lazy_wanted wanted = {.spans = NULL};
     bool rest = !lazy->options.disable_background;
     struct background_later *b;
 
-    lazy_wanted_find(lazy, manifest, layer, &wanted);
-    if (!rest && wanted.count == 0)
+    if (!rest && wanted->count == 0)
         return;
     b = calloc(1, sizeof(*b));
     if (b == NULL) {
-        fetch_ahead(layer, &wanted, rest);
+        fetch_ahead(layer, wanted, rest);
         return;
     }
     b->later.run = start_background;
     b->layer = layer_ref(layer);
-    b->wanted = wanted;
-    wanted = (struct lazy_wanted){.spans = NULL, .count = 0};
+    b->wanted = *wanted;
+    *wanted = (struct lazy_wanted){.spans = NULL, .count = 0};
     b->rest = rest;
     discover_when_quiet(lazy->options.discover, &b->later);
 }
 
-static int mount_layer(struct lazy *lazy, const struct digest *manifest, struct layer *layer,
+static int mount_layer(struct lazy *lazy, struct layer *layer, struct lazy_wanted *wanted,
                        const char *dir, struct fs_mount **ret, struct err *err)
 {
     const struct lazy_options *o = &lazy->options;
@@ -125,7 +124,7 @@ static int mount_layer(struct lazy *lazy, const struct digest *manifest, struct 
     if (rc < 0)
         return err_prefix(err, rc, "mount at %s", dir);
     metrics_since(layer_metrics(layer), METRICS_FUSE_MOUNT, start_ns);
-    start_background_soon(lazy, manifest, layer);
+    start_background_soon(lazy, layer, wanted);
     return 0;
 }
 
@@ -151,17 +150,22 @@ static int find_ztoc(const struct soci_index *index, struct lazy_target *target,
     return 0;
 }
 
+/* `prefetch` NULL: the index says nothing of what comes first. */
 static int mount_with_ztoc(struct lazy *lazy, struct lazy_target *target,
-                           const struct discover_image *image, int64_t deadline_ms, const char *dir,
-                           struct fs_mount **ret, struct err *err)
+                           const struct discover_image *image,
+                           const struct soci_index_prefetch *prefetch, int64_t deadline_ms,
+                           const char *dir, struct fs_mount **ret, struct err *err)
 {
+    SCOPED(lazy_wanted) struct lazy_wanted wanted = {.spans = NULL};
     SCOPED(layer) struct layer *layer = NULL;
     int rc = open_layer_online(lazy, target, image, deadline_ms, &layer, err);
 
     if (rc < 0)
         return rc;
     target->layer_bytes = layer_comp_bytes(layer);
-    return mount_layer(lazy, &target->manifest, layer, dir, ret, err);
+    if (!lazy_wanted_find(lazy, &target->manifest, layer, &wanted) && prefetch != NULL)
+        lazy_wanted_fetch(lazy, image, prefetch, layer, &wanted);
+    return mount_layer(lazy, layer, &wanted, dir, ret, err);
 }
 
 /* A layer that should have been mounted is worth a warning, one that never could be is not. */
@@ -188,6 +192,7 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
     int64_t deadline_ms = clock_mono_ms() + lazy->options.mount_timeout_ms;
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
     SCOPED(discover_index) struct discover_index *index = NULL;
+    const struct soci_index_prefetch *prefetch = NULL;
     struct discover_image image;
     int rc = open_image(lazy, target, &repo, &image, err);
 
@@ -212,7 +217,9 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
         rc = find_ztoc(discover_index_get(index), target, err);
     if (rc < 0)
         return unpack_instead(lazy, target, true, rc, err);
-    rc = mount_with_ztoc(lazy, target, &image, deadline_ms, dir, ret, err);
+    if (lazy->options.use_prefetch_artifacts)
+        prefetch = soci_index_find_prefetch(discover_index_get(index), &target->layer);
+    rc = mount_with_ztoc(lazy, target, &image, prefetch, deadline_ms, dir, ret, err);
     return rc < 0 ? unpack_instead(lazy, target, false, rc, err) : 0;
 }
 
@@ -220,6 +227,7 @@ int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const 
                      bool online, struct fs_mount **ret, struct err *err)
 {
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(lazy_wanted) struct lazy_wanted wanted = {.spans = NULL};
     SCOPED(layer) struct layer *layer = NULL;
     struct discover_image image;
     int rc;
@@ -232,5 +240,8 @@ int lazy_mount_known(struct lazy *lazy, const struct lazy_target *target, const 
     } else {
         rc = open_layer(lazy, target, &layer, err);
     }
-    return rc < 0 ? rc : mount_layer(lazy, &target->manifest, layer, dir, ret, err);
+    if (rc < 0)
+        return rc;
+    (void)lazy_wanted_find(lazy, &target->manifest, layer, &wanted);
+    return mount_layer(lazy, layer, &wanted, dir, ret, err);
 }

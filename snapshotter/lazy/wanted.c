@@ -3,6 +3,7 @@
  * layer is told. */
 #include "lazy/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/threads.h"
 
@@ -30,20 +31,110 @@ int lazy_wanted_add(struct lazy_wanted *wanted, uint32_t span, uint32_t rank)
     return 0;
 }
 
-void lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const struct layer *layer,
+bool lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const struct layer *layer,
                       struct lazy_wanted *ret)
 {
+    int rc;
+
     if (lazy->learn == NULL || lazy->options.disable_background)
-        return;
-    if (lazy_learn_wanted(lazy->learn, manifest, layer_digest(layer), layer_ztoc_digest(layer),
-                          ret) < 0)
+        return false;
+    rc = lazy_learn_wanted(lazy->learn, manifest, layer_digest(layer), layer_ztoc_digest(layer),
+                           ret);
+    if (rc < 0)
         lazy_wanted_fini(ret); /* half a list is none */
+    return rc == 0;
+}
+
+/* ---- from an index ----------------------------------------------------------------------------
+ */
+
+enum {
+    /* A mount waits no longer for what only makes it quicker. */
+    ARTIFACT_WAIT_MS = 3000,
+    /* The rank of what has no priority. Priorities count down over all layers of an image, ranks
+     * up, so that the one of an artifact fits those of the others. */
+    NO_PRIORITY_RANK = 1 << 30,
+};
+
+static uint32_t rank_of(const struct soci_prefetch_range *range, size_t before)
+{
+    if (range->priority == 0)
+        return NO_PRIORITY_RANK + (uint32_t)before;
+    return range->priority < NO_PRIORITY_RANK ? NO_PRIORITY_RANK - range->priority : 0;
+}
+
+/* Ranges that overlap would be many times the layer. */
+static int check_ranges(const struct soci_prefetch *prefetch, size_t span_count, struct err *err)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < prefetch->count; i++) {
+        const struct soci_prefetch_range *range = &prefetch->ranges[i];
+
+        if (range->last >= span_count)
+            return err_set(err, -EBADMSG, "span %u of a layer of %zu", (unsigned)range->last,
+                           span_count);
+        sum += (uint64_t)range->last - range->first + 1;
+    }
+    return sum <= span_count ? 0 : err_set(err, -EBADMSG, "its ranges overlap");
+}
+
+int lazy_wanted_parse(struct bytes json, size_t span_count, struct lazy_wanted *ret,
+                      struct err *err)
+{
+    SCOPED(soci_prefetch) struct soci_prefetch prefetch = {.ranges = NULL};
+    int rc = soci_prefetch_parse(json, &prefetch, err);
+
+    if (rc == 0)
+        rc = check_ranges(&prefetch, span_count, err);
+    for (size_t i = 0; rc == 0 && i < prefetch.count; i++) {
+        uint32_t rank = rank_of(&prefetch.ranges[i], ret->count);
+
+        for (uint32_t n = prefetch.ranges[i].first; rc == 0 && n <= prefetch.ranges[i].last; n++)
+            rc = lazy_wanted_add(ret, n, rank++);
+    }
+    return rc == -ENOMEM ? err_set(err, rc, "out of memory") : rc;
+}
+
+static int fetch(struct lazy *lazy, const struct discover_image *image,
+                 const struct soci_index_prefetch *prefetch, const struct layer *layer,
+                 struct lazy_wanted *ret, struct err *err)
+{
+    SCOPED(buf_value) struct buf json = BUF_EMPTY;
+    int rc;
+
+    if (prefetch->artifact_bytes > SOCI_PREFETCH_MAX_BYTES)
+        return err_set(err, -EFBIG, "it has %llu bytes",
+                       (unsigned long long)prefetch->artifact_bytes);
+    rc = discover_fetch_ztoc(lazy->options.discover, image, &prefetch->artifact,
+                             prefetch->artifact_bytes, clock_mono_ms() + ARTIFACT_WAIT_MS, err);
+    if (rc == 0)
+        rc = store_blob_read(lazy->options.store, &prefetch->artifact, SOCI_PREFETCH_MAX_BYTES,
+                             &json, err);
+    return rc == 0 ? lazy_wanted_parse(buf_bytes(&json), layer_span_count(layer), ret, err) : rc;
+}
+
+void lazy_wanted_fetch(struct lazy *lazy, const struct discover_image *image,
+                       const struct soci_index_prefetch *prefetch, const struct layer *layer,
+                       struct lazy_wanted *ret)
+{
+    char digest[DIGEST_TEXT_BYTES];
+    struct err err = ERR_NONE;
+
+    if (fetch(lazy, image, prefetch, layer, ret, &err) == 0)
+        return;
+    lazy_wanted_fini(ret);
+    digest_format(&prefetch->artifact, digest);
+    log_warn("prefetch artifact is passed over", "artifact=%s image=%s err=%s", digest, image->name,
+             err_text(&err));
 }
 
 void lazy_wanted_tell(struct layer *layer, const struct lazy_wanted *wanted)
 {
     struct err err = ERR_NONE;
 
+    if (wanted->count == 0)
+        return;
     if (layer_prefer(layer, wanted->spans, wanted->count, &err) < 0)
         log_warn("what a layer will be asked for first is passed over", "err=%s", err_text(&err));
 }
@@ -93,7 +184,7 @@ void lazy_used(struct lazy *lazy, const uint64_t *ids, size_t count)
     for (size_t i = 0; i < used.count; i++) {
         SCOPED(lazy_wanted) struct lazy_wanted wanted = {.spans = NULL};
 
-        lazy_wanted_find(lazy, &used.manifest, used.layers[i], &wanted);
+        (void)lazy_wanted_find(lazy, &used.manifest, used.layers[i], &wanted);
         lazy_wanted_tell(used.layers[i], &wanted);
         layer_unref(used.layers[i]);
     }

@@ -138,25 +138,66 @@ struct soci_index_ztoc {
     bool disable_xattrs;
 };
 
+/* Which spans of a layer are worth fetching before anybody asks is in a blob of its own. */
+struct soci_index_prefetch {
+    struct digest artifact;
+    uint64_t artifact_bytes;
+    struct digest layer;
+};
+
 struct soci_index {
     int version;                   /* 1 or 2 */
     struct soci_index_ztoc *ztocs; /* in the order of the image's layers */
     size_t ztoc_count;
+    struct soci_index_prefetch *prefetches; /* in the order of the image's layers */
+    size_t prefetch_count;
     bool has_subject; /* always for v1 */
     char *subject_media_type;
     struct digest subject;
     uint64_t subject_bytes;
     char *build_tool;
 };
-/* Either version. -EBADMSG: no SOCI index, or one that breaks the format. Prefetch artifacts are
- * skipped. */
+/* Either version. -EBADMSG: no SOCI index, or one that breaks the format. A prefetch artifact that
+ * does not say whose it is is passed over. */
 MUST_CHECK int soci_index_parse(struct bytes json, struct soci_index **ret, struct err *err);
 /* Byte for byte what the reference writes: its daemon refuses any other spelling. */
 MUST_CHECK int soci_index_encode(const struct soci_index *index, struct buf *ret, struct err *err);
 /* The ztoc of a layer; NULL: it has none. Borrowed. */
 const struct soci_index_ztoc *soci_index_find(const struct soci_index *index,
                                               const struct digest *layer);
+/* The same for its prefetch artifact. */
+const struct soci_index_prefetch *soci_index_find_prefetch(const struct soci_index *index,
+                                                           const struct digest *layer);
 void soci_index_free(struct soci_index *index);
 DEFINE_SCOPED_PTR(soci_index, struct soci_index, soci_index_free)
+
+/* ---- the prefetch artifact ------------------------------------------------------------------- */
+
+enum { SOCI_PREFETCH_MAX_BYTES = 8 * 1024 * 1024, SOCI_PREFETCH_RANGES_MAX = 65536 };
+
+/* Spans first … last; how many the layer has is for the reader to check. */
+struct soci_prefetch_range {
+    uint32_t first, last;
+    uint32_t
+        priority; /* the higher, the sooner; of each next span of the range one less. 0: none */
+};
+struct soci_prefetch {
+    struct soci_prefetch_range *ranges;
+    size_t count;
+};
+/* -EBADMSG: no prefetch artifact, of another version, or without a range. */
+MUST_CHECK int soci_prefetch_parse(struct bytes json, struct soci_prefetch *ret, struct err *err);
+/* As the reference spells it. 0 or -ENOMEM. */
+MUST_CHECK int soci_prefetch_encode(const struct soci_prefetch *prefetch, struct buf *ret,
+                                    struct err *err);
+void soci_prefetch_fini(struct soci_prefetch *prefetch);
+DEFINE_SCOPED_VALUE(soci_prefetch, struct soci_prefetch, soci_prefetch_fini)
+/* The ranges of spans that are each there once, in the order in which they are wanted, so with
+ * falling priorities: sorted by span, and none longer than keeps that order. 0 or -ENOMEM. */
+struct soci_prefetch_span {
+    uint32_t span, priority;
+};
+MUST_CHECK int soci_prefetch_of_order(const struct soci_prefetch_span *spans, size_t count,
+                                      struct soci_prefetch *ret);
 
 #endif

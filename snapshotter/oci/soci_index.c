@@ -22,6 +22,7 @@ void soci_index_free(struct soci_index *index)
     for (size_t i = 0; i < index->ztoc_count; i++)
         free(index->ztocs[i].layer_media_type);
     free(index->ztocs);
+    free(index->prefetches);
     free(index->subject_media_type);
     free(index->build_tool);
     free(index);
@@ -33,6 +34,16 @@ const struct soci_index_ztoc *soci_index_find(const struct soci_index *index,
     for (size_t i = 0; i < index->ztoc_count; i++) {
         if (digest_equal(&index->ztocs[i].layer, layer))
             return &index->ztocs[i];
+    }
+    return NULL;
+}
+
+const struct soci_index_prefetch *soci_index_find_prefetch(const struct soci_index *index,
+                                                           const struct digest *layer)
+{
+    for (size_t i = 0; i < index->prefetch_count; i++) {
+        if (digest_equal(&index->prefetches[i].layer, layer))
+            return &index->prefetches[i];
     }
     return NULL;
 }
@@ -85,18 +96,35 @@ static int read_ztoc(const struct oci_descriptor *desc, struct soci_index_ztoc *
     return 0;
 }
 
-/* What is no ztoc (prefetch artifacts, whatever else an index may hold one day) is passed over. */
+/* One that does not say whose it is is of no use, and does no harm. */
+static void read_prefetch(const struct oci_descriptor *desc, struct soci_index *index)
+{
+    struct soci_index_prefetch *prefetch = &index->prefetches[index->prefetch_count];
+    const char *layer = text_map_get(&desc->annotations, ANNOTATION_LAYER_DIGEST);
+
+    if (layer == NULL || digest_parse(layer, &prefetch->layer, NULL) < 0)
+        return;
+    prefetch->artifact = desc->digest;
+    prefetch->artifact_bytes = desc->size_bytes;
+    index->prefetch_count++;
+}
+
+/* What is neither a ztoc nor a prefetch artifact (whatever an index may hold one day) is passed
+ * over. */
 static int read_ztocs(const struct oci_manifest *manifest, struct soci_index *index,
                       struct err *err)
 {
     if (manifest->layer_count == 0)
         return 0;
     index->ztocs = calloc(manifest->layer_count, sizeof(*index->ztocs));
-    if (index->ztocs == NULL)
+    index->prefetches = calloc(manifest->layer_count, sizeof(*index->prefetches));
+    if (index->ztocs == NULL || index->prefetches == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < manifest->layer_count; i++) {
         int rc;
 
+        if (strcmp(manifest->layers[i].media_type, SOCI_MEDIA_PREFETCH) == 0)
+            read_prefetch(&manifest->layers[i], index);
         if (strcmp(manifest->layers[i].media_type, OCI_MEDIA_OCTETS) != 0)
             continue;
         rc = read_ztoc(&manifest->layers[i], &index->ztocs[index->ztoc_count], err);
@@ -193,6 +221,39 @@ static int put_ztoc(struct buf *out, const struct soci_index_ztoc *ztoc)
     return rc == 0 ? oci_put_descriptor(out, &desc) : rc;
 }
 
+static int put_prefetch(struct buf *out, const struct soci_index_prefetch *prefetch)
+{
+    SCOPED(oci_descriptor)
+    struct oci_descriptor desc = {.digest = prefetch->artifact,
+                                  .size_bytes = prefetch->artifact_bytes};
+    char layer[DIGEST_TEXT_BYTES];
+    int rc;
+
+    desc.media_type = text_copy(SOCI_MEDIA_PREFETCH);
+    if (desc.media_type == NULL)
+        return -ENOMEM;
+    digest_format(&prefetch->layer, layer);
+    rc = text_map_set(&desc.annotations, ANNOTATION_LAYER_DIGEST, layer);
+    return rc == 0 ? oci_put_descriptor(out, &desc) : rc;
+}
+
+static int put_layers(struct buf *out, const struct soci_index *index)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < index->ztoc_count; i++) {
+        rc = i == 0 ? 0 : buf_add_byte(out, ',');
+        if (rc == 0)
+            rc = put_ztoc(out, &index->ztocs[i]);
+    }
+    for (size_t i = 0; rc == 0 && i < index->prefetch_count; i++) {
+        rc = i == 0 && index->ztoc_count == 0 ? 0 : buf_add_byte(out, ',');
+        if (rc == 0)
+            rc = put_prefetch(out, &index->prefetches[i]);
+    }
+    return rc;
+}
+
 static int put_config(struct buf *out, int version)
 {
     struct digest digest;
@@ -223,11 +284,8 @@ static int put_soci_index(struct buf *out, const struct soci_index *index)
         rc = put_config(out, index->version);
     if (rc == 0)
         rc = buf_add_str(out, ",\"layers\":[");
-    for (size_t i = 0; rc == 0 && i < index->ztoc_count; i++) {
-        rc = i == 0 ? 0 : buf_add_byte(out, ',');
-        if (rc == 0)
-            rc = put_ztoc(out, &index->ztocs[i]);
-    }
+    if (rc == 0)
+        rc = put_layers(out, index);
     if (rc == 0)
         rc = buf_add_byte(out, ']');
     if (rc == 0 && index->has_subject) {

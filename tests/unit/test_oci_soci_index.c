@@ -126,7 +126,7 @@ static void disabled_xattrs_are_written_and_read(void **state)
     assert_true(again->ztocs[0].disable_xattrs);
 }
 
-static void prefetch_artifacts_are_passed_over(void **state)
+static void prefetch_artifacts_that_do_not_say_whose_they_are_are_passed_over(void **state)
 {
     SCOPED(buf) struct buf *json = vector_load("image/index-v1-min100000.json");
     SCOPED(soci_index) struct soci_index *index = NULL;
@@ -142,6 +142,36 @@ static void prefetch_artifacts_are_passed_over(void **state)
     assert_ok(buf_add_str(&text, end + 2));
     assert_ok(soci_index_parse(buf_bytes(&text), &index, &err));
     assert_int_equal(index->ztoc_count, 1);
+    assert_int_equal(index->prefetch_count, 0);
+}
+
+static void prefetch_artifacts_come_behind_the_ztocs_and_read_back(void **state)
+{
+    SCOPED(buf) struct buf *json = vector_load("image/index-v1-min100000.json");
+    SCOPED(soci_index) struct soci_index *index = NULL, *again = NULL;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct soci_index_prefetch prefetch = {.artifact_bytes = 99};
+    char want[512], layer[DIGEST_TEXT_BYTES], artifact[DIGEST_TEXT_BYTES];
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(soci_index_parse(buf_bytes(json), &index, &err));
+    prefetch.layer = index->ztocs[0].layer;
+    prefetch.artifact.sha256[0] = 0xaa;
+    index->prefetches[index->prefetch_count++] = prefetch;
+    assert_ok(soci_index_encode(index, &out, &err));
+    digest_format(&prefetch.layer, layer);
+    digest_format(&prefetch.artifact, artifact);
+    (void)snprintf(want, sizeof(want),
+                   "}},{\"mediaType\":\"application/vnd.amazon.soci.prefetch.v1+json\",\"digest\":"
+                   "\"%s\",\"size\":99,\"annotations\":{\"com.amazon.soci.image-layer-digest\":"
+                   "\"%s\"}}],\"subject\":",
+                   artifact, layer);
+    assert_non_null(strstr(buf_str(&out), want));
+    assert_ok(soci_index_parse(buf_bytes(&out), &again, &err));
+    assert_int_equal(again->prefetch_count, 1);
+    assert_int_equal(soci_index_find_prefetch(again, &prefetch.layer)->artifact_bytes, 99);
+    assert_null(soci_index_find_prefetch(again, &prefetch.artifact));
 }
 
 static void refuse(const char *name, const char *why)
@@ -193,7 +223,8 @@ int main(void)
         cmocka_unit_test(the_ztoc_of_a_layer_is_found_by_its_digest),
         cmocka_unit_test(a_v2_index_needs_no_subject),
         cmocka_unit_test(disabled_xattrs_are_written_and_read),
-        cmocka_unit_test(prefetch_artifacts_are_passed_over),
+        cmocka_unit_test(prefetch_artifacts_come_behind_the_ztocs_and_read_back),
+        cmocka_unit_test(prefetch_artifacts_that_do_not_say_whose_they_are_are_passed_over),
         cmocka_unit_test(what_breaks_the_format_is_refused_with_the_reason),
         cmocka_unit_test(an_image_manifest_is_no_soci_index),
         cmocka_unit_test(an_unknown_version_is_not_written),
