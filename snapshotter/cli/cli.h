@@ -47,6 +47,7 @@ extern const struct flag cli_global_flags[];
 extern const size_t cli_global_flag_count;
 
 extern const struct cli_verb cli_verb_create;
+extern const struct cli_verb cli_verb_prefetch;
 extern const struct cli_verb cli_verb_push;
 extern const struct cli_verb cli_verb_ztoc;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_manifest.c – the same bytes as an image manifest, an index and a SOCI index. What parses as
- * one of the latter two is written, parsed and written again: both writings must be the same. */
+/* fuzz_manifest.c – the same bytes as an image manifest, an index, a SOCI index and a prefetch
+ * artifact. What parses as one of the latter three is written, parsed and written again: both
+ * writings must be the same. */
 #include "oci/oci.h"
 
 #include <stdlib.h>
@@ -53,6 +54,21 @@ static void try_index(struct bytes json)
     must(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
 }
 
+static void try_prefetch(struct bytes json)
+{
+    SCOPED(soci_prefetch) struct soci_prefetch prefetch = {.ranges = NULL};
+    SCOPED(soci_prefetch) struct soci_prefetch again = {.ranges = NULL};
+    SCOPED(buf_value) struct buf first = BUF_EMPTY, second = BUF_EMPTY;
+    struct err err = ERR_NONE;
+
+    if (soci_prefetch_parse(json, &prefetch, &err) < 0)
+        return;
+    must(soci_prefetch_encode(&prefetch, &first, &err) == 0);
+    must(soci_prefetch_parse(buf_bytes(&first), &again, &err) == 0);
+    must(soci_prefetch_encode(&again, &second, &err) == 0);
+    must(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+}
+
 static void try_soci_index(struct bytes json)
 {
     SCOPED(soci_index) struct soci_index *index = NULL, *again = NULL;
@@ -76,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     try_manifest(json);
     try_index(json);
+    try_prefetch(bytes_of(data, size));
     try_soci_index(json);
     return 0;
 }
