@@ -7,6 +7,7 @@
  *                                           the layer's tar, sparse, and which spans are present
  *   <root>/snapshotter/metadata.sqlite      snapshots (SQLite, WAL)
  *   <root>/snapshotter/set-aside-<time>/    a broken one, with the snapshots' directories
+ *   <root>/erofs/                           not the store's: images of fs/, while they are mounted
  *
  * All calls block on the disk; any thread unless said otherwise. */
 #ifndef STORE_STORE_H

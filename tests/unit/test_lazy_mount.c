@@ -84,11 +84,18 @@ static struct layer *fake_layer(const struct fs_mount *mount)
     return mount->layer;
 }
 
+static const char *fake_backend(const struct fs_mount *mount)
+{
+    (void)mount;
+    return "array";
+}
+
 static const struct lazy_fs fake_fs = {.mount = fake_mount,
                                        .unmount = fake_unmount,
                                        .abandon = fake_abandon,
                                        .clear = fake_clear,
-                                       .layer = fake_layer};
+                                       .layer = fake_layer,
+                                       .backend = fake_backend};
 
 /* ---- a registry of one index and one ztoc ---------------------------------------------------- */
 
@@ -684,6 +691,7 @@ static void mounted_layers_are_listed_with_what_they_are(void **state)
     assert_int_equal(layers.count, 1);
     assert_int_equal(layers.items[0].id, 7);
     assert_int_equal(layers.items[0].state, LAZY_LAYER_MOUNTED);
+    assert_string_equal(layers.items[0].backend, "array");
     assert_int_equal(layers.items[0].size_bytes, 116208);
     assert_int_equal(layers.items[0].present_bytes, 0);
     assert_string_equal(layers.items[0].dir, "/mnt");
@@ -732,6 +740,7 @@ static void a_layer_that_is_not_mounted_again_is_listed_with_the_reason(void **s
     assert_ok(lazy_list(w->lazy, &layers, &err));
     assert_int_equal(layers.count, 1);
     assert_int_equal(layers.items[0].state, LAZY_LAYER_NOT_MOUNTED);
+    assert_string_equal(layers.items[0].backend, "");
     assert_string_equal(layers.items[0].image, "");
     assert_false(layers.items[0].has_digests);
     assert_string_equal(layers.items[0].last_error.text, err.text);
@@ -760,6 +769,7 @@ static void an_unpacked_layer_is_what_its_row_says(void **state)
     assert_ok(lazy_layer_of_row(&row, &layer, &err));
     assert_int_equal(layer.id, 9);
     assert_int_equal(layer.state, LAZY_LAYER_UNPACKED);
+    assert_string_equal(layer.backend, "local");
     assert_string_equal(layer.image, "r/a:1");
     assert_int_equal(layer.size_bytes, 55);
     assert_int_equal(layer.present_bytes, 55);
