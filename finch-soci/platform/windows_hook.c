@@ -87,7 +87,9 @@ static int make_task(const struct platform_hook *hook, struct err *err)
     if (rc < 0)
         return rc;
     rc = schtasks(create, NULL, err);
-    (void)!file_unlink(xml, NULL); /* nothing is in it that may not be read */
+    (void)!file_unlink(xml, NULL);        /* nothing is in it that may not be read */
+    if (rc == 0 && !has_task(hook->name)) /* wine's takes everything and keeps nothing */
+        rc = err_set(err, -EIO, "the Task Scheduler does not know the task that it has taken");
     if (rc == 0)
         rc = schtasks(run, NULL, err);
     return rc > 0 ? -EIO : rc;
@@ -111,6 +113,17 @@ static int put_entry(const wchar_t *name, const wchar_t *line, struct err *err)
     return error == ERROR_SUCCESS
                ? 0
                : err_sys(err, -windows_errno((DWORD)error), "HKCU\\%ls", RUN_KEY);
+}
+
+/* Without the words that hide a console: what we start has none. */
+static const char *const *without_launcher(const char *const *argv)
+{
+    for (size_t i = 0; platform_hook_launcher[i] != NULL; i++) {
+        if (*argv == NULL || strcmp(*argv, platform_hook_launcher[i]) != 0)
+            break;
+        argv++;
+    }
+    return argv;
 }
 
 /* Runs on when we have gone, in a job of nobody's. */
@@ -140,7 +153,7 @@ static int make_entry(const struct platform_hook *hook, struct err *err)
     int rc = name == NULL || line == NULL ? err_set(err, -ENOMEM, "out of memory")
                                           : put_entry(name, line, err);
 
-    return rc < 0 ? rc : start_now(hook->argv, err);
+    return rc < 0 ? rc : start_now(without_launcher(hook->argv), err);
 }
 
 /* ---- the three ------------------------------------------------------------------------------- */
@@ -163,7 +176,7 @@ int platform_hook_install(const struct platform_hook *hook, char **ret_note, str
         return err_prefix(err, rc, "%s; and", err_text(&why));
     *ret_note = text_format("it starts by HKCU\\%ls when you log on, and is not started again when "
                             "it ends, since no task can be registered here: %s",
-                            RUN_KEY, err_text(&why));
+                            RUN_KEY, err_text(&why)); /* it ends with the user's session */
     return *ret_note == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
