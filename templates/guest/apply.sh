@@ -227,6 +227,7 @@ give_up() {
 }
 
 step_settle() {
+    # shellcheck disable=SC2034 # words.sh reads it
     began_s=$(date +%s)
     if is_wanted containerd && ! quiet containerd ${config:+--config "$config"} config dump >/dev/null 2>"$stage/why"; then
         roll_back
