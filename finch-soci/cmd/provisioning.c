@@ -106,6 +106,25 @@ static int show(const struct guest_plan *plan, struct err *err)
     return PROVISION_SHOWN;
 }
 
+/* What would be done if nothing were in its way; -EBUSY, with what is, as the plan said it. */
+static int show_what_waits(const struct provision_how *how, const struct guest_facts *facts,
+                           struct bundle *bundle, struct err *err)
+{
+    SCOPED(guest_plan) struct guest_plan *plan = NULL;
+    struct guest_options options = how->guest;
+    const struct err busy = *err;
+    int rc;
+
+    options.now = true;
+    rc = guest_plan_new(facts, &options, bundle, &plan, err);
+    if (rc == 0)
+        rc = show(plan, err);
+    if (rc < 0)
+        return rc;
+    *err = busy;
+    return busy.code;
+}
+
 static int carry_out(const struct session *session, const struct provision_how *how,
                      struct machine *machine, const struct guest_facts *facts, struct err *err)
 {
@@ -117,6 +136,8 @@ static int carry_out(const struct session *session, const struct provision_how *
     if (rc < 0)
         return err_prefix(err, rc, "the programs for the machine");
     rc = guest_plan_new(facts, &how->guest, bundle, &plan, err);
+    if (rc == -EBUSY && how->dry_run)
+        return show_what_waits(how, facts, bundle, err);
     if (rc < 0)
         return rc;
     if (guest_plan_is_empty(plan))
