@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "base/windows.h"
+#include "platform/windows_internal.h"
 
 enum { SCHTASKS_TIMEOUT_MS = 30000, SCHTASKS_SAID_MAX_BYTES = 4096 };
 
@@ -105,6 +106,24 @@ static bool has_entry(const wchar_t *name)
            ERROR_SUCCESS;
 }
 
+/* What the entry starts, without the words that hide a console, is ended. */
+static void end_started(const wchar_t *name)
+{
+    enum { LINE_UNITS = 32768 };
+    SCOPED(mem) wchar_t *value = calloc(LINE_UNITS, sizeof(*value));
+    SCOPED(mem) wchar_t *launcher = windows_command_line(platform_hook_launcher);
+    DWORD size = LINE_UNITS * sizeof(*value);
+    const wchar_t *line = value;
+
+    if (value == NULL || launcher == NULL ||
+        RegGetValueW(HKEY_CURRENT_USER, RUN_KEY, name, RRF_RT_REG_SZ, NULL, value, &size) !=
+            ERROR_SUCCESS)
+        return;
+    if (wcsncmp(value, launcher, wcslen(launcher)) == 0 && value[wcslen(launcher)] == L' ')
+        line += wcslen(launcher) + 1;
+    windows_end_started_by(line);
+}
+
 static int put_entry(const wchar_t *name, const wchar_t *line, struct err *err)
 {
     LSTATUS error = RegSetKeyValueW(HKEY_CURRENT_USER, RUN_KEY, name, REG_SZ, line,
@@ -197,7 +216,10 @@ int platform_hook_remove(const char *name, struct err *err)
         found = 1;
     }
     if (has_entry(wide)) {
-        LSTATUS error = RegDeleteKeyValueW(HKEY_CURRENT_USER, RUN_KEY, wide);
+        LSTATUS error;
+
+        end_started(wide);
+        error = RegDeleteKeyValueW(HKEY_CURRENT_USER, RUN_KEY, wide);
 
         if (error != ERROR_SUCCESS)
             return err_sys(err, -windows_errno((DWORD)error), "HKCU\\%ls", RUN_KEY);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* windows_internal.h – what the files for Windows share. */
+#ifndef PLATFORM_WINDOWS_INTERNAL_H
+#define PLATFORM_WINDOWS_INTERNAL_H
+
+#include <wchar.h>
+
+/* Ends the programs of ours, of this user's, that were started with just this command line. */
+void windows_end_started_by(const wchar_t *line);
+
+#endif
