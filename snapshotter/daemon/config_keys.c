@@ -140,7 +140,7 @@ const struct config_key config_keys[] = {
 
     /* Ours alone: what a container reads in its first seconds is fetched first at the image's next
      * cold start. 0: neither recorded nor used. */
-    INTEGER_KEY(CONFIG_USED, "learned_start.record_sec", learned_start_s, 10, 0, 3600),
+    INTEGER_KEY(CONFIG_USED, "learned_start.record_sec", learned_start_s, 30, 0, 3600),
 
     /* config_warn() has a line of its own for the type. */
     TEXT_KEY(CONFIG_SILENT, "content_store.type", content_store_type, "soci", &content_stores),
