@@ -75,7 +75,7 @@ static int provision(const struct session *session, const struct options *option
     if (rc == -EBUSY && !options->now)
         return say_after(err, rc,
                          "finch.yaml is done: `finch-soci provision` does the rest once "
-                         "they are gone, or with --now, which removes them");
+                         "they are gone, or at once with --now");
     if (rc < 0)
         return say_after(err, rc,
                          "finch.yaml is done: `finch-soci provision` tries the rest "
@@ -170,7 +170,7 @@ static const struct flag flags[] = {
     {.name = "now",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, now),
-     .help = "take another snapshotter's place though containers use it: they are removed"},
+     .help = "do not wait for containers that use the snapshotter; another's are removed"},
 };
 
 const struct cmd_verb cmd_verb_enable = {

@@ -44,7 +44,7 @@ static const struct flag flags[] = {
     {.name = "now",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, now),
-     .help = "take another snapshotter's place though containers use it: they are removed"},
+     .help = "do not wait for containers that use the snapshotter; another's are removed"},
 };
 
 const struct cmd_verb cmd_verb_provision = {

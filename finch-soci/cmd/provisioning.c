@@ -196,7 +196,7 @@ int provision_listed(const struct session *session, struct err *err)
         return rc;
     rc = listed ? provision_do(session, &how, err) : provision_undo(session, false, err);
     if (rc == -EBUSY && listed)
-        return say_after(err, rc, "`finch-soci provision --now` removes them");
+        return say_after(err, rc, "`finch-soci provision --now` does not wait for them");
     if (rc < 0)
         return rc;
     if (listed)

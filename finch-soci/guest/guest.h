@@ -39,14 +39,14 @@ bool guest_containerd_is_told(const struct guest_facts *facts);
 const char *guest_unit_name(const struct guest_facts *facts);
 
 struct guest_options {
-    bool now;        /* swap another snapshotter at once: the containers that use it are removed */
+    bool now;        /* swap or restart the snapshotter at once, whatever runs on it */
     bool force;      /* merge our keys into a config.toml that the user wrote */
     bool is_default; /* Linux host: snapshotter = "soci" in Finch's nerdctl.toml */
 };
 struct guest_plan;
-/* What is missing. The plan borrows `bundle`. -EBUSY: containers use the snapshotter that would be
- * swapped; the text names them. -EOPNOTSUPP: no systemd or no containerd there. -EBADMSG: the
- * bundle lacks a program. */
+/* What is missing. The plan borrows `bundle`. -EBUSY: running containers use the snapshotter that
+ * would be swapped or restarted; the text names them. -EOPNOTSUPP: no systemd or no containerd
+ * there. -EBADMSG: the bundle lacks a program. */
 MUST_CHECK int guest_plan_new(const struct guest_facts *facts, const struct guest_options *options,
                               struct bundle *bundle, struct guest_plan **ret, struct err *err);
 void guest_plan_free(struct guest_plan *plan);

@@ -96,7 +96,7 @@ MUST_CHECK int others_check(const struct guest_facts *facts, struct err *err);
 /* Its place is to be taken: a program or a database that is not ours. */
 bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bundle);
 /* -EBUSY, with the names of the containers that run on it. */
-int others_busy(const struct guest_facts *facts, struct err *err);
+int others_busy(const struct guest_facts *facts, const char *why, struct err *err);
 
 /* ---- daemon_config.c ------------------------------------------------------------------------- */
 

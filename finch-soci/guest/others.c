@@ -68,7 +68,7 @@ bool guest_is_foreign(const struct guest_facts *facts, const struct bundle *bund
 
 enum { NAMED_MAX = 10, ID_BYTES = 12 }; /* as `finch ps` shows them */
 
-int others_busy(const struct guest_facts *facts, struct err *err)
+int others_busy(const struct guest_facts *facts, const char *why, struct err *err)
 {
     SCOPED(buf_value) struct buf names = BUF_EMPTY;
     size_t count = facts->running.count;
@@ -82,6 +82,6 @@ int others_busy(const struct guest_facts *facts, struct err *err)
     }
     if (rc == 0 && count > NAMED_MAX)
         rc = buf_addf(&names, " and %zu more", count - NAMED_MAX);
-    return err_set(err, -EBUSY, "running containers use the snapshotter that is to be swapped: %s",
+    return err_set(err, -EBUSY, "running containers use the snapshotter that is to be %s: %s", why,
                    rc < 0 || names.len == 0 ? "?" : buf_str(&names));
 }

@@ -317,7 +317,7 @@ static int plan_swap(struct guest_plan *plan, const struct guest_facts *facts,
     if (!guest_is_foreign(facts, bundle))
         return 0;
     if (facts->running.count > 0 && !options->now)
-        return others_busy(facts, err);
+        return others_busy(facts, "swapped, and --now removes them", err);
     return add_step(plan, GUEST_SWAP, NULL, UNIT_EFFECTS, &step, err);
 }
 
@@ -361,6 +361,22 @@ static int plan_mending(struct guest_plan *plan, const struct guest_facts *facts
     return rc;
 }
 
+/* What they have of a lazy layer goes with the daemon that mounted it. One that does not serve is
+ * of no use to them. */
+static int check_restart(const struct guest_plan *plan, const struct guest_facts *facts,
+                         const struct guest_options *options, struct err *err)
+{
+    char unit[64];
+
+    (void)snprintf(unit, sizeof(unit), "unit %s", guest_unit_name(facts));
+    if (options->now || facts->running.count == 0 || !guest_flag(facts, "answers") ||
+        strcmp(guest_value(facts, unit), "active") != 0 ||
+        (!has_effect(plan, "daemon") && !has_effect(plan, "containerd")))
+        return 0;
+    return others_busy(facts, "restarted, and with --now cannot read what they have not read yet",
+                       err);
+}
+
 static int plan_all(struct guest_plan *plan, const struct guest_facts *facts,
                     const struct guest_options *options, const struct bundle *bundle,
                     struct err *err)
@@ -392,7 +408,9 @@ static int plan_all(struct guest_plan *plan, const struct guest_facts *facts,
         rc = plan_default(plan, facts, err);
     if (rc == 0)
         rc = plan_containerd(plan, facts, err);
-    return rc == 0 ? plan_mending(plan, facts, err) : rc;
+    if (rc == 0)
+        rc = plan_mending(plan, facts, err);
+    return rc == 0 ? check_restart(plan, facts, options, err) : rc;
 }
 
 int guest_plan_new(const struct guest_facts *facts, const struct guest_options *options,

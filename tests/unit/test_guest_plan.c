@@ -182,6 +182,28 @@ static void running_containers_are_named_and_not_disturbed(void **state)
     guest_plan_free(plan_of(facts, &now));
 }
 
+static void an_older_one_of_ours_that_serves_running_containers_is_left(void **state)
+{
+    const struct guest_options now = {.now = true};
+    struct buf *text = vector_load("guest/applied.facts");
+    SCOPED(guest_facts) struct guest_facts *facts = NULL;
+    struct guest_plan *refused = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    rig_replace(text, "\nend ", "\nrunning finch/0123456789abcdef\nend ");
+    facts = rig_parse(text);
+    assert_int_equal(guest_plan_new(facts, &no_options, rig_bundle(), &refused, &err), -EBUSY);
+    assert_non_null(strstr(err_text(&err), "restarted"));
+    assert_non_null(strstr(err_text(&err), "0123456789ab"));
+    guest_plan_free(plan_of(facts, &now));
+    guest_facts_free(facts);
+    rig_replace(text, "\nanswers yes", "\nanswers no");
+    facts = rig_parse(text);
+    buf_free(text);
+    guest_plan_free(plan_of(facts, &no_options)); /* it does not serve: there is nothing to lose */
+}
+
 static void of_many_containers_ten_are_named_and_the_rest_counted(void **state)
 {
     struct buf *text = vector_load("guest/other-snapshotter.facts");
@@ -368,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_run_that_was_killed_is_brought_to_its_end),
         cmocka_unit_test(another_snapshotter_is_taken_over_first),
         cmocka_unit_test(running_containers_are_named_and_not_disturbed),
+        cmocka_unit_test(an_older_one_of_ours_that_serves_running_containers_is_left),
         cmocka_unit_test(of_many_containers_ten_are_named_and_the_rest_counted),
         cmocka_unit_test(finchs_package_keeps_its_unit_and_its_arguments),
         cmocka_unit_test(a_second_daemon_beside_finchs_package_is_refused),
