@@ -47,7 +47,7 @@ if(SOCI_GUEST)
     set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd none: zstd layers are left to containerd")
   endif()
 
-  # Spans are inflated by it; Debian has it for x86-64 only.
+  # Spans are inflated by it; Debian has it for x86-64 and arm64.
   pkg_check_modules(ISAL QUIET IMPORTED_TARGET libisal)
   if(ISAL_FOUND)
     set_target_properties(PkgConfig::ISAL PROPERTIES IMPORTED_GLOBAL TRUE)
