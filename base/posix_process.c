@@ -4,6 +4,7 @@
 #include "base/internal.h"
 
 #include "base/clock.h"
+#include "base/posix.h"
 #include "base/system.h"
 #include "base/text.h"
 
@@ -123,15 +124,13 @@ static bool is_setting_of(const char *setting, const char *variable)
     return strncmp(setting, variable, len) == 0;
 }
 
-/* What it is run with; the strings are borrowed. NULL: out of memory. */
-static char **make_environment(const struct process_run *run)
+char **posix_environment(const char *const *base, const char *const *settings)
 {
-    const char *const *settings = run->settings;
-    const char *const *base =
-        run->environment == NULL ? (const char *const *)environ : run->environment;
     size_t ours = 0, more = 0, count = 0;
     char **made;
 
+    if (base == NULL)
+        base = (const char *const *)environ;
     while (base[ours] != NULL)
         ours++;
     while (settings != NULL && settings[more] != NULL)
@@ -185,7 +184,7 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
 static int start(const struct process_run *run, struct child *ret, struct err *err)
 {
     SCOPED(pipes) struct pipes pipes = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
-    SCOPED(mem) char **environment = make_environment(run);
+    SCOPED(mem) char **environment = posix_environment(run->environment, run->settings);
     int rc = open_pipes(&pipes, err);
 
     if (rc < 0)

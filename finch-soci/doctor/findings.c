@@ -44,45 +44,24 @@ bool doctor_is_well(const struct doctor *doctor)
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-struct page {
-    struct buf *to;
-    const struct report_style *style;
-    int rc;
-};
-
-static void put(struct page *page, const char *text)
-{
-    if (page->rc == 0)
-        page->rc = buf_add_str(page->to, text);
-}
-
-static void coloured(struct page *page, const char *colour, const char *text)
-{
-    if (page->style->colour)
-        put(page, colour);
-    put(page, text);
-    if (page->style->colour)
-        put(page, "\033[0m");
-}
-
-static void put_finding(struct page *page, const struct doctor_finding *finding, int width)
+static void put_finding(struct doctor_out *page, const struct doctor_finding *finding, int width)
 {
     if (finding->is_note)
-        coloured(page, "\033[33m", "--");
+        doctor_put_coloured(page, "\033[33m", "--");
     else
-        coloured(page, "\033[1;31m", "!!");
+        doctor_put_coloured(page, "\033[1;31m", "!!");
     if (page->rc == 0)
         page->rc = buf_addf(page->to, "  %-*s  %s\n", width, finding->area, finding->text);
     if (finding->mend[0] == '\0' || page->rc != 0)
         return;
     page->rc = buf_addf(page->to, "    %*s  mend: ", width, "");
-    coloured(page, "\033[1m", finding->mend);
-    put(page, "\n");
+    doctor_put_coloured(page, "\033[1m", finding->mend);
+    doctor_put(page, "\n");
 }
 
 int doctor_print(const struct doctor *doctor, const struct report_style *style, struct buf *ret)
 {
-    struct page page = {.to = ret, .style = style};
+    struct doctor_out page = {.to = ret, .style = style};
     int width = 0;
 
     for (size_t i = 0; i < doctor->count; i++) {
@@ -91,15 +70,15 @@ int doctor_print(const struct doctor *doctor, const struct report_style *style, 
         width = len > width ? len : width;
     }
     for (size_t i = 0; i < doctor->done_count; i++) {
-        put(&page, "fixed: ");
-        put(&page, doctor->done[i]);
-        put(&page, "\n");
+        doctor_put(&page, "fixed: ");
+        doctor_put(&page, doctor->done[i]);
+        doctor_put(&page, "\n");
     }
     for (size_t i = 0; i < doctor->count; i++)
         put_finding(&page, &doctor->findings[i], width);
     if (doctor_is_well(doctor)) {
-        coloured(&page, "\033[32m", "ok");
-        put(&page, "  nothing is wrong\n");
+        doctor_put_coloured(&page, "\033[32m", "ok");
+        doctor_put(&page, "  nothing is wrong\n");
     }
     return page.rc;
 }

@@ -13,48 +13,27 @@
 
 enum { DIGEST_SHOWN = 7 + 12 };
 
-struct page {
-    struct buf *to;
-    const struct report_style *style;
-    int rc;
-};
-
-static void put(struct page *page, const char *text)
+static void put_verdict(struct doctor_out *page, const struct doctor_image *image)
 {
-    if (page->rc == 0)
-        page->rc = buf_add_str(page->to, text);
-}
-
-static void coloured(struct page *page, const char *colour, const char *text)
-{
-    if (page->style->colour)
-        put(page, colour);
-    put(page, text);
-    if (page->style->colour)
-        put(page, "\033[0m");
-}
-
-static void put_verdict(struct page *page, const struct doctor_image *image)
-{
-    coloured(page, "\033[1m", image->word);
+    doctor_put_coloured(page, "\033[1m", image->word);
     if (image->platform[0] != '\0' && page->rc == 0)
         page->rc = buf_addf(page->to, " (%s)", image->platform);
     if (image->lazy) {
-        coloured(page, "\033[32m", " would be lazy");
+        doctor_put_coloured(page, "\033[32m", " would be lazy");
         if (page->rc == 0)
             page->rc =
                 buf_addf(page->to, ": %zu of %zu layers\n", image->lazy_count, image->layer_count);
     } else if (image->problem[0] == '\0') {
-        put(page, ": the registry answers\n");
+        doctor_put(page, ": the registry answers\n");
     } else {
-        coloured(page, "\033[1;31m", " would not be lazy");
-        put(page, ": ");
-        put(page, image->text);
-        put(page, "\n");
+        doctor_put_coloured(page, "\033[1;31m", " would not be lazy");
+        doctor_put(page, ": ");
+        doctor_put(page, image->text);
+        doctor_put(page, "\n");
     }
 }
 
-static void put_layer(struct page *page, const struct doctor_layer *layer)
+static void put_layer(struct doctor_out *page, const struct doctor_layer *layer)
 {
     char size[REPORT_SIZE_BYTES];
 
@@ -68,13 +47,13 @@ static void put_layer(struct page *page, const struct doctor_layer *layer)
         page->rc = buf_addf(page->to, "%-11s  %s\n", layer->state, layer->text);
 }
 
-static void put_image(struct page *page, const struct doctor_image *image)
+static void put_image(struct doctor_out *page, const struct doctor_image *image)
 {
     put_verdict(page, image);
     if (image->mend[0] != '\0') {
-        put(page, "mend: ");
-        coloured(page, "\033[1m", image->mend);
-        put(page, "\n");
+        doctor_put(page, "mend: ");
+        doctor_put_coloured(page, "\033[1m", image->mend);
+        doctor_put(page, "\n");
     }
     if (image->layer_count > 0 && page->rc == 0)
         page->rc = buf_addf(page->to, "\n%-*s  %10s  %s\n", DIGEST_SHOWN, "LAYER", "SIZE", "STATE");
@@ -85,10 +64,10 @@ static void put_image(struct page *page, const struct doctor_image *image)
 int doctor_images_print(const struct doctor_images *images, const struct report_style *style,
                         struct buf *ret)
 {
-    struct page page = {.to = ret, .style = style};
+    struct doctor_out page = {.to = ret, .style = style};
 
     for (size_t i = 0; i < images->count; i++) {
-        put(&page, i == 0 ? "" : "\n");
+        doctor_put(&page, i == 0 ? "" : "\n");
         put_image(&page, &images->items[i]);
     }
     return page.rc;

@@ -17,13 +17,16 @@ struct bytes doctor_next_line(struct bytes *text);
 /* A word that every shell takes for one word, and no program for a flag. */
 bool doctor_is_word(const char *text);
 
-/* JSON being written; the first failure stays. `name` with what stands in front of it: `{"`, `,"`.
- */
+/* Something being written; the first failure stays. */
 struct doctor_out {
     struct buf *to;
+    const struct report_style *style; /* of what people read; NULL in JSON */
     int rc;
 };
 void doctor_put(struct doctor_out *out, const char *text);
+/* `colour`: what switches it on; without colours the text alone. Needs a style. */
+void doctor_put_coloured(struct doctor_out *out, const char *colour, const char *text);
+/* JSON: `name` with what stands in front of it: `{"`, `,"`. */
 void doctor_put_string(struct doctor_out *out, const char *name, const char *value);
 void doctor_put_number(struct doctor_out *out, const char *name, int64_t value);
 void doctor_put_bool(struct doctor_out *out, const char *name, bool value);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* put.c – JSON, piece by piece. */
+/* put.c – text and JSON, piece by piece. */
 #include "doctor/internal.h"
 
 #include <inttypes.h>
@@ -8,6 +8,15 @@ void doctor_put(struct doctor_out *out, const char *text)
 {
     if (out->rc == 0)
         out->rc = buf_add_str(out->to, text);
+}
+
+void doctor_put_coloured(struct doctor_out *out, const char *colour, const char *text)
+{
+    if (out->style->colour)
+        doctor_put(out, colour);
+    doctor_put(out, text);
+    if (out->style->colour)
+        doctor_put(out, "\033[0m");
 }
 
 void doctor_put_string(struct doctor_out *out, const char *name, const char *value)

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/posix.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -11,41 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-extern char **environ;
-
 /* What is asked to end has so long for it. */
 enum { END_MS = 5000, END_STEP_MS = 20 };
-
-/* ---- what it is run with --------------------------------------------------------------------- */
-
-static bool is_setting_of(const char *setting, const char *variable)
-{
-    return strncmp(setting, variable, strcspn(setting, "=") + 1) == 0;
-}
-
-/* The strings are borrowed. NULL: out of memory. */
-static char **make_environment(const char *const *settings)
-{
-    size_t ours = 0, more = 0, count = 0;
-    char **made;
-
-    while (environ[ours] != NULL)
-        ours++;
-    while (settings != NULL && settings[more] != NULL)
-        more++;
-    made = calloc(ours + more + 1, sizeof(*made));
-    for (size_t i = 0; made != NULL && i < ours; i++) {
-        bool replaced = false;
-
-        for (size_t k = 0; k < more; k++)
-            replaced = replaced || is_setting_of(settings[k], environ[i]);
-        if (!replaced)
-            made[count++] = environ[i];
-    }
-    for (size_t k = 0; made != NULL && k < more; k++)
-        made[count++] = (char *)(uintptr_t)settings[k]; /* posix_spawn() does not write to it */
-    return made;
-}
 
 /* Both ends above 2, which are the program's; none is inherited. */
 static int open_pipe(int ends[2])
@@ -106,7 +74,7 @@ static int set_files(posix_spawn_file_actions_t *files, int out)
 
 static int spawn(const struct platform_child *how, int out, pid_t *ret)
 {
-    SCOPED(mem) char **environment = make_environment(how->settings);
+    SCOPED(mem) char **environment = posix_environment(NULL, how->settings);
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     int rc = environment == NULL ? ENOMEM : posix_spawn_file_actions_init(&files);
