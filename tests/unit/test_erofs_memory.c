@@ -1,45 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_erofs_memory.c – every allocation of an image fails once: the answer is -ENOMEM, nothing
- * leaks (the asan preset looks) and nothing crashes. The linker puts the functions below in the
- * place of malloc and its kin. */
+ * leaks (the asan preset looks) and nothing crashes. */
 #include "entries_as_ztoc.h"
+#include "failing_malloc.h"
 
 #include "erofs/erofs.h"
 
 #include <stdlib.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long allocations_left = -1; /* -1: no limit */
-
-static bool may_allocate(void)
-{
-    if (allocations_left == 0)
-        return false;
-    if (allocations_left > 0)
-        allocations_left--;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return may_allocate() ? __real_realloc(p, size) : NULL;
-}
 
 static int drop(void *self, struct bytes piece, struct err *err)
 {
