@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 /* As long as Lima gives a start, and a little more. */
 enum { REACH_MS = 12 * 60 * 1000, REACH_TRY_MS = 2000, REACH_PAUSE_MS = 1000 };
@@ -73,10 +74,20 @@ static struct outcome outcome_of(int rc)
     }
 }
 
-static int look_after(const struct session *session, int64_t wait_ms, struct outcome *ret,
-                      struct err *err)
+/* Once for each reason, not at every attempt. */
+static void log_why(const struct hook_files *files, const struct err *why, struct err *last)
+{
+    if (strcmp(err_text(why), err_text(last)) == 0)
+        return;
+    hook_log(files, "vm-start: waits: %s", err_text(why));
+    *last = *why;
+}
+
+static int look_after(const struct session *session, const struct hook_files *files,
+                      int64_t wait_ms, struct outcome *ret, struct err *err)
 {
     int64_t deadline_ms = clock_mono_ms() + wait_ms;
+    struct err last = ERR_NONE;
 
     for (;;) {
         struct hook_sight sight = hook_look(session->places.instance_dir);
@@ -96,6 +107,7 @@ static int look_after(const struct session *session, int64_t wait_ms, struct out
             return err_set(err, -ECANCELED, "interrupted");
         if (!may_pass || clock_mono_ms() >= deadline_ms)
             return rc;
+        log_why(files, err, &last);
         clock_sleep_ms(REACH_PAUSE_MS);
     }
 }
@@ -129,7 +141,8 @@ static int work(const struct session *session, const struct hook_files *files,
     int rc;
 
     hook_log(files, "vm-start: begins");
-    rc = look_after(session, options->wait_ms > 0 ? options->wait_ms : REACH_MS, &outcome, err);
+    rc = look_after(session, files, options->wait_ms > 0 ? options->wait_ms : REACH_MS, &outcome,
+                    err);
     if (rc < 0)
         outcome.text = err_text(err);
     hook_record_fill(&record, outcome.result, rc < 0, (uint64_t)(clock_mono_ms() - from_ms),

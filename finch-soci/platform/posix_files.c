@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* posix_files.c – reading and replacing a file that others may write at the same moment. */
+/* posix_files.c – replacing a file that others may write at the same moment. */
 #include "platform/internal.h"
+#include "platform/settled.h"
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -13,58 +13,27 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Finch truncates finch.yaml and then writes it with one call; a file that was touched within this
- * time is looked at twice, and one that is empty is given longer. */
-enum { SETTLE_MS = 100, SETTLE_EMPTY_MS = 1000, SETTLE_TRIES = 20 };
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 
-static int64_t age_ms(const struct stat *st)
+int file_look_at(const char *path, struct file_look *ret)
 {
-    struct timespec now = {.tv_sec = 0}, written = posix_mtime(st);
+    struct timespec now = {.tv_sec = 0}, written;
+    struct stat st;
 
+    if (stat(path, &st) < 0)
+        return -errno;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (now.tv_sec - written.tv_sec) * INT64_C(1000) +
-           (now.tv_nsec - written.tv_nsec) / 1000000;
-}
-
-/* Perhaps somebody is in the middle of writing it. */
-static bool is_fresh(const struct stat *st)
-{
-    int64_t age = age_ms(st);
-
-    return age >= 0 && age < (st->st_size == 0 ? SETTLE_EMPTY_MS : SETTLE_MS);
-}
-
-static bool is_same_moment(const struct stat *a, const struct stat *b)
-{
-    struct timespec of_a = posix_mtime(a), of_b = posix_mtime(b);
-
-    return a->st_ino == b->st_ino && a->st_size == b->st_size && of_a.tv_sec == of_b.tv_sec &&
-           of_a.tv_nsec == of_b.tv_nsec;
-}
-
-int platform_file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
-{
-    struct stat before, after;
-
-    for (int tries = 0; tries < SETTLE_TRIES; tries++) {
-        int rc;
-
-        ret->len = 0;
-        if (stat(path, &before) < 0)
-            return err_sys(err, -errno, "%s", path);
-        rc = file_read(path, max_bytes, ret, err);
-        if (rc < 0)
-            return rc;
-        if (is_fresh(&before))
-            clock_sleep_ms(SETTLE_MS);
-        if (stat(path, &after) == 0 && is_same_moment(&before, &after) &&
-            (after.st_size > 0 || !is_fresh(&after)))
-            return 0;
-    }
-    return err_set(err, -EAGAIN, "%s is being written all the time", path);
+    written = posix_mtime(&st);
+    *ret = (struct file_look){
+        .id = st.st_ino,
+        .size = (uint64_t)st.st_size,
+        .written = written.tv_sec * INT64_C(1000000000) + written.tv_nsec,
+        .age_ms = (now.tv_sec - written.tv_sec) * INT64_C(1000) +
+                  (now.tv_nsec - written.tv_nsec) / 1000000,
+    };
+    return 0;
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

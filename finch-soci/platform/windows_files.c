@@ -1,75 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* windows_files.c – reading and replacing a file that others may write at the same moment. */
+/* windows_files.c – replacing a file that others may write at the same moment. */
 #include "platform/platform.h"
+#include "platform/settled.h"
 
-#include "base/clock.h"
 #include "base/files.h"
 #include "base/text.h"
 #include "base/windows.h"
 
-/* As in posix_files.c: Finch truncates finch.yaml and then writes it. */
-enum { SETTLE_MS = 100, SETTLE_EMPTY_MS = 1000, SETTLE_TRIES = 20 };
 enum { FILE_MAX_BYTES = 16 * 1024 * 1024 };
 
-/* ---- reading --------------------------------------------------------------------------------- */
-
-/* When it was written last, and how much is in it. */
-struct look {
-    int64_t written; /* in units of 100 ns since 1601 */
-    uint64_t size;
-};
+/* ---- looking --------------------------------------------------------------------------------- */
 
 static int64_t number_of(FILETIME time)
 {
     return (int64_t)((uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime);
 }
 
-static int look_at(const char *path, struct look *ret)
+int file_look_at(const char *path, struct file_look *ret)
 {
     SCOPED(mem) wchar_t *wide = windows_path(path);
     WIN32_FILE_ATTRIBUTE_DATA data;
+    FILETIME now;
 
     if (wide == NULL)
         return -EINVAL;
     if (!GetFileAttributesExW(wide, GetFileExInfoStandard, &data))
         return windows_last();
-    *ret = (struct look){
-        .written = number_of(data.ftLastWriteTime),
+    GetSystemTimeAsFileTime(&now);
+    *ret = (struct file_look){
         .size = (uint64_t)data.nFileSizeHigh << 32 | data.nFileSizeLow,
+        .written = number_of(data.ftLastWriteTime),
+        .age_ms = (number_of(now) - number_of(data.ftLastWriteTime)) / 10000,
     };
     return 0;
-}
-
-/* Perhaps somebody is in the middle of writing it. */
-static bool is_fresh(const struct look *look)
-{
-    FILETIME now;
-    int64_t age_ms;
-
-    GetSystemTimeAsFileTime(&now);
-    age_ms = (number_of(now) - look->written) / 10000;
-    return age_ms >= 0 && age_ms < (look->size == 0 ? SETTLE_EMPTY_MS : SETTLE_MS);
-}
-
-int platform_file_read(const char *path, size_t max_bytes, struct buf *ret, struct err *err)
-{
-    for (int tries = 0; tries < SETTLE_TRIES; tries++) {
-        struct look before = {.size = 0}, after = {.size = 0};
-        int rc = look_at(path, &before);
-
-        ret->len = 0;
-        if (rc < 0)
-            return err_sys(err, rc, "%s", path);
-        rc = file_read(path, max_bytes, ret, err);
-        if (rc < 0)
-            return rc;
-        if (is_fresh(&before))
-            clock_sleep_ms(SETTLE_MS);
-        if (look_at(path, &after) == 0 && before.written == after.written &&
-            before.size == after.size && (after.size > 0 || !is_fresh(&after)))
-            return 0;
-    }
-    return err_set(err, -EAGAIN, "%s is being written all the time", path);
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -307,6 +308,53 @@ static void a_finch_that_writes_too_never_leaves_a_torn_file(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+/* A file that is never older than a few milliseconds. */
+struct replacer {
+    const char *path;
+    atomic_bool stop;
+};
+
+static void *replace_all_the_time(void *arg)
+{
+    struct replacer *replacer = arg;
+    char beside[PATH_MAX];
+
+    (void)snprintf(beside, sizeof(beside), "%s.new", replacer->path);
+    while (!atomic_load(&replacer->stop)) {
+        FILE *file = fopen(beside, "w");
+
+        assert_non_null(file);
+        (void)fprintf(file, "cpus: 1\n");
+        (void)fclose(file);
+        assert_int_equal(rename(beside, replacer->path), 0);
+        clock_sleep_ms(7);
+    }
+    return NULL;
+}
+
+static int read_beside(struct replacer *replacer, struct buf *ret)
+{
+    pthread_t thread;
+    int rc;
+
+    write_text(replacer->path, "cpus: 1\n");
+    assert_int_equal(pthread_create(&thread, NULL, replace_all_the_time, replacer), 0);
+    rc = platform_file_read(replacer->path, FINCH_CONFIG_MAX_BYTES, ret, NULL);
+    atomic_store(&replacer->stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return rc;
+}
+
+static void a_file_that_is_always_written_with_the_same_bytes_is_read(void **state)
+{
+    const struct place *place = *state;
+    struct replacer replacer = {.path = place->path};
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+
+    assert_ok(read_beside(&replacer, &text));
+    assert_string_equal(buf_str(&text), "cpus: 1\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -326,6 +374,7 @@ int main(void)
         TEST(a_directory_is_refused),
         TEST(a_file_that_is_not_what_was_read_stays),
         TEST(a_finch_that_writes_too_never_leaves_a_torn_file),
+        TEST(a_file_that_is_always_written_with_the_same_bytes_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
