@@ -1,27 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries that our programs stand on. A missing one is a single line that names Debian's package.
 find_package(PkgConfig REQUIRED)
-if(SOCI_HOST_LIBRARIES)
-  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/packaging/build-host-libraries --path ${SOCI_HOST_LIBRARIES}
-                  OUTPUT_VARIABLE libraries OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE failed)
-  if(failed)
-    message(FATAL_ERROR "no libraries for ${SOCI_HOST_LIBRARIES} yet: run packaging/build-host-libraries ${SOCI_HOST_LIBRARIES}")
-  endif()
-  set(ENV{PKG_CONFIG_LIBDIR} ${libraries}/lib/pkgconfig)
-  set(ENV{PKG_CONFIG_PATH} "")
-  list(APPEND CMAKE_FIND_ROOT_PATH ${libraries})
+if(SOCI_COMPILE_ONLY)
+  include(headers) # soci_need(), for headers alone
+else()
+  include(packages) # soci_need(), by pkg-config
 endif()
 find_package(Threads REQUIRED)
-
-function(soci_need target module package)
-  pkg_check_modules(${target} QUIET IMPORTED_TARGET ${module})
-  if(NOT ${target}_FOUND)
-    message(FATAL_ERROR "missing library ${module}: apt-get install ${package} (or run ./tools/test, which installs what it needs)")
-  endif()
-  set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "${module} ${${target}_VERSION}")
-  # PkgConfig::X must be visible where the libraries are declared.
-  set_target_properties(PkgConfig::${target} PROPERTIES IMPORTED_GLOBAL TRUE)
-endfunction()
 
 soci_need(ZLIB zlib zlib1g-dev)
 soci_need(CRYPTO libcrypto libssl-dev)

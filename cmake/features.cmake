@@ -5,6 +5,6 @@ message(STATUS "finch-soci ${PROJECT_VERSION} (${SOCI_REVISION}), ${CMAKE_C_COMP
 foreach(feature IN LISTS features)
   message(STATUS "feature: ${feature}")
 endforeach()
-foreach(option IN ITEMS SOCI_GUEST SOCI_TESTS SOCI_WERROR SOCI_FUZZ SOCI_COVERAGE SOCI_SANITIZE)
+foreach(option IN ITEMS SOCI_GUEST SOCI_TESTS SOCI_COMPILE_ONLY SOCI_WERROR SOCI_FUZZ SOCI_COVERAGE SOCI_SANITIZE)
   message(STATUS "option: ${option} = ${${option}}")
 endforeach()

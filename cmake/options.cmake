@@ -16,3 +16,5 @@ option(SOCI_GUEST "Build the guest programs too (Linux only)" ${SOCI_GUEST_DEFAU
 
 # Where Debian has no packages for the system that is built for: a target of packaging/build-host-libraries.
 set(SOCI_HOST_LIBRARIES "" CACHE STRING "Target whose libraries packaging/build-host-libraries has built; empty: the system's")
+# Where those are not built yet: what does not compile is found in seconds, where building them takes minutes.
+option(SOCI_COMPILE_ONLY "Compile against the headers of this system's libraries, and link nothing" OFF)

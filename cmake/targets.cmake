@@ -60,12 +60,23 @@ function(soci_text out symbol header)
        CONTENT "/* made by cmake */\n#include \"${header}\"\nconst char ${symbol}[] = {${bytes}0};\n")
 endfunction()
 
+# soci_executable(NAME SOURCES …): add_executable(), or its objects alone where nothing can be linked.
+function(soci_executable name)
+  if(SOCI_COMPILE_ONLY)
+    add_library(${name} OBJECT ${ARGN})
+  else()
+    add_executable(${name} ${ARGN})
+  endif()
+endfunction()
+
 # soci_program(NAME SOURCES … DEPS …): lands in build/<preset>/bin/ and is installed.
 function(soci_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
+  soci_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE soci_flags soci_release_flags ${ARG_DEPS})
-  install(TARGETS ${name} RUNTIME)
+  if(NOT SOCI_COMPILE_ONLY)
+    install(TARGETS ${name} RUNTIME)
+  endif()
 endfunction()
 
 # soci_unit_test(NAME [SOURCES NAME.c …] DEPS soci::folder …): a cmocka program, ctest label "unit". It ends with its
