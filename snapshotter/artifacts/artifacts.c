@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* artifacts.c – the list of ztocs and indexes in one SQLite table. */
+/* artifacts.c – the list of what `soci` made in one SQLite table. */
 #include "artifacts/artifacts.h"
 
 #include "base/files.h"
@@ -235,4 +235,30 @@ int artifacts_get(struct artifacts *artifacts, const struct digest *digest, stru
     if (!bind_digest(stmt, 1, digest))
         return sqlite_failed(artifacts, "bind", err);
     return first_row(artifacts, stmt, digest, ret, err);
+}
+
+int artifacts_list(struct artifacts *artifacts, enum artifact_kind kind,
+                   int (*each)(void *arg, const struct artifact *artifact, struct err *err),
+                   void *arg, struct err *err)
+{
+    SCOPED(stmt) sqlite3_stmt *stmt = NULL;
+    int step,
+        rc = prepare(artifacts,
+                     "SELECT " COLUMNS " FROM artifact WHERE kind=?1 ORDER BY digest, subject",
+                     &stmt, err);
+
+    if (rc < 0)
+        return rc;
+    if (!bind_u64(stmt, 1, (uint64_t)kind))
+        return sqlite_failed(artifacts, "bind", err);
+    while ((step = sqlite3_step(stmt)) == SQLITE_ROW) {
+        struct artifact row;
+
+        rc = read_row(stmt, &row, err);
+        if (rc == 0)
+            rc = each(arg, &row, err);
+        if (rc != 0)
+            return rc;
+    }
+    return step == SQLITE_DONE ? 0 : sqlite_failed(artifacts, "query", err);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create.c – `soci create`: v1 SOCI indexes for an image in containerd, kept in its content store.
  */
-#include "cli/cli.h"
+#include "cli/prefetch.h"
 
-#include "artifacts/artifacts.h"
 #include "base/clock.h"
 #include "containerd/containerd.h"
 
@@ -18,6 +17,7 @@ struct create_options {
     uint64_t min_layer_size;
     struct text_list optimizations;
     bool force;
+    struct cli_prefetch_files prefetch;
 };
 
 static void set_defaults(void *options)
@@ -34,6 +34,7 @@ static void fini(void *arg)
 
     text_list_fini(&options->platforms.wanted);
     text_list_fini(&options->optimizations);
+    cli_prefetch_files_fini(&options->prefetch);
 }
 
 static int check_options(const struct create_options *options, struct err *err)
@@ -55,6 +56,7 @@ struct create {
     struct containerd *containerd;
     struct artifacts *artifacts;
     struct cli_content content;
+    struct text_list prefetch_files; /* of the options */
 };
 
 static int find_known(void *self, const struct digest *layer, uint64_t span_size,
@@ -100,7 +102,8 @@ static int record(struct create *create, const struct cli_image *image,
         if (rc < 0)
             return rc;
     }
-    return artifacts_put(create->artifacts, &index, err);
+    rc = cli_prefetch_keep(create->artifacts, built->index, index.created_ns, err);
+    return rc < 0 ? rc : artifacts_put(create->artifacts, &index, err);
 }
 
 /* The image record keeps the index alive. One label per platform: with one label for all, as the
@@ -131,6 +134,7 @@ static int create_index(struct create *create, const struct cli_image *image, si
         .optimize_xattrs = create->options->optimizations.count > 0,
         .find_known = create->options->force ? NULL : find_known,
         .known_self = create,
+        .prefetch_files = create->prefetch_files.count == 0 ? NULL : &create->prefetch_files,
     };
     SCOPED(index_built) struct index_built built = {.index = NULL};
     int rc = index_build(&options, &manifest->desc, manifest->manifest, &built, err);
@@ -183,18 +187,22 @@ static int run(const struct cli_globals *globals, void *arg, const struct text_l
         return err_set(err, -EINVAL, "source image needs to be specified");
     rc = check_options(options, err);
     if (rc == 0)
+        rc = cli_prefetch_files(&options->prefetch, &create.prefetch_files, err);
+    if (rc == 0)
         rc = artifacts_open(globals->root, &artifacts, err);
     if (rc == 0)
         rc = cli_connect(globals, &containerd, err);
-    if (rc < 0)
-        return rc;
     create.containerd = containerd;
     create.artifacts = artifacts;
-    return with_lease(&create, words->items[0], err);
+    if (rc == 0)
+        rc = with_lease(&create, words->items[0], err);
+    text_list_fini(&create.prefetch_files);
+    return rc;
 }
 
 static const struct flag flags[] = {
     CLI_PLATFORM_FLAGS(struct create_options, platforms),
+    CLI_PREFETCH_FLAGS(struct create_options, prefetch),
     {.name = "span-size",
      .kind = FLAG_SIZE,
      .offset = offsetof(struct create_options, span_size),

@@ -238,6 +238,9 @@ static int build_index(struct build *build, const struct oci_descriptor *manifes
     free_jobs(jobs, count);
     if (rc == 0)
         rc = set_head(build->options, manifest_desc, built->index, err);
+    if (rc == 0 && build->options->prefetch_files != NULL)
+        rc = index_prefetch_files(&build->options->content, &build->options->output,
+                                  build->options->prefetch_files, built->index, err);
     return rc == 0 ? index_write(&build->options->content, built, err) : rc;
 }
 

@@ -61,6 +61,9 @@ struct index_build_options {
     const char *build_tool;   /* NULL: INDEX_BUILD_TOOL */
     bool optimize_xattrs;     /* mark layers whose xattrs need not be asked for */
     size_t threads;           /* layers at the same time; 0: as many as CPUs */
+    /* Paths in the image whose spans are worth fetching first: prefetch artifacts say so. Borrowed;
+     * NULL: none. One that no layer with a ztoc has is told in a warning. */
+    const struct text_list *prefetch_files;
     /* A ztoc made earlier for this layer at this span size: 0 and its digest, -ENOENT: none. May be
      * NULL. The blob is checked to be there and to parse. One call at a time. */
     int (*find_known)(void *self, const struct digest *layer, uint64_t span_size_bytes,

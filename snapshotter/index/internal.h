@@ -33,6 +33,19 @@ MUST_CHECK int index_layer_build(const struct index_build_options *options,
 MUST_CHECK int index_write(const struct index_content *content, struct index_built *built,
                            struct err *err);
 
+/* The prefetch artifact of `layer` to the content store and behind the others of `index`, with the
+ * line that says so. The layer has one already: nothing happens, the image has it twice. */
+MUST_CHECK int index_add_prefetch(const struct index_content *content,
+                                  const struct index_output *output, const struct digest *layer,
+                                  const struct soci_prefetch *prefetch, struct soci_index *index,
+                                  struct err *err);
+/* Artifacts for what holds `files`, added to `index`, which has none. The ztocs are read from the
+ * content store, one after the other. What no layer has is said in a warning, and no error. */
+MUST_CHECK int index_prefetch_files(const struct index_content *content,
+                                    const struct index_output *output,
+                                    const struct text_list *files, struct soci_index *index,
+                                    struct err *err);
+
 /* The tag sha256-<hex of subject> lists `entry` afterwards, whoever else pushes at the same time.
  */
 MUST_CHECK int index_update_referrers_tag(struct registry_repo *repo, const struct digest *subject,

@@ -48,19 +48,17 @@ bool lazy_wanted_find(struct lazy *lazy, const struct digest *manifest, const st
 /* ---- from an index ----------------------------------------------------------------------------
  */
 
-enum {
-    /* A mount waits no longer for what only makes it quicker. */
-    ARTIFACT_WAIT_MS = 3000,
-    /* The rank of what has no priority. Priorities count down over all layers of an image, ranks
-     * up, so that the one of an artifact fits those of the others. */
-    NO_PRIORITY_RANK = 1 << 30,
-};
+/* A mount waits no longer for what only makes it quicker. */
+enum { ARTIFACT_WAIT_MS = 3000 };
+/* The rank of priority 0, which is none: such spans were named by a person, and come before
+ * what was noted. Priorities count over all layers of an image, as ranks do. */
+#define PRIORITY_RANK UINT32_C(0x40000000)
 
 static uint32_t rank_of(const struct soci_prefetch_range *range, size_t before)
 {
     if (range->priority == 0)
-        return NO_PRIORITY_RANK + (uint32_t)before;
-    return range->priority < NO_PRIORITY_RANK ? NO_PRIORITY_RANK - range->priority : 0;
+        return (uint32_t)before;
+    return PRIORITY_RANK + (range->priority < PRIORITY_RANK ? range->priority : PRIORITY_RANK);
 }
 
 /* Ranges that overlap would be many times the layer. */

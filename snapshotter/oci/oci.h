@@ -178,8 +178,7 @@ enum { SOCI_PREFETCH_MAX_BYTES = 8 * 1024 * 1024, SOCI_PREFETCH_RANGES_MAX = 655
 /* Spans first … last; how many the layer has is for the reader to check. */
 struct soci_prefetch_range {
     uint32_t first, last;
-    uint32_t
-        priority; /* the higher, the sooner; of each next span of the range one less. 0: none */
+    uint32_t priority; /* the lower, the sooner; of each next span of the range one more. 0: none */
 };
 struct soci_prefetch {
     struct soci_prefetch_range *ranges;
@@ -193,7 +192,7 @@ MUST_CHECK int soci_prefetch_encode(const struct soci_prefetch *prefetch, struct
 void soci_prefetch_fini(struct soci_prefetch *prefetch);
 DEFINE_SCOPED_VALUE(soci_prefetch, struct soci_prefetch, soci_prefetch_fini)
 /* The ranges of spans that are each there once, in the order in which they are wanted, so with
- * falling priorities: sorted by span, and none longer than keeps that order. 0 or -ENOMEM. */
+ * rising priorities: sorted by span, and none longer than keeps that order. 0 or -ENOMEM. */
 struct soci_prefetch_span {
     uint32_t span, priority;
 };

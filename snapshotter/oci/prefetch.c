@@ -153,7 +153,7 @@ int soci_prefetch_of_order(const struct soci_prefetch_span *spans, size_t count,
 
         /* What was read one behind the other is one range, and no order is lost. */
         if (last != NULL && spans[i].span == last->last + 1 &&
-            spans[i].priority + (last->last - last->first) + 1 == last->priority) {
+            spans[i].priority == last->priority + (last->last - last->first) + 1) {
             last->last++;
             continue;
         }

@@ -72,6 +72,40 @@ static void entries_are_there_after_reopening(void **state)
     artifacts_close(artifacts);
 }
 
+static int note(void *arg, const struct artifact *artifact, struct err *err)
+{
+    char *seen = arg;
+
+    (void)err;
+    (void)sprintf(seen + strlen(seen), "%u/%u ", artifact->digest.sha256[0],
+                  artifact->subject.sha256[0]);
+    return artifact->digest.sha256[0] == 7 ? -ECANCELED : 0;
+}
+
+static void all_of_a_kind_are_listed_by_digest_until_somebody_has_enough(void **state)
+{
+    struct artifacts *artifacts = NULL;
+    struct err err = ERR_NONE;
+    char seen[100] = "";
+
+    assert_ok(artifacts_open(*state, &artifacts, &err));
+    assert_ok(artifacts_list(artifacts, ARTIFACT_PREFETCH, note, seen, &err));
+    assert_string_equal(seen, "");
+    put(artifacts, ARTIFACT_PREFETCH, 3, 9, 0, 7);
+    put(artifacts, ARTIFACT_PREFETCH, 3, 8, 0, 9);
+    put(artifacts, ARTIFACT_PREFETCH, 2, 9, 0, 8);
+    put(artifacts, ARTIFACT_ZTOC, 1, 9, 4096, 5);
+    put(artifacts, ARTIFACT_PREFETCH, 2, 9, 0, 10); /* the same once more */
+    assert_ok(artifacts_list(artifacts, ARTIFACT_PREFETCH, note, seen, &err));
+    assert_string_equal(seen, "2/9 3/8 3/9 ");
+    put(artifacts, ARTIFACT_PREFETCH, 7, 9, 0, 7);
+    put(artifacts, ARTIFACT_PREFETCH, 8, 9, 0, 7);
+    seen[0] = '\0';
+    assert_int_equal(artifacts_list(artifacts, ARTIFACT_PREFETCH, note, seen, &err), -ECANCELED);
+    assert_string_equal(seen, "2/9 3/8 3/9 7/9 ");
+    artifacts_close(artifacts);
+}
+
 static void the_newest_index_of_a_manifest_is_found(void **state)
 {
     struct digest subject = digest_no(9);
@@ -133,6 +167,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(entries_are_there_after_reopening, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(
+            all_of_a_kind_are_listed_by_digest_until_somebody_has_enough, make_root, remove_root),
         cmocka_unit_test_setup_teardown(the_newest_index_of_a_manifest_is_found, make_root,
                                         remove_root),
         cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_refused, make_root, remove_root),

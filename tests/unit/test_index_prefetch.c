@@ -1,62 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prefetch artifacts are added to an index that is there: which, in which order, and what is
  * refused. The content store is an array. */
-#include "test.h"
-
-#include "index/index.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-enum { BLOBS_MAX = 16 };
-
-struct world {
-    struct {
-        struct digest digest;
-        struct buf content;
-        char labels[1024];
-    } blobs[BLOBS_MAX];
-    size_t count;
-    struct buf lines;
-};
-
-static int content_read(void *self, const struct digest *digest,
-                        int (*sink)(void *arg, struct bytes part, struct err *err), void *arg,
-                        struct err *err)
-{
-    struct world *w = self;
-
-    for (size_t i = 0; i < w->count; i++) {
-        if (digest_equal(&w->blobs[i].digest, digest))
-            return sink(arg, buf_bytes(&w->blobs[i].content), err);
-    }
-    return err_set(err, -ENOENT, "not found");
-}
-
-static int content_write(void *self, const struct digest *digest, struct bytes content,
-                         const struct text_map *labels, struct err *err)
-{
-    struct world *w = self;
-    struct digest real;
-
-    (void)err;
-    assert_true(w->count < BLOBS_MAX);
-    assert_ok(digest_of(content, &real));
-    assert_true(digest_equal(&real, digest));
-    w->blobs[w->count].digest = *digest;
-    assert_ok(buf_add(&w->blobs[w->count].content, content.data, content.len));
-    for (size_t i = 0; labels != NULL && i < labels->count; i++) {
-        (void)strcat(w->blobs[w->count].labels, labels->items[i].key);
-        (void)strcat(w->blobs[w->count].labels, " ");
-    }
-    w->count++;
-    return 0;
-}
-
-static void print_line(void *self, const char *line)
-{
-    assert_ok(buf_addf(&((struct world *)self)->lines, "%s\n", line));
-}
+#include "blob_store.h"
 
 static struct digest digest_like(uint8_t byte)
 {
@@ -112,23 +57,6 @@ static int prefetch(struct world *w, const struct digest *old, const struct inde
     return index_prefetch(&options, old, ret, &err);
 }
 
-static const char *text_of(struct world *w, const struct digest *digest)
-{
-    for (size_t i = 0; i < w->count; i++) {
-        if (digest_equal(&w->blobs[i].digest, digest))
-            return buf_str(&w->blobs[i].content);
-    }
-    fail_msg("no such blob");
-    return NULL;
-}
-
-static void world_fini(struct world *w)
-{
-    for (size_t i = 0; i < w->count; i++)
-        buf_fini(&w->blobs[i].content);
-    buf_fini(&w->lines);
-}
-
 static void each_layer_of_which_something_is_wanted_has_one_artifact(void **state)
 {
     const struct index_wanted list[] = {wanted('b', 'B', 4), wanted('a', 'A', 2),
@@ -147,11 +75,11 @@ static void each_layer_of_which_something_is_wanted_has_one_artifact(void **stat
     assert_int_equal(of_a->layer.sha256[0], 'a');
     assert_string_equal(text_of(&w, &of_a->artifact),
                         "{\"version\":\"1.0\",\"prefetch_spans\":["
-                        "{\"start_span\":2,\"end_span\":3,\"priority\":3}]}");
+                        "{\"start_span\":2,\"end_span\":3,\"priority\":2}]}");
     assert_string_equal(text_of(&w, &of_b->artifact),
                         "{\"version\":\"1.0\",\"prefetch_spans\":["
-                        "{\"start_span\":4,\"end_span\":4,\"priority\":4},"
-                        "{\"start_span\":5,\"end_span\":5,\"priority\":1}]}");
+                        "{\"start_span\":4,\"end_span\":4,\"priority\":1},"
+                        "{\"start_span\":5,\"end_span\":5,\"priority\":4}]}");
     assert_int_equal(of_b->artifact_bytes, strlen(text_of(&w, &of_b->artifact)));
     assert_true(strncmp(buf_str(&w.lines), "Created prefetch artifact for layer sha256:6161", 47) ==
                 0);

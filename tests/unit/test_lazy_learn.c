@@ -290,11 +290,11 @@ static void a_broken_record_is_none_and_goes(void **state)
 
 #define HEAD "{\"version\":\"1.0\",\"prefetch_spans\":["
 
-static void an_artifact_says_what_comes_first_and_what_has_no_priority_comes_last(void **state)
+static void an_artifact_says_what_comes_first_and_what_has_no_priority_leads(void **state)
 {
     const char *json = HEAD "{\"start_span\":0,\"end_span\":1},"
-                            "{\"start_span\":4,\"end_span\":5,\"priority\":7},"
-                            "{\"start_span\":9,\"end_span\":9,\"priority\":3},"
+                            "{\"start_span\":4,\"end_span\":5,\"priority\":3},"
+                            "{\"start_span\":9,\"end_span\":9,\"priority\":7},"
                             "{\"start_span\":8,\"end_span\":8,\"priority\":4294967294}]}";
     SCOPED(lazy_wanted) struct lazy_wanted found = {.spans = NULL};
     struct err err = ERR_NONE;
@@ -304,9 +304,9 @@ static void an_artifact_says_what_comes_first_and_what_has_no_priority_comes_las
     assert_int_equal(found.count, 6);
     assert_int_equal(found.spans[2].span, 4);
     assert_int_equal(found.spans[3].rank, found.spans[2].rank + 1); /* 5 behind 4 */
-    assert_int_equal(found.spans[4].rank, found.spans[2].rank + 4); /* priority 3 behind 7 */
-    assert_int_equal(found.spans[5].rank, 0);
-    assert_true(found.spans[0].rank > found.spans[4].rank);
+    assert_int_equal(found.spans[4].rank, found.spans[2].rank + 4); /* priority 7 behind 3 */
+    assert_true(found.spans[5].rank > found.spans[4].rank);
+    assert_true(found.spans[0].rank < found.spans[2].rank);
     assert_int_equal(found.spans[1].rank, found.spans[0].rank + 1);
 }
 
@@ -349,7 +349,7 @@ int main(void)
         cmocka_unit_test(a_start_that_reads_nothing_leaves_no_record_and_is_replaced_by_the_next),
         cmocka_unit_test(another_ztoc_of_the_layer_has_nothing_of_it),
         cmocka_unit_test(a_broken_record_is_none_and_goes),
-        cmocka_unit_test(an_artifact_says_what_comes_first_and_what_has_no_priority_comes_last),
+        cmocka_unit_test(an_artifact_says_what_comes_first_and_what_has_no_priority_leads),
         cmocka_unit_test(an_artifact_of_another_layer_is_refused),
         cmocka_unit_test(ranges_on_top_of_each_other_are_refused),
     };

@@ -49,24 +49,24 @@ static void the_references_artifact_is_read_and_written_to_the_byte(void **state
 
 static void ranges_are_sorted_and_no_longer_than_keeps_the_order(void **state)
 {
-    const struct soci_prefetch_span spans[] = {{7, 9}, {8, 8}, {9, 7}, {2, 6}, {6, 5}, {3, 2}};
+    const struct soci_prefetch_span spans[] = {{7, 1}, {8, 2}, {9, 3}, {2, 4}, {6, 5}, {3, 8}};
 
     (void)state;
     assert_written(spans, 6,
-                   HEAD "{\"start_span\":2,\"end_span\":2,\"priority\":6},"
-                        "{\"start_span\":3,\"end_span\":3,\"priority\":2},"
+                   HEAD "{\"start_span\":2,\"end_span\":2,\"priority\":4},"
+                        "{\"start_span\":3,\"end_span\":3,\"priority\":8},"
                         "{\"start_span\":6,\"end_span\":6,\"priority\":5},"
-                        "{\"start_span\":7,\"end_span\":9,\"priority\":9}]}");
+                        "{\"start_span\":7,\"end_span\":9,\"priority\":1}]}");
 }
 
 static void neighbours_between_which_another_layer_was_read_stay_apart(void **state)
 {
-    const struct soci_prefetch_span spans[] = {{7, 9}, {8, 7}};
+    const struct soci_prefetch_span spans[] = {{7, 1}, {8, 3}};
 
     (void)state;
     assert_written(spans, 2,
-                   HEAD "{\"start_span\":7,\"end_span\":7,\"priority\":9},"
-                        "{\"start_span\":8,\"end_span\":8,\"priority\":7}]}");
+                   HEAD "{\"start_span\":7,\"end_span\":7,\"priority\":1},"
+                        "{\"start_span\":8,\"end_span\":8,\"priority\":3}]}");
 }
 
 static void what_is_no_artifact_is_refused(void **state)
