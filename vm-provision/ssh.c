@@ -83,6 +83,7 @@ struct talk {
     struct machine_result *result;
     struct bytes input; /* what is left of it */
     bool eof_sent;
+    unsigned long unread; /* bytes that libssh2 held after the last round, had that nothing to do */
     uint8_t piece[PIECE_BYTES];
 };
 
@@ -159,6 +160,17 @@ static int step(struct talk *talk, struct err *err)
     return sent > 0 || out > 0 || errors > 0;
 }
 
+/* Asking for one output takes from the socket what came for both, so the last round may have left
+ * something of the one that it asked for first: the socket will not tell of it again. What stays
+ * there is of an output that we do not know. */
+static bool has_unread(struct talk *talk)
+{
+    unsigned long before = talk->unread;
+
+    (void)libssh2_channel_window_read_ex(talk->channel->handle, &talk->unread, NULL);
+    return talk->unread > 0 && talk->unread != before;
+}
+
 static int follow(struct talk *talk, int64_t deadline_ms, struct err *err)
 {
     for (;;) {
@@ -168,7 +180,9 @@ static int follow(struct talk *talk, int64_t deadline_ms, struct err *err)
             return rc;
         if (rc == 0 && libssh2_channel_eof(talk->channel->handle) == 1)
             return 0;
-        if (rc == 0)
+        if (rc > 0)
+            talk->unread = 0;
+        else if (!has_unread(talk))
             rc = ssh_wait(talk->channel->ssh, deadline_ms, err);
         if (rc < 0)
             return rc;
@@ -230,6 +244,7 @@ static int run(struct machine *machine, const struct machine_command *command,
         talk->result = ret;
         talk->input = command->input;
         talk->eof_sent = false;
+        talk->unread = 0;
         rc = follow(talk, deadline_ms, &own);
     }
     if (rc == 0)
