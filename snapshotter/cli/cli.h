@@ -91,6 +91,10 @@ struct containerd;
 MUST_CHECK int cli_image_load(struct containerd *containerd, const char *ref,
                               const struct cli_platforms *platforms, struct cli_image *ret,
                               struct err *err);
+/* The bytes of a blob in containerd, appended to *ret and compared with its digest: containerd did
+ * that when they came in, but not since. -EFBIG: more than `max_bytes`. */
+MUST_CHECK int cli_read_checked(struct containerd *containerd, const struct digest *digest,
+                                size_t max_bytes, struct buf *ret, struct err *err);
 void cli_image_fini(struct cli_image *image);
 DEFINE_SCOPED_VALUE(cli_image, struct cli_image, cli_image_fini)
 

@@ -25,9 +25,8 @@ void cli_image_fini(struct cli_image *image)
     *image = (struct cli_image){.name = NULL};
 }
 
-/* The bytes of a blob, checked: containerd checked them when they came in, but not since. */
-static int read_checked(struct containerd *containerd, const struct digest *digest,
-                        size_t max_bytes, struct buf *ret, struct err *err)
+int cli_read_checked(struct containerd *containerd, const struct digest *digest, size_t max_bytes,
+                     struct buf *ret, struct err *err)
 {
     char text[DIGEST_TEXT_BYTES];
     struct digest actual;
@@ -48,7 +47,7 @@ static int load_manifest(struct containerd *containerd, const struct oci_descrip
                          struct oci_manifest **ret, struct err *err)
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
-    int rc = read_checked(containerd, &desc->digest, OCI_MANIFEST_MAX_BYTES, &json, err);
+    int rc = cli_read_checked(containerd, &desc->digest, OCI_MANIFEST_MAX_BYTES, &json, err);
 
     return rc < 0 ? rc : oci_manifest_parse(buf_bytes(&json), ret, err);
 }
@@ -69,7 +68,7 @@ static int load_config_platform(struct containerd *containerd, const struct oci_
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     cJSON *config;
-    int rc = read_checked(containerd, &manifest->config.digest, CONFIG_MAX_BYTES, &json, err);
+    int rc = cli_read_checked(containerd, &manifest->config.digest, CONFIG_MAX_BYTES, &json, err);
 
     if (rc < 0)
         return rc;
@@ -216,7 +215,7 @@ static int load_index(struct containerd *containerd, const struct oci_descriptor
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
     SCOPED(oci_index) struct oci_index *index = NULL;
-    int rc = read_checked(containerd, &target->digest, OCI_MANIFEST_MAX_BYTES, &json, err);
+    int rc = cli_read_checked(containerd, &target->digest, OCI_MANIFEST_MAX_BYTES, &json, err);
     size_t i;
 
     if (rc == 0)

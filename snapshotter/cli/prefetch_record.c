@@ -2,8 +2,10 @@
 /* prefetch_record.c – `soci prefetch record`: what the daemon saw an image's containers read when
  * they started becomes prefetch artifacts in the image's index. */
 #include "cli/prefetch.h"
+#include "cli/reindex.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "containerd/containerd.h"
 #include "starts/starts.h"
 
@@ -32,11 +34,15 @@ struct record {
     struct cli_content content;
 };
 
+static const char *daemon_root(const struct record *run)
+{
+    return run->options->daemon_root == NULL ? run->globals->root : run->options->daemon_root;
+}
+
 static int load_record(const struct record *run, const struct cli_manifest *manifest,
                        struct starts_record **ret, struct err *err)
 {
-    const char *root =
-        run->options->daemon_root == NULL ? run->globals->root : run->options->daemon_root;
+    const char *root = daemon_root(run);
     int rc = starts_load(root, &manifest->desc.digest, ret, err);
 
     if (rc == -ENOENT)
@@ -98,16 +104,17 @@ static int keep_with_image(struct record *run, const struct cli_image *image,
     return containerd_image_set_label(run->containerd, image->name, key, digest, err);
 }
 
-static int record_platform(struct record *run, const struct cli_image *image,
-                           const struct cli_manifest *manifest, struct err *err)
+/* ---- an index beside the image (v1) ----------------------------------------------------------
+ */
+
+static int record_beside(struct record *run, const struct cli_image *image,
+                         const struct cli_manifest *manifest, const struct starts_record *starts,
+                         struct err *err)
 {
-    SCOPED(starts_record) struct starts_record *starts = NULL;
     SCOPED(index_built) struct index_built built = {.index = NULL};
     struct artifact entry;
-    int rc = load_record(run, manifest, &starts, err);
+    int rc = find_index(run, manifest, &entry, err);
 
-    if (rc == 0)
-        rc = find_index(run, manifest, &entry, err);
     if (rc == 0)
         rc = build(run, starts, &entry.digest, &built, err);
     if (rc == 0)
@@ -120,6 +127,67 @@ static int record_platform(struct record *run, const struct cli_image *image,
     entry.created_ns = clock_wall_ns(); /* so that `push` takes this one */
     rc = cli_prefetch_keep(run->artifacts, built.index, entry.created_ns, err);
     return rc < 0 ? rc : artifacts_put(run->artifacts, &entry, err);
+}
+
+/* ---- an index that the image names (v2) ------------------------------------------------------
+ */
+
+/* The image has another manifest from now on; what is known of its starts is as true of that. */
+static void keep_record(const struct record *run, struct starts_record *starts,
+                        const struct digest *manifest)
+{
+    struct err err = ERR_NONE;
+
+    starts->manifest = *manifest;
+    if (starts_save(daemon_root(run), starts, &err) < 0)
+        log_warn("the start that was recorded is not known of the new image", "err=%s",
+                 err_text(&err));
+}
+
+static int record_within(struct record *run, const struct cli_image *image,
+                         const struct cli_manifest *manifest, const char *index,
+                         struct starts_record *starts, struct err *err)
+{
+    SCOPED(index_built) struct index_built built = {.index = NULL};
+    struct cli_reindex change = {
+        .containerd = run->containerd,
+        .content = cli_content_table(&run->content),
+        .image = image->name,
+        .manifest = manifest->desc.digest,
+    };
+    char text[DIGEST_TEXT_BYTES];
+    struct digest fresh;
+    int rc = digest_parse(index, &change.old_index, err);
+
+    if (rc == 0)
+        rc = build(run, starts, &change.old_index, &built, err);
+    if (rc < 0)
+        return rc;
+    change.new_index = built.digest;
+    change.new_index_bytes = built.size_bytes;
+    rc = cli_reindex(&change, &fresh, err);
+    if (rc == 0)
+        rc = cli_prefetch_keep(run->artifacts, built.index, clock_wall_ns(), err);
+    if (rc < 0)
+        return rc;
+    keep_record(run, starts, &fresh);
+    digest_format(&fresh, text);
+    (void)printf("image %s has manifest %s for platform %s now\n", image->name, text,
+                 manifest->platform);
+    return 0;
+}
+
+static int record_platform(struct record *run, const struct cli_image *image,
+                           const struct cli_manifest *manifest, struct err *err)
+{
+    SCOPED(starts_record) struct starts_record *starts = NULL;
+    const char *index = text_map_get(&manifest->manifest->annotations, SOCI_ANNOTATION_INDEX);
+    int rc = load_record(run, manifest, &starts, err);
+
+    if (rc < 0)
+        return rc;
+    return index == NULL ? record_beside(run, image, manifest, starts, err)
+                         : record_within(run, image, manifest, index, starts, err);
 }
 
 static int record_all(struct record *run, const char *ref, struct err *err)
@@ -182,7 +250,8 @@ const struct cli_verb cli_verb_prefetch_record = {
     .details =
         "The image must have an index, made by `soci create`, and a container of it must have "
         "run with the snapshotter soci on this machine. `soci push` then sends the index "
-        "with what is fetched first.",
+        "with what is fetched first. An image that names its index itself, as `soci convert` makes "
+        "them, becomes another image of the same name; push it as any image.",
     .flags = record_flags,
     .flag_count = ARRAY_LEN(record_flags),
     .options_bytes = sizeof(struct record_options),

@@ -89,22 +89,35 @@ int containerd_image_list(struct containerd *c, const struct text_list *filters,
     return rc;
 }
 
+/* One field of an image's record; `image` has it, and a target: without one containerd 2 crashes.
+ */
+static int update(struct containerd *c, Wire__Image *image, const char *field, struct err *err)
+{
+    static const struct containerd_method method = {.path = IMAGES "Update"};
+    Wire__ImageUpdateRequest request;
+    Wire__FieldMask mask;
+    char *path = containerd_lend(field);
+
+    wire__image_update_request__init(&request);
+    wire__field_mask__init(&mask);
+    mask.n_paths = 1;
+    mask.paths = &path;
+    request.image = image;
+    request.update_mask = &mask;
+    return containerd_call(c, &method, &request.base, NULL, NULL, err);
+}
+
 int containerd_image_set_label(struct containerd *c, const char *name, const char *key,
                                const char *value, struct err *err)
 {
-    static const struct containerd_method method = {.path = IMAGES "Update"};
     SCOPED(mem) char *path = text_format("labels.%s", key);
-    Wire__ImageUpdateRequest request;
-    Wire__Descriptor target; /* the mask leaves it alone, but without one containerd 2 crashes */
-    Wire__FieldMask mask;
+    Wire__Descriptor target; /* the mask leaves it alone */
     Wire__Image image;
     Wire__Pair label;
     int rc;
 
     if (path == NULL)
         return err_set(err, -ENOMEM, "image \"%s\": out of memory", name);
-    wire__image_update_request__init(&request);
-    wire__field_mask__init(&mask);
     wire__image__init(&image);
     wire__descriptor__init(&target);
     wire__pair__init(&label);
@@ -114,10 +127,24 @@ int containerd_image_set_label(struct containerd *c, const char *name, const cha
     image.target = &target;
     image.n_labels = 1;
     image.labels = (Wire__Pair *[]){&label};
-    mask.n_paths = 1;
-    mask.paths = &path;
-    request.image = &image;
-    request.update_mask = &mask;
-    rc = containerd_call(c, &method, &request.base, NULL, NULL, err);
+    rc = update(c, &image, path, err);
     return rc < 0 ? err_prefix(err, rc, "image \"%s\": label %s", name, key) : 0;
+}
+
+int containerd_image_set_target(struct containerd *c, const char *name,
+                                const struct containerd_target *to, struct err *err)
+{
+    Wire__Descriptor target;
+    Wire__Image image;
+    int rc;
+
+    wire__image__init(&image);
+    wire__descriptor__init(&target);
+    target.media_type = containerd_lend(to->media_type);
+    target.digest = containerd_lend(to->digest);
+    target.size = (int64_t)to->size_bytes;
+    image.name = containerd_lend(name);
+    image.target = &target;
+    rc = update(c, &image, "target", err);
+    return rc < 0 ? err_prefix(err, rc, "image \"%s\": target %s", name, to->digest) : 0;
 }

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define INDEX_ANNOTATION "com.amazon.soci.index-digest"
-
 /* The registry does not answer, or not us: asking it more questions would only cost time. */
 static bool is_out_of_reach(int rc)
 {
@@ -99,11 +97,11 @@ static int find_v2(const struct lookup *l, struct discover_index *ret, struct er
 {
     const char *named;
 
-    named = text_map_get(&ret->manifest->annotations, INDEX_ANNOTATION);
+    named = text_map_get(&ret->manifest->annotations, SOCI_ANNOTATION_INDEX);
     if (named == NULL || named[0] == '\0')
         return err_set(err, -ENOENT, "the image manifest names no SOCI index");
     if (digest_parse(named, &ret->digest, err) < 0)
-        return err_prefix(err, -EBADMSG, "annotation " INDEX_ANNOTATION);
+        return err_prefix(err, -EBADMSG, "annotation " SOCI_ANNOTATION_INDEX);
     return load_index(l, &ret->digest, ret->manifest, &ret->index, err);
 }
 

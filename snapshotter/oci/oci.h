@@ -27,6 +27,8 @@ enum { OCI_ENTRIES_MAX = 10000 };
 #define OCI_MEDIA_OCTETS "application/octet-stream"
 #define SOCI_MEDIA_INDEX_V1 "application/vnd.amazon.soci.index.v1+json"
 #define SOCI_MEDIA_INDEX_V2 "application/vnd.amazon.soci.index.v2+json"
+/* By this annotation an image manifest names its SOCI index. */
+#define SOCI_ANNOTATION_INDEX "com.amazon.soci.index-digest"
 #define SOCI_MEDIA_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 
 /* ---- references ------------------------------------------------------------------------------ */
