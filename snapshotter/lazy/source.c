@@ -256,6 +256,14 @@ static void bridge_done(struct registry_fetch *fetch, int rc, const struct err *
     span_fetch->done(span_fetch, rc, err); /* release() may have freed the bridge */
 }
 
+static void bridge_progress(struct registry_fetch *fetch, size_t len)
+{
+    struct bridge *bridge = (struct bridge *)fetch;
+
+    if (bridge->span_fetch->progress != NULL)
+        bridge->span_fetch->progress(bridge->span_fetch, len);
+}
+
 static int source_start(void *self, struct span_fetch *span_fetch, struct err *err)
 {
     SCOPED(mem) struct bridge *bridge = calloc(1, sizeof(*bridge));
@@ -271,6 +279,7 @@ static int source_start(void *self, struct span_fetch *span_fetch, struct err *e
     bridge->fetch.from_origin = span_fetch->again;
     bridge->fetch.longest_wait_ms = span_fetch->urgent ? 0 : BACKGROUND_WAIT_MS;
     bridge->fetch.done = bridge_done;
+    bridge->fetch.progress = bridge_progress;
     bridge->until_ms = span_fetch->budget_ms == 0 ? 0 : clock_mono_ms() + span_fetch->budget_ms;
     bridge->span_fetch = span_fetch;
     span_fetch->source_data = bridge;

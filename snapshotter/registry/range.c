@@ -130,6 +130,8 @@ static void keep(struct request *req, struct bytes bytes)
     /* A part ends by itself, and its connection is good for more; whatever happens to it when all
      * is there does not matter. */
     req->is_enough = req->range_first > req->range_last;
+    if (fetch->progress != NULL && bytes.len > 0)
+        fetch->progress(fetch, bytes.len);
 }
 
 static int keep_part(void *arg, const struct content_range *part, struct bytes bytes,

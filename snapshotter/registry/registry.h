@@ -194,6 +194,9 @@ struct registry_fetch {
     /* Exactly once, from the network thread, never from inside registry_blob_fetch(): rc 0 or a
      * negative errno. It must not block; it may start other fetches and may free this one. */
     void (*done)(struct registry_fetch *fetch, int rc, const struct err *err);
+    /* So many bytes more are in buf: before done(), otherwise as it, but it must not free the
+     * fetch. NULL: nobody wants to know. */
+    void (*progress)(struct registry_fetch *fetch, size_t len);
     void *arg; /* the caller's */
 };
 /* Async. 0: done() will be called. Else it will not: -ECANCELED (closing), -ENOMEM. */

@@ -84,7 +84,6 @@ void span_get_promote_locked(struct span_get *get, size_t n)
     if (!get->urgent) {
         get->urgent = true;
         engine->background_under_way--;
-        engine->background_bytes -= get->fetch.len;
         engine->wanted_under_way++;
     }
 }

@@ -66,6 +66,9 @@ struct span_get {
     enum span_get_phase phase;      /* engine->lock, as all below */
     bool urgent;                    /* a reader waits */
     bool preferred;                 /* fetched ahead because it is preferred */
+    size_t received_bytes;          /* so far, as the source tells */
+    int64_t last_ms;                /* when some came last, or it was started */
+    bool stalled;                   /* nothing came for a while: no part of flowing_gets */
     bool started;                   /* start() succeeded, release() is due */
     bool cancelled;
     size_t holds;          /* the GET itself until it arrived, its tasks, callers in between */
@@ -77,19 +80,29 @@ struct span_get {
     struct span_task tasks[];
 };
 
-/* How fast bytes arrive while any GET is under way. Time is passed in. */
+/* How fast bytes come, and how far away they are. Time is passed in. */
 struct span_pace {
-    size_t under_way;
-    int64_t busy_since_ms;
+    size_t receiving; /* GETs of which some bytes have come, and more will */
+    int64_t last_ms;  /* when some came last */
     int64_t window_ms;
     uint64_t window_bytes;
-    uint64_t bytes_per_s; /* 0: not known yet */
+    uint64_t bytes_per_s;        /* 0: not known yet */
+    int64_t round_trip_ms;       /* 0: not known yet */
+    int extra;                   /* so many GETs more than a full link needs */
+    int trying;                  /* what `extra` was changed by for this window */
+    uint64_t before_bytes_per_s; /* without that */
+    bool is_growing, was_down;   /* what the last try came to, and what it was */
+    unsigned rest_windows;       /* before the next one */
+    unsigned windows;
 };
-void span_pace_started(struct span_pace *pace, int64_t now_ms);
-/* 0 bytes: it failed. */
-void span_pace_ended(struct span_pace *pace, uint64_t bytes, int64_t now_ms);
-/* So many bytes of background under way keep the link full, and delay a reader only so much. */
-uint64_t span_pace_allowance(const struct span_pace *pace);
+/* The first bytes of a GET came, after so long. */
+void span_pace_begun(struct span_pace *pace, int64_t waited_ms, int64_t now_ms);
+void span_pace_came(struct span_pace *pace, uint64_t bytes, int64_t now_ms);
+void span_pace_ended(struct span_pace *pace); /* one that had begun */
+/* With so many GETs under way and so many bytes of them to come, another one would come no sooner
+ * by being asked for now. */
+bool span_pace_is_full(const struct span_pace *pace, size_t gets, uint64_t left_bytes);
+uint64_t span_pace_get_bytes(const struct span_pace *pace); /* of a GET of background */
 
 struct span_engine {
     struct span_engine_options options; /* fixed at creation; defaults filled in */
@@ -104,10 +117,12 @@ struct span_engine {
     struct span_get **queue_end; /* where the next one is linked */
     size_t wanted_under_way;
     size_t background_under_way;
-    uint64_t background_bytes; /* of those under way */
-    uint64_t memory_bytes;     /* of all GETs from start to gone */
-    uint64_t started;          /* GETs so far */
-    int64_t background_at_ms;  /* no background GET before; 0: any time */
+    size_t flowing_gets;      /* under way, of both kinds, but those that stalled */
+    uint64_t left_bytes;      /* of those, to come */
+    int64_t look_at_ms;       /* then it is seen which of them stalled; 0: nothing is held back */
+    uint64_t memory_bytes;    /* of all GETs from start to gone */
+    uint64_t started;         /* GETs so far */
+    int64_t background_at_ms; /* no background GET before; 0: any time */
     struct span_pace pace;
     struct span_source_ref *retired; /* without users, to be closed by the keeper */
     size_t users;                    /* threads that still schedule after their GET is gone */
@@ -211,7 +226,11 @@ void span_queue_locked(struct span_engine *engine, struct span_get *get);
 struct span_get *span_unqueue_locked(struct span_engine *engine,
                                      const struct span_set *set); /* NULL: no more */
 void span_account_start_locked(struct span_get *get);
-void span_account_arrival_locked(struct span_get *get, bool ok);
+void span_account_arrival_locked(struct span_get *get);
+/* So many bytes more. True: the background may have been waiting for that. */
+bool span_account_progress_locked(struct span_get *get, size_t len);
+/* Take GETs to which nothing comes out of account. True: there were some, now others may start. */
+bool span_look_for_stalled_locked(struct span_engine *engine, int64_t now_ms);
 void span_schedule(struct span_engine *engine); /* starts all that may start now */
 /* The engine outlives its sets, but maybe not by much: between enter and leave it stays. */
 void span_engine_enter(struct span_engine *engine);

@@ -14,6 +14,7 @@ enum {
     SYNC_AFTER_MS = 2000,      /* and a crash costs at most so much work */
     SYNC_RETRY_MS = 10 * 1000, /* a full disk */
     SYNC_LOG_MS = 60 * 1000,
+    LOOK_AGAIN_MS = 500, /* for GETs that stall */
 };
 
 void span_note_unsynced_locked(struct span_set *set)
@@ -122,6 +123,19 @@ static void look_at_set_locked(struct span_set *set, int64_t now_ms, struct work
     }
 }
 
+static void look_at_link_locked(struct span_engine *engine, int64_t now_ms, struct work *work)
+{
+    if (engine->look_at_ms != 0 && engine->look_at_ms <= now_ms) {
+        engine->look_at_ms = 0;
+        if (span_look_for_stalled_locked(engine, now_ms))
+            work->to_schedule = true;
+        else if (engine->flowing_gets > 0)
+            engine->look_at_ms = now_ms + LOOK_AGAIN_MS;
+    }
+    if (engine->look_at_ms != 0)
+        earlier(&work->deadline_ms, engine->look_at_ms);
+}
+
 static void look_locked(struct span_engine *engine, struct work *work)
 {
     int64_t now_ms = clock_mono_ms();
@@ -137,6 +151,7 @@ static void look_locked(struct span_engine *engine, struct work *work)
         engine->background_at_ms = 0;
         work->to_schedule = true;
     }
+    look_at_link_locked(engine, now_ms, work);
     for (set = engine->sets; set != NULL; set = set->next)
         look_at_set_locked(set, now_ms, work);
     if (work->to_sync != NULL) {

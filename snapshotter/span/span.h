@@ -57,6 +57,10 @@ struct span_fetch {
      * start(). It does not block, but calls start() for what comes next, of this source or another:
      * hold no lock meanwhile. */
     void (*done)(struct span_fetch *fetch, int rc, const struct err *err);
+    /* So many bytes more have come, as often as the source likes, or never: then the engine does
+     * not know how fast the link is, and keeps two GETs of background under way. Before done(), and
+     * from the same thread; otherwise as done(). */
+    void (*progress)(struct span_fetch *fetch, size_t len);
     void *source_data; /* the source's, until release() */
 };
 /* The registry in the daemon, an array in a test. Deadlines and retries of the transport are the

@@ -46,7 +46,7 @@ static void arrived(struct span_get *get, int rc, const struct err *err)
     struct span_engine *engine = get->set->engine;
     LOCKED(&engine->lock);
 
-    span_account_arrival_locked(get, rc == 0);
+    span_account_arrival_locked(get);
     count_locked(get, rc);
     if (rc == 0) {
         submit_tasks_locked(get);
@@ -69,6 +69,21 @@ static void fetch_done(struct span_fetch *fetch, int rc, const struct err *err)
 
     arrived(get, rc > 0 ? -EIO : rc, err);
     span_get_put_and_schedule(get);
+}
+
+static bool note_progress(struct span_get *get, size_t len)
+{
+    LOCKED(&get->set->engine->lock);
+    return span_account_progress_locked(get, len);
+}
+
+/* The set stays: its GET is under way. */
+static void fetch_progress(struct span_fetch *fetch, size_t len)
+{
+    struct span_get *get = (struct span_get *)((char *)fetch - offsetof(struct span_get, fetch));
+
+    if (note_progress(get, len))
+        span_schedule(get->set->engine);
 }
 
 /* What failed quickly can be asked for again as quickly. */
@@ -164,6 +179,7 @@ void span_get_start(struct span_get *get)
     int rc = map_buffer(get, &err);
 
     get->fetch.done = fetch_done;
+    get->fetch.progress = fetch_progress;
     get->fetch.again = get->tries > 0;
     get->fetch.budget_ms = get->set->engine->options.read_budget_ms;
     get->started = true; /* before start(): done() may come first */

@@ -3,6 +3,7 @@
 #include "span_rig.h"
 
 #include "base/clock.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -137,6 +138,99 @@ static void a_period_is_between_the_starts_of_two_background_gets(void **state)
     rig_stop(&rig);
 }
 
+/* ---- how much is under way ------------------------------------------------------------------- */
+
+enum { NOTED_MAX = 8 };
+
+/* What a source was asked for and holds: the test itself says how much of it has come. */
+struct noted {
+    pthread_mutex_t lock;
+    struct span_fetch *fetches[NOTED_MAX]; /* lock */
+};
+
+static enum rig_answer hold_and_note(void *arg, size_t call, const struct span_fetch *fetch)
+{
+    struct noted *noted = arg;
+    LOCKED(&noted->lock);
+
+    if (call < NOTED_MAX)
+        memcpy(&noted->fetches[call], &fetch, sizeof(fetch));
+    return RIG_HOLD;
+}
+
+static struct span_fetch *noted_fetch(struct noted *noted, size_t call)
+{
+    LOCKED(&noted->lock);
+    return noted->fetches[call];
+}
+
+/* A first GET comes slowly enough to be measured, all of it. */
+static void start_measured(struct rig *rig, struct noted *noted)
+{
+    *noted = (struct noted){.lock = PTHREAD_MUTEX_INITIALIZER};
+    rig_start(rig, &(struct rig_options){.kind = RIG_PLAIN,
+                                         .count = 40,
+                                         .span_bytes = SPAN_BYTES,
+                                         .engine = {.background_bytes = SPAN_BYTES},
+                                         .answer = hold_and_note,
+                                         .arg = noted});
+    span_set_start_background(rig->set);
+    rig_wait_calls(&rig->source, 2);
+    for (int i = 0; i < 10; i++) {
+        struct span_fetch *fetch = noted_fetch(noted, 0);
+
+        clock_sleep_ms(50);
+        fetch->progress(fetch, SPAN_BYTES / 10);
+    }
+}
+
+static void what_has_all_but_come_makes_room_for_the_next(void **state)
+{
+    struct span_fetch *fetch;
+    struct noted noted;
+    struct rig rig;
+
+    (void)state;
+    start_measured(&rig, &noted);
+    fetch = noted_fetch(&noted, 1);
+    fetch->progress(fetch, SPAN_BYTES);
+    rig_wait_calls(&rig.source, 3); /* though none has ended */
+    rig_stop(&rig);
+}
+
+static void what_does_not_come_holds_up_nothing_and_is_bounded(void **state)
+{
+    struct noted noted;
+    struct rig rig;
+
+    (void)state;
+    start_measured(&rig, &noted);
+    rig_wait_calls(&rig.source, 6); /* nothing of the second comes, nor of those after it */
+    clock_sleep_ms(1200);
+    assert_int_equal(rig_calls(&rig.source), 6);
+    rig_stop(&rig);
+}
+
+static void a_source_that_tells_of_more_than_was_asked_for_is_not_believed(void **state)
+{
+    struct err err = ERR_NONE;
+    struct span_engine_status status;
+    struct span_fetch *fetch;
+    struct noted noted;
+    struct rig rig;
+
+    (void)state;
+    start_measured(&rig, &noted);
+    fetch = noted_fetch(&noted, 0);
+    fetch->progress(fetch, SPAN_BYTES);
+    fetch->progress(fetch, SIZE_MAX);
+    span_engine_get_status(rig.engine, &status);
+    assert_in_range(status.bytes_per_s, 1, 1000 * SPAN_BYTES);
+    rig_let_go(&rig.source);
+    assert_ok(rig_read(&rig, 0, rig.layer.tar.len, &err));
+    rig_stop(&rig);
+}
+
 /* ---- order between layers -------------------------------------------------------------------- */
 
 static void the_layer_that_was_read_last_comes_first(void **state)
@@ -266,6 +360,9 @@ int main(void)
         cmocka_unit_test(a_silence_after_the_start_holds_the_background_and_not_readers),
         cmocka_unit_test(after_the_silence_the_background_goes_on_by_itself),
         cmocka_unit_test(a_period_is_between_the_starts_of_two_background_gets),
+        cmocka_unit_test(what_has_all_but_come_makes_room_for_the_next),
+        cmocka_unit_test(what_does_not_come_holds_up_nothing_and_is_bounded),
+        cmocka_unit_test(a_source_that_tells_of_more_than_was_asked_for_is_not_believed),
         cmocka_unit_test(the_layer_that_was_read_last_comes_first),
         cmocka_unit_test(after_a_failure_the_background_goes_on_by_itself_but_later),
         cmocka_unit_test(a_source_that_always_fails_is_not_asked_in_a_busy_loop),

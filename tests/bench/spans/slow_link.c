@@ -19,6 +19,7 @@ struct transfer {
     struct span_fetch *fetch;
     int64_t start_ms;
     double left_bytes;
+    size_t told_bytes;
 };
 
 struct link {
@@ -43,6 +44,23 @@ static void carry_locked(struct link *link, int64_t now_ms, int64_t ms)
     for (i = 0; i < link->count && active > 0; i++) {
         if (link->under_way[i].start_ms + link->rtt_ms <= now_ms)
             link->under_way[i].left_bytes -= link->bytes_per_ms * (double)ms / (double)active;
+    }
+}
+
+/* The link's thread alone takes entries out, so those that there are stay while it is unlocked. */
+static void tell_progress_locked(struct link *link)
+{
+    for (size_t i = 0, count = link->count; i < count; i++) {
+        struct transfer *transfer = &link->under_way[i];
+        struct span_fetch *fetch = transfer->fetch;
+        double left_bytes = transfer->left_bytes < 0 ? 0 : transfer->left_bytes;
+        size_t len = fetch->len - transfer->told_bytes - (size_t)left_bytes;
+
+        transfer->told_bytes += len;
+        (void)pthread_mutex_unlock(&link->lock);
+        if (len > 0)
+            fetch->progress(fetch, len);
+        (void)pthread_mutex_lock(&link->lock);
     }
 }
 
@@ -77,6 +95,7 @@ static void *link_main(void *arg)
         (void)pthread_mutex_lock(&link->lock);
         carry_locked(link, now_ms, now_ms - last_ms);
         last_ms = now_ms;
+        tell_progress_locked(link);
         while ((fetch = take_finished_locked(link)) != NULL) {
             (void)pthread_mutex_unlock(&link->lock);
             memcpy(fetch->buf, link->blob.data + fetch->comp_off, fetch->len);
