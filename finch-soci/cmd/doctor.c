@@ -89,12 +89,13 @@ const struct cmd_verb cmd_verb_doctor = {
     .summary = "find out what is wrong, and what mends it",
     .details =
         "   Looks closer than `status`: what the kernel can do, by trying; disks; clocks;\n"
-        "   whether registries answer the machine, and take its credentials; what competes\n"
-        "   with the snapshotter; ssh. !! is wrong, with the command that mends it, -- is worth\n"
-        "   knowing. Asked are the registries of the images that the machine has, and those of\n"
-        "   IMAGE and HOST/.\n"
+        "   whether registries answer the machine, take its credentials and give parts of\n"
+        "   layers; what competes with the snapshotter; ssh; the hook. ok is well, !! is wrong,\n"
+        "   with the command that mends it, -- is worth knowing. Asked are the registries of the\n"
+        "   images that the machine has, and those of IMAGE and HOST/.\n"
         "   --fix starts a unit that does not run, removes a socket on which nobody listens,\n"
-        "   and does what `finch-soci provision` does; nothing of a container is touched.\n"
+        "   loads FUSE's module, has the machine's clock set, has the hook run again, and does\n"
+        "   what `finch-soci provision` does; nothing of a container is touched.\n"
         "   The exit status is 3 when something is wrong, after --fix: still.\n"
         "   --bundle writes logs and facts of this computer and of the machine into a file that\n"
         "   only you can read. Passwords, tokens, and what else is secret in them is left out;\n"

@@ -7,9 +7,11 @@
 #include "base/files.h"
 #include "config/config.h"
 #include "doctor/doctor.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -41,7 +43,7 @@ static void look_at_config(const struct session *session, struct doctor *doctor)
     char mend[256];
     int rc = finch_file_read(session->config, &config, &err);
 
-    (void)snprintf(mend, sizeof(mend), "edit %.200s", session->config);
+    (void)snprintf(mend, sizeof(mend), "# correct %.200s", session->config);
     if (rc == 0)
         rc = finch_config_check(&config, &err);
     if (rc < 0)
@@ -49,6 +51,40 @@ static void look_at_config(const struct session *session, struct doctor *doctor)
     else if (!finch_config_has_soci(&config))
         add(doctor, "finch.yaml", DOCTOR_FIX_NONE, "finch-soci enable", "soci is not listed: %s",
             session->config);
+    else
+        doctor_add_fine(doctor, "finch.yaml", "soci is listed: %s", session->config);
+}
+
+static void add_hook_row(const struct report *report, const struct report_row *row,
+                         struct doctor *doctor)
+{
+    struct doctor_finding finding = {.is_note = row->mark == REPORT_UNKNOWN};
+
+    if (row->mark == REPORT_WELL) {
+        doctor_add_fine(doctor, row->name, "%s", row->text);
+        return;
+    }
+    if (report->hook.installed && !report->hook.watches)
+        finding.fix = DOCTOR_FIX_HOOK;
+    else if (report->hook.start.failed)
+        finding.fix = DOCTOR_FIX_PROVISION;
+    (void)snprintf(finding.area, sizeof(finding.area), "%s", row->name);
+    (void)snprintf(finding.text, sizeof(finding.text), "%s", row->text);
+    (void)snprintf(finding.mend, sizeof(finding.mend), "%s", row->mend);
+    doctor_add(doctor, &finding);
+}
+
+/* What keeps all this as it is when the machine is made anew. That there is none is a choice. */
+static void look_at_hook(const struct session *session, struct doctor *doctor)
+{
+    SCOPED(mem) struct report *report = calloc(1, sizeof(*report));
+    struct err err = ERR_NONE;
+
+    if (report == NULL || hooking_report(session, report, &err) < 0)
+        return;
+    for (size_t i = 0; i < report->row_count; i++)
+        add_hook_row(report, &report->rows[i], doctor);
+    report_fini(report);
 }
 
 static void look_at_machine(const struct session *session, struct doctor *doctor)
@@ -57,8 +93,10 @@ static void look_at_machine(const struct session *session, struct doctor *doctor
 
     if (session->places.finch == NULL)
         add(doctor, "finch", DOCTOR_FIX_NONE, "", "no finch is in PATH");
-    if (session->machine.state == LIMA_RUNNING)
+    if (session->machine.state == LIMA_RUNNING) {
+        doctor_add_fine(doctor, "machine", "%s runs", session->places.instance);
         return;
+    }
     (void)!session_must_run(session, &err);
     add(doctor, "machine", DOCTOR_FIX_NONE,
         session->machine.state == LIMA_BROKEN ? "finch vm stop --force && finch-soci vm start"
@@ -98,6 +136,8 @@ static int reach(const struct session *session, struct doctor *doctor, struct li
     if (!session->is_local)
         look_at_key(session, doctor);
     rc = session_connect(session, 0, link, &why);
+    if (rc == 0 && !session->is_local)
+        doctor_add_fine(doctor, "ssh", "the machine answers, and takes the key");
     if (rc == 0 || rc == -ECANCELED || rc == -ENOMEM)
         return rc == 0 ? 0 : err_set(err, rc, "%s", err_text(&why));
     add(doctor, "ssh", DOCTOR_FIX_NONE,
@@ -129,7 +169,9 @@ static void add_checks(const struct guest_state *state, struct doctor *doctor)
         bool mends_itself = strcmp(check->mend, "finch-soci enable") == 0 ||
                             strcmp(check->mend, "finch-soci provision") == 0;
 
-        if (!check->well && !is_told)
+        if (check->well)
+            doctor_add_fine(doctor, check->name, "%s", check->text);
+        else if (!is_told)
             add(doctor, check->name, mends_itself ? DOCTOR_FIX_PROVISION : DOCTOR_FIX_NONE,
                 check->mend, "%s", check->text);
     }
@@ -189,7 +231,7 @@ static int ask_registries(const struct session *session, struct machine *machine
     }
     if (rc < 0)
         return err_set(err, rc, "%s", err_text(&why));
-    doctor_judge_images(doctor, &images, vm);
+    doctor_judge_images(doctor, &images);
     return 0;
 }
 
@@ -246,6 +288,7 @@ int doctor_collect(struct session *session, const struct text_list *words, struc
         return rc;
     if (!session->is_local) {
         look_at_config(session, ret);
+        look_at_hook(session, ret);
         look_at_machine(session, ret);
     }
     if (session->machine.state != LIMA_RUNNING)
@@ -288,12 +331,33 @@ static void provision(const struct session *session, struct doctor *doctor)
         doctor_add_done(doctor, text);
 }
 
+static void install_hook(const struct session *session, struct doctor *doctor)
+{
+    struct err err = ERR_NONE;
+    SCOPED(mem) char *text = NULL;
+
+    if (hooking_install(session, &err) == 0)
+        text = text_copy("the hook was installed anew, and watches");
+    else
+        text = text_format("%s", err_text(&err));
+    if (text != NULL)
+        doctor_add_done(doctor, text);
+}
+
+static bool wants_inside(const struct doctor *doctor)
+{
+    return wants(doctor, DOCTOR_FIX_START) || wants(doctor, DOCTOR_FIX_REMOVE_SOCKET) ||
+           wants(doctor, DOCTOR_FIX_LOAD_FUSE) || wants(doctor, DOCTOR_FIX_SET_CLOCK);
+}
+
 /* A unit that runs again, and a socket that is gone, may be all that provisioning would do. */
 int doctor_repair(struct session *session, struct doctor *doctor, struct err *err)
 {
     int rc = session_check_rights(session, err);
 
-    if (rc == 0 && (wants(doctor, DOCTOR_FIX_START) || wants(doctor, DOCTOR_FIX_REMOVE_SOCKET))) {
+    if (rc == 0 && wants(doctor, DOCTOR_FIX_HOOK))
+        install_hook(session, doctor);
+    if (rc == 0 && wants_inside(doctor)) {
         SCOPED(link) struct link link = {.machine = NULL};
         SCOPED(guest_facts) struct guest_facts *facts = NULL;
         SCOPED(mem) char *unit = NULL;

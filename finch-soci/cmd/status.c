@@ -86,7 +86,7 @@ static void add_machine(const struct session *session, struct report *report)
         break;
     case LIMA_BROKEN:
         text = text_format("%s is broken: %s", name, or_unknown(machine->problem));
-        mend = "finch vm stop --force, then finch-soci vm start";
+        mend = "finch vm stop --force && finch-soci vm start";
         break;
     }
     report_add(report, "machine", *mend == '\0' ? REPORT_WELL : REPORT_NOT_WELL,

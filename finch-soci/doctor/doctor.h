@@ -9,8 +9,8 @@
  *   guest's collect.sh, files here ─▶ struct doctor_archive ─▶ a tar in gzip without secrets
  *
  * What comes from the machine is hostile: it is cut to size, and what a terminal would obey is
- * taken out when it is parsed. A command that mends something can be pasted into a shell as it is.
- */
+ * taken out when it is parsed. A command that mends something can be pasted into a shell as it is;
+ * what no command mends is said in words, behind a # for the shell's sake. */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
@@ -49,7 +49,7 @@ struct doctor_image {
     char text[DOCTOR_TEXT_BYTES];
     struct doctor_layer *layers; /* lowest first */
     size_t layer_count, lazy_count;
-    char mend[DOCTOR_NAME_BYTES + 128]; /* "": nothing is to be done */
+    char mend[DOCTOR_NAME_BYTES + 128]; /* as of a finding; "": nothing is to be done */
 };
 struct doctor_images {
     struct doctor_image *items;
@@ -98,25 +98,38 @@ enum doctor_fix {
     DOCTOR_FIX_PROVISION,     /* the machine made what it should be */
     DOCTOR_FIX_START,         /* the unit, which does not run */
     DOCTOR_FIX_REMOVE_SOCKET, /* on which nobody listens */
+    DOCTOR_FIX_LOAD_FUSE,     /* the kernel's module */
+    DOCTOR_FIX_SET_CLOCK,     /* by what keeps the machine's */
+    DOCTOR_FIX_HOOK,          /* which is installed and does not watch; of this computer */
 };
 enum { DOCTOR_FINDINGS_MAX = 64 };
 struct doctor_finding {
     char area[24];                /* "unit", "disk", … as docs/doctor.md has them */
     bool is_note;                 /* worth knowing, and nothing wrong */
     char text[DOCTOR_TEXT_BYTES]; /* one line */
-    char mend[DOCTOR_TEXT_BYTES]; /* a command; "" of a note */
+    char mend[DOCTOR_TEXT_BYTES]; /* a command, or words behind a #; "" of a note */
     enum doctor_fix fix;
+};
+enum { DOCTOR_FINE_MAX = 48 };
+struct doctor_fine { /* what was looked at, and is well */
+    char area[24];
+    char text[DOCTOR_TEXT_BYTES];
 };
 enum { DOCTOR_DONE_MAX = 16 };
 struct doctor {
     struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
     size_t count;
+    struct doctor_fine fine[DOCTOR_FINE_MAX];
+    size_t fine_count;
+    char clock_mend[DOCTOR_TEXT_BYTES]; /* how the machine's is set; "": doctor_judge() knows */
     char done[DOCTOR_DONE_MAX][DOCTOR_TEXT_BYTES]; /* what --fix did, or could not */
     size_t done_count;
 };
 /* Texts are cleaned; what does not fit is dropped. A finding of the same area with the same text is
  * not added twice. */
 void doctor_add(struct doctor *doctor, const struct doctor_finding *finding);
+void doctor_add_fine(struct doctor *doctor, const char *area, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 void doctor_add_done(struct doctor *doctor, const char *text);
 bool doctor_is_well(const struct doctor *doctor); /* nothing but notes */
 
@@ -130,12 +143,12 @@ struct doctor_context {
 };
 void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
                   const struct doctor_context *context);
-/* What keeps these from being lazy that is no fault of the image itself: networks, credentials,
- * clocks. One finding for a registry. */
-void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images, const char *vm);
+/* After doctor_judge(). What keeps these from being lazy that is no fault of the image itself:
+ * networks, credentials, ranges, clocks. One finding for a registry. */
+void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images);
 
-/* Has the machine do what of the findings is DOCTOR_FIX_START or _REMOVE_SOCKET; what came of it
- * is in doctor->done. */
+/* Has the machine do what is to be fixed in it, but for DOCTOR_FIX_PROVISION; what came of it is in
+ * doctor->done. */
 MUST_CHECK int doctor_mend(struct machine *machine, struct doctor *doctor, const char *unit,
                            struct err *err);
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* findings.c – what was found: kept, shown to people, given to programs.
  *
+ *     ok  clock    as this computer's
  *     !!  unit     soci-snapshotter.service is failed
  *                  mend: finch-soci provision
- *     --  erofs    …
+ *     --  kernel   …
  */
 #include "doctor/internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 void doctor_add(struct doctor *doctor, const struct doctor_finding *finding)
@@ -27,6 +30,27 @@ void doctor_add(struct doctor *doctor, const struct doctor_finding *finding)
     doctor->count++;
 }
 
+void doctor_add_fine(struct doctor *doctor, const char *area, const char *fmt, ...)
+{
+    struct doctor_fine *to = &doctor->fine[doctor->fine_count];
+    char text[DOCTOR_TEXT_BYTES];
+    va_list args;
+
+    if (doctor->fine_count == DOCTOR_FINE_MAX)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    report_clean(to->area, sizeof(to->area), area);
+    report_clean(to->text, sizeof(to->text), text);
+    for (size_t i = 0; i < doctor->fine_count; i++) {
+        if (strcmp(doctor->fine[i].area, to->area) == 0 &&
+            strcmp(doctor->fine[i].text, to->text) == 0)
+            return;
+    }
+    doctor->fine_count++;
+}
+
 void doctor_add_done(struct doctor *doctor, const char *text)
 {
     if (doctor->done_count < DOCTOR_DONE_MAX)
@@ -44,6 +68,13 @@ bool doctor_is_well(const struct doctor *doctor)
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
+static void put_fine(struct doctor_out *page, const struct doctor_fine *fine, int width)
+{
+    doctor_put_coloured(page, "\033[32m", "ok");
+    if (page->rc == 0)
+        page->rc = buf_addf(page->to, "  %-*s  %s\n", width, fine->area, fine->text);
+}
+
 static void put_finding(struct doctor_out *page, const struct doctor_finding *finding, int width)
 {
     if (finding->is_note)
@@ -59,16 +90,31 @@ static void put_finding(struct doctor_out *page, const struct doctor_finding *fi
     doctor_put(page, "\n");
 }
 
-int doctor_print(const struct doctor *doctor, const struct report_style *style, struct buf *ret)
+static int area_width(const struct doctor *doctor)
 {
-    struct doctor_out page = {.to = ret, .style = style};
-    int width = 0;
+    size_t width = 0;
 
     for (size_t i = 0; i < doctor->count; i++) {
-        int len = (int)strlen(doctor->findings[i].area);
+        size_t len = strlen(doctor->findings[i].area);
 
         width = len > width ? len : width;
     }
+    for (size_t i = 0; i < doctor->fine_count; i++) {
+        size_t len = strlen(doctor->fine[i].area);
+
+        width = len > width ? len : width;
+    }
+    return (int)width;
+}
+
+/* What is wrong comes last, where one looks first. */
+int doctor_print(const struct doctor *doctor, const struct report_style *style, struct buf *ret)
+{
+    struct doctor_out page = {.to = ret, .style = style};
+    int width = area_width(doctor);
+
+    for (size_t i = 0; i < doctor->fine_count; i++)
+        put_fine(&page, &doctor->fine[i], width);
     for (size_t i = 0; i < doctor->done_count; i++) {
         doctor_put(&page, "fixed: ");
         doctor_put(&page, doctor->done[i]);
@@ -99,6 +145,12 @@ int doctor_encode(const struct doctor *doctor, struct buf *ret)
         doctor_put_string(&out, ",\"text", finding->text);
         doctor_put_string(&out, ",\"mend", finding->mend);
         doctor_put_bool(&out, ",\"fixable", finding->fix != DOCTOR_FIX_NONE);
+        doctor_put(&out, "}");
+    }
+    doctor_put(&out, "],\"fine\":[");
+    for (size_t i = 0; i < doctor->fine_count; i++) {
+        doctor_put_string(&out, i == 0 ? "{\"area" : ",{\"area", doctor->fine[i].area);
+        doctor_put_string(&out, ",\"text", doctor->fine[i].text);
         doctor_put(&out, "}");
     }
     doctor_put(&out, "],\"fixed\":[");

@@ -103,25 +103,34 @@ static bool has_layer(const struct doctor_image *image, const char *state)
     return false;
 }
 
+/* What no command mends. */
+static void set_words(struct doctor_image *image, const char *before, const char *what,
+                      const char *after)
+{
+    if (doctor_is_word(what))
+        (void)snprintf(image->mend, sizeof(image->mend), "# %s%s%s", before, what, after);
+}
+
 static void set_mend(struct doctor_image *image, const char *before, const char *what)
 {
     if (doctor_is_word(what))
         (void)snprintf(image->mend, sizeof(image->mend), "%s%s", before, what);
 }
 
-/* What the machine itself sees of the registry. */
+/* What keeps the machine from the registry only the user can find out; what it sees of it helps. */
 static void mend_network(struct doctor_image *image, const char *vm)
 {
     bool plain = text_has_prefix(image->registry, "127.") ||
                  text_has_prefix(image->registry, "localhost") ||
                  text_has_prefix(image->registry, "[::1]"); /* as the snapshotter has it */
     SCOPED(mem)
-    char *before = text_format("%s%s%scurl -sSv http%s://", vm == NULL ? "" : "limactl shell ",
-                               vm == NULL ? "" : vm, vm == NULL ? "" : " ", plain ? "" : "s");
-    SCOPED(mem) char *what = text_format("%s/v2/", image->registry);
+    char *before =
+        text_format("its network, VPN or proxy - the machine sees: %s%s%scurl -sSv http%s://",
+                    vm == NULL ? "" : "limactl shell ", vm == NULL ? "" : vm, vm == NULL ? "" : " ",
+                    plain ? "" : "s");
 
-    if (before != NULL && what != NULL)
-        set_mend(image, before, what);
+    if (before != NULL)
+        set_words(image, before, image->registry, "/v2/");
 }
 
 static void choose_mend(struct doctor_image *image, const char *vm)
@@ -144,6 +153,9 @@ static void choose_mend(struct doctor_image *image, const char *vm)
     }
     if (strcmp(image->problem, "unreachable") == 0)
         mend_network(image, vm);
+    else if (strcmp(image->problem, "no-ranges") == 0)
+        set_words(image, "whoever runs ", image->registry,
+                  ", or a proxy or mirror before it, has to have it give byte ranges of blobs");
     else if (strcmp(image->problem, "off") == 0)
         (void)strcpy(image->mend, "finch-soci provision --force");
     else if (has_layer(image, "broken-ztoc") || has_layer(image, "not-there"))

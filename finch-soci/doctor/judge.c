@@ -75,6 +75,14 @@ static const char *why_not(const cJSON *probe, const char *name)
     return text == NULL || *text == '\0' ? "it does not say why" : text;
 }
 
+/* "requests are sent again" and the like, of what works. */
+static void tell_kernel(const struct judge *j, bool erofs, bool resend)
+{
+    doctor_add_fine(j->doctor, "kernel", "FUSE works%s%s",
+                    erofs ? "; so does EROFS from plain files" : "",
+                    resend ? "; requests are sent again when the snapshotter ends" : "");
+}
+
 static void judge_kernel(const struct judge *j)
 {
     const char *text = doctor_fact(j->facts, "probe", 0);
@@ -83,10 +91,13 @@ static void judge_kernel(const struct judge *j)
                *resend = why_not(probe, "resend");
 
     if (doctor_fact(j->facts, "fuse-device", 0) == NULL)
-        add(j, "kernel", DOCTOR_FIX_NONE, "sudo modprobe fuse",
+        add(j, "kernel", DOCTOR_FIX_LOAD_FUSE, "sudo modprobe fuse",
             "there is no /dev/fuse, so no layer can be mounted");
     else if (fuse != NULL)
-        add(j, "kernel", DOCTOR_FIX_NONE, "sudo modprobe fuse", "FUSE does not work: %s", fuse);
+        add(j, "kernel", DOCTOR_FIX_LOAD_FUSE, "sudo modprobe fuse", "FUSE does not work: %s",
+            fuse);
+    else if (probe != NULL)
+        tell_kernel(j, erofs == NULL, resend == NULL);
     if (erofs != NULL)
         add(j, "kernel", DOCTOR_FIX_NONE, "", "no EROFS from plain files: %s", erofs);
     if (resend != NULL && fuse == NULL)
@@ -110,13 +121,31 @@ static void cache_text(const struct judge *j, const char *disk, char *ret, size_
     (void)snprintf(ret, size, ", layers take %s", bytes);
 }
 
+/* Nothing of Finch's is on the machine's boot disk; what fills that is its journal, most often. */
+static const char *mend_of_disk(const struct judge *j, const char *name)
+{
+    return strcmp(name, "boot") == 0 && j->context->vm != NULL ? "sudo journalctl --vacuum-size=64M"
+                                                               : "finch system prune";
+}
+
+static void tell_disk(const struct judge *j, const char *name, uint64_t free_bytes, uint64_t all)
+{
+    char left[REPORT_SIZE_BYTES], of[REPORT_SIZE_BYTES];
+
+    report_format_size(free_bytes, left);
+    report_format_size(all, of);
+    if (all > 0)
+        doctor_add_fine(j->doctor, "disk", "%s: %s of %s are free", name, left, of);
+}
+
 static void judge_disk(const struct judge *j, const char *disk)
 {
-    const char *mend = "finch system prune";
+    const char *mend;
     uint64_t all, free_bytes, inodes, free_inodes;
     char name[32];
 
     next_word(&disk, name, sizeof(name));
+    mend = mend_of_disk(j, name);
     all = next_number(&disk);
     free_bytes = next_number(&disk);
     inodes = next_number(&disk);
@@ -132,6 +161,8 @@ static void judge_disk(const struct judge *j, const char *disk)
     } else if (inodes > 0 && free_inodes < inodes / 100 * INODES_LOW_PERCENT) {
         add(j, "disk", DOCTOR_FIX_NONE, mend, "the disk of %s (%s) has no room for more files",
             name, disk);
+    } else {
+        tell_disk(j, name, free_bytes, all);
     }
 }
 
@@ -157,10 +188,39 @@ static void judge_disks(const struct judge *j)
 
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
+/* Into doctor->clock_mend: by what keeps the machine's clock. WSL's is the host's, and falls behind
+ * while that sleeps. */
+static enum doctor_fix find_clock_mend(const struct judge *j)
+{
+    static const struct {
+        const char *keeper, *command;
+    } known[] = {
+        {"chrony", "sudo chronyc makestep"},
+        {"timesyncd", "sudo systemctl restart systemd-timesyncd"},
+        {"wsl", "sudo hwclock --hctosys"},
+    };
+    const char *keeper = doctor_fact(j->facts, "clock-keeper", 0);
+    const char *vm = j->context->vm;
+    const char *command = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (keeper != NULL && strcmp(keeper, known[i].keeper) == 0)
+            command = known[i].command;
+    }
+    /* The shell of this computer says its time. */
+    (void)snprintf(j->doctor->clock_mend, sizeof(j->doctor->clock_mend), "%s%s%s%s",
+                   vm == NULL ? "" : "limactl shell ", vm == NULL ? "" : vm, vm == NULL ? "" : " ",
+                   command != NULL ? command
+                   : vm == NULL    ? "sudo timedatectl set-ntp true"
+                                   : "sudo date --set=@$(date +%s)");
+    return command == NULL ? DOCTOR_FIX_NONE : DOCTOR_FIX_SET_CLOCK;
+}
+
 static void judge_clock(const struct judge *j)
 {
+    enum doctor_fix fix = find_clock_mend(j);
     const char *text = doctor_fact(j->facts, "clock", 0);
-    int64_t there = 0, skew = 0;
+    int64_t there, skew = 0;
 
     if (text == NULL || j->context->after_s == 0 || text_parse_i64(text, &there) < 0)
         return;
@@ -169,9 +229,11 @@ static void judge_clock(const struct judge *j)
     else if (there > j->context->after_s)
         skew = there - j->context->after_s;
     if (skew <= -SKEW_WRONG_S || skew >= SKEW_WRONG_S)
-        add(j, "clock", DOCTOR_FIX_NONE, "sudo chronyc makestep",
+        add(j, "clock", fix, j->doctor->clock_mend,
             "the machine's clock is %" PRId64 " s %s this computer's: registries refuse tokens",
             skew < 0 ? -skew : skew, skew < 0 ? "behind" : "ahead of");
+    else
+        doctor_add_fine(j->doctor, "clock", "as this computer's");
 }
 
 /* ---- versions -------------------------------------------------------------------------------- */
@@ -199,21 +261,34 @@ static bool find_version(const char *text, unsigned *major, unsigned *minor)
 
 /* nerdctl 2.3 and later pull through containerd's transfer service, which passes the layers' labels
  * on only when it is told to, and unpacks through snapshotters that are listed. */
+static void judge_nerdctl(const struct judge *j, const char *nerdctl)
+{
+    unsigned major = 0, minor = 0, containerd = 0, of_containerd = 0;
+    bool is_told = j->context->is_told, transfers;
+
+    if (!find_version(nerdctl, &major, &minor))
+        return;
+    (void)find_version(j->context->containerd, &containerd, &of_containerd);
+    transfers = (major > 2 || (major == 2 && minor >= 3)) && containerd >= 2;
+    if (transfers && !is_told)
+        add(j, "transfer", DOCTOR_FIX_PROVISION, "finch-soci provision",
+            "nerdctl %u.%u pulls through containerd's transfer service, which is not told of "
+            "soci: every pull fails",
+            major, minor);
+    else
+        doctor_add_fine(j->doctor, "transfer", "nerdctl %u.%u, containerd %u.%u: %s", major, minor,
+                        containerd, of_containerd,
+                        transfers ? "its transfer service is told of soci"
+                        : is_told ? "the transfer service is not used, and is told of soci"
+                                  : "the transfer service is not used");
+}
+
 static void judge_versions(const struct judge *j)
 {
-    unsigned major = 0, minor = 0, containerd = 0, ignored = 0;
-    const char *nerdctl = NULL;
+    const char *nerdctl;
 
-    for (size_t i = 0; (nerdctl = doctor_fact(j->facts, "nerdctl", i)) != NULL; i++) {
-        if (!find_version(nerdctl, &major, &minor))
-            continue;
-        (void)find_version(j->context->containerd, &containerd, &ignored);
-        if ((major > 2 || (major == 2 && minor >= 3)) && containerd >= 2 && !j->context->is_told)
-            add(j, "transfer", DOCTOR_FIX_PROVISION, "finch-soci provision",
-                "nerdctl %u.%u pulls through containerd's transfer service, which is not told of "
-                "soci: every pull fails",
-                major, minor);
-    }
+    for (size_t i = 0; (nerdctl = doctor_fact(j->facts, "nerdctl", i)) != NULL; i++)
+        judge_nerdctl(j, nerdctl);
 }
 
 /* ---- others ---------------------------------------------------------------------------------- */
@@ -228,7 +303,7 @@ static void judge_programs(const struct judge *j)
         if (strcmp(path, OUR_PROGRAM) == 0 || strcmp(path, PACKAGE_PROGRAM) == 0)
             continue;
         (void)snprintf(mend, sizeof(mend), "sudo mv %s %s.old", path, path);
-        add(j, "programs", DOCTOR_FIX_NONE, doctor_is_word(path) ? mend : "sudo rm it",
+        add(j, "programs", DOCTOR_FIX_NONE, doctor_is_word(path) ? mend : "# remove it",
             "another snapshotter is installed: %s", path);
     }
 }
@@ -248,7 +323,7 @@ static void judge_unit(const struct judge *j, const char *unit)
         return;
     }
     (void)snprintf(mend, sizeof(mend), "sudo systemctl disable --now %s", name);
-    add(j, "unit", DOCTOR_FIX_NONE, doctor_is_word(name) ? mend : "sudo systemctl disable it",
+    add(j, "unit", DOCTOR_FIX_NONE, doctor_is_word(name) ? mend : "# disable it",
         "another unit starts a snapshotter: %s (%s), %s", name, unit, active);
 }
 
@@ -260,22 +335,29 @@ static void judge_units(const struct judge *j)
         judge_unit(j, unit);
 }
 
+/* One of lines is deleted, and the file as it was is kept beside it, where containerd does not read
+ * it. */
 static void judge_entries(const struct judge *j)
 {
     const char *entry;
 
     for (size_t i = 0; (entry = doctor_fact(j->facts, "proxy", i)) != NULL; i++) {
         char name[128], file[256], mend[DOCTOR_TEXT_BYTES];
+        uint64_t first, last;
 
         next_word(&entry, name, sizeof(name));
         next_word(&entry, file, sizeof(file));
+        first = next_number(&entry);
+        last = next_number(&entry);
         if (strcmp(name, "soci") == 0)
             continue;
-        (void)snprintf(mend, sizeof(mend), "sudo vi +%s %s", entry, file);
+        (void)snprintf(mend, sizeof(mend), "sudo sed -i.before %" PRIu64 ",%" PRIu64 "d %s", first,
+                       last, file);
         add(j, "containerd", DOCTOR_FIX_NONE,
-            doctor_is_word(file) && doctor_is_word(entry) ? mend : "sudo vi that file",
-            "another entry leads to a snapshotter of SOCI: proxy_plugins.%s in %s, line %s", name,
-            file, entry);
+            doctor_is_word(file) && first > 0 && last >= first ? mend : "# take it out",
+            "another entry leads to a snapshotter of SOCI: proxy_plugins.%s in %s, line %" PRIu64
+            "; containerd reads that at its next start",
+            name, file, first);
     }
 }
 
@@ -299,8 +381,8 @@ static void judge_socket(const struct judge *j)
         strcmp(text, OUR_PROGRAM " (deleted)") == 0 || strcmp(text, PACKAGE_PROGRAM) == 0 ||
         strncmp(text, "/usr/lib/systemd/", 17) == 0 || strncmp(text, "/lib/systemd/", 13) == 0)
         return;
-    (void)snprintf(mend, sizeof(mend), "sudo kill %s", doctor_is_word(pid) ? pid : "it");
-    add(j, "socket", DOCTOR_FIX_NONE, mend,
+    (void)snprintf(mend, sizeof(mend), "sudo kill %s", pid);
+    add(j, "socket", DOCTOR_FIX_NONE, doctor_is_word(pid) ? mend : "# end it",
         "another program listens on the snapshotter's socket: %s, process %s", text, pid);
 }
 
@@ -311,23 +393,31 @@ static void judge_selinux(const struct judge *j)
 
     if (denied != NULL)
         add(j, "selinux", DOCTOR_FIX_NONE,
-            "sudo restorecon -Rv /usr/local/bin /etc/systemd/system /var/lib/soci-snapshotter-grpc",
+            "sudo restorecon -Rv /usr/local/bin /etc/systemd/system /etc/containerd "
+            "/etc/soci-snapshotter-grpc",
             "SELinux%s denies the snapshotter something: %s",
             mode != NULL && strcmp(mode, "1") == 0 ? "" : " (permissive)", denied);
+    else if (mode != NULL)
+        doctor_add_fine(j->doctor, "selinux", "%s, and has denied nothing",
+                        strcmp(mode, "1") == 0 ? "enforcing" : "permissive");
 }
 
 void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
                   const struct doctor_context *context)
 {
     const struct judge j = {.doctor = doctor, .facts = facts, .context = context};
+    size_t before;
 
     judge_kernel(&j);
     judge_disks(&j);
     judge_clock(&j);
     judge_versions(&j);
+    before = doctor->count;
     judge_programs(&j);
     judge_units(&j);
     judge_entries(&j);
     judge_socket(&j);
+    if (doctor->count == before && doctor_fact(facts, "socket", 0) != NULL)
+        doctor_add_fine(doctor, "others", "no other snapshotter of SOCI is in the way");
     judge_selinux(&j);
 }

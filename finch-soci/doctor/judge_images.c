@@ -23,25 +23,39 @@ static bool is_told(const struct doctor_images *images, size_t n)
 static bool is_of_registry(const struct doctor_image *image)
 {
     return strcmp(image->problem, "unreachable") == 0 || strcmp(image->problem, "refused") == 0 ||
-           strcmp(image->problem, "credentials") == 0;
+           strcmp(image->problem, "credentials") == 0 || strcmp(image->problem, "no-ranges") == 0;
+}
+
+static const char *what_it_does(const char *problem)
+{
+    static const struct {
+        const char *problem, *text;
+    } known[] = {
+        {"unreachable", "does not answer the machine"},
+        {"refused", "refuses the credentials that the machine has, or wants some"},
+        {"credentials", "needs credentials that the machine cannot look up"},
+        {"no-ranges", "gives no parts of layers, so that nothing can be lazy"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(problem, known[i].problem) == 0)
+            return known[i].text;
+    }
+    return "";
 }
 
 static void judge_registry(struct doctor *doctor, const struct doctor_image *image)
 {
     struct doctor_finding finding = {.area = "registry"};
-    const char *what = strcmp(image->problem, "unreachable") == 0 ? "does not answer the machine"
-                       : strcmp(image->problem, "refused") == 0
-                           ? "refuses the credentials that the machine has, or wants some"
-                           : "needs credentials that the machine cannot look up";
 
-    (void)snprintf(finding.text, sizeof(finding.text), "%.200s %s: %.220s", image->registry, what,
-                   image->text);
+    (void)snprintf(finding.text, sizeof(finding.text), "%.200s %s: %.220s", image->registry,
+                   what_it_does(image->problem), image->text);
     (void)snprintf(finding.mend, sizeof(finding.mend), "%.500s",
                    image->mend[0] == '\0' ? "finch login" : image->mend);
     doctor_add(doctor, &finding);
 }
 
-static void judge_skew(struct doctor *doctor, const struct doctor_image *image, const char *vm)
+static void judge_skew(struct doctor *doctor, const struct doctor_image *image)
 {
     struct doctor_finding finding = {.area = "clock"};
     int64_t skew = image->skew_s;
@@ -51,11 +65,9 @@ static void judge_skew(struct doctor *doctor, const struct doctor_image *image, 
     (void)snprintf(finding.text, sizeof(finding.text),
                    "the clock of %.200s is %" PRId64 " s %s the machine's", image->registry,
                    skew < 0 ? -skew : skew, skew < 0 ? "behind" : "ahead of");
-    if (vm == NULL)
-        (void)strcpy(finding.mend, "sudo timedatectl set-ntp true");
-    else
-        (void)snprintf(finding.mend, sizeof(finding.mend),
-                       "limactl shell %.64s sudo chronyc makestep", vm);
+    (void)snprintf(finding.mend, sizeof(finding.mend), "%s",
+                   doctor->clock_mend[0] == '\0' ? "# set the clock that is wrong"
+                                                 : doctor->clock_mend);
     doctor_add(doctor, &finding);
 }
 
@@ -69,7 +81,7 @@ static void judge_failure(struct doctor *doctor, const struct doctor_image *imag
     doctor_add(doctor, &finding);
 }
 
-void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images, const char *vm)
+void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images)
 {
     for (size_t i = 0; i < images->count; i++) {
         const struct doctor_image *image = &images->items[i];
@@ -78,6 +90,8 @@ void doctor_judge_images(struct doctor *doctor, const struct doctor_images *imag
             judge_registry(doctor, image);
         if (strcmp(image->problem, "failed") == 0 || strcmp(image->problem, "off") == 0)
             judge_failure(doctor, image);
-        judge_skew(doctor, image, vm);
+        else if (!is_of_registry(image) && image->reachable)
+            doctor_add_fine(doctor, "registry", "%.200s answers the machine", image->registry);
+        judge_skew(doctor, image);
     }
 }

@@ -16,12 +16,16 @@ static bool wants(const struct doctor *doctor, enum doctor_fix fix)
     return false;
 }
 
-/* The socket first: the unit makes its own. */
+/* The socket before the unit, which makes its own, and the module before that: it needs it. */
 static int add_orders(const struct doctor *doctor, const char *unit, struct buf *ret)
 {
     int rc = 0;
 
-    if (wants(doctor, DOCTOR_FIX_REMOVE_SOCKET))
+    if (wants(doctor, DOCTOR_FIX_SET_CLOCK))
+        rc = buf_add_str(ret, "set-clock\n");
+    if (rc == 0 && wants(doctor, DOCTOR_FIX_LOAD_FUSE))
+        rc = buf_add_str(ret, "load-fuse\n");
+    if (rc == 0 && wants(doctor, DOCTOR_FIX_REMOVE_SOCKET))
         rc = buf_add_str(ret, "remove-socket\n");
     if (rc == 0 && wants(doctor, DOCTOR_FIX_START))
         rc = buf_addf(ret, "start %s\n", unit);

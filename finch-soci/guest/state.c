@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.c – what is, what is not well about it, and the command that mends it. */
+/* state.c – what is, what is not well about it, and the command that mends it; words behind a #
+ * where there is none. */
 #include "internal.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static void add(struct guest_state *state, const char *name, const char *mend, c
 static void check_system(struct guest_state *state, const struct guest_facts *facts)
 {
     if (!guest_flag(facts, "systemd"))
-        add(state, "system", "use a machine with systemd", "no systemd runs here");
+        add(state, "system", "# use a machine with systemd", "no systemd runs here");
     else if (!guest_is_booted(facts))
         add(state, "system", "finch vm start", "the machine has not finished booting");
     else
@@ -84,13 +85,13 @@ static void check_unit(struct guest_state *state, const struct guest_facts *fact
 {
     const char *unit = guest_unit_name(facts);
     const char *says = guest_value(facts, "unit-says"), *is;
-    const char *mend = says[0] == '\0' ? MEND_ENABLE : "correct that, then " MEND_ENABLE;
+    const char *mend = says[0] == '\0' ? MEND_ENABLE : MEND_ENABLE " # after that is corrected";
     char key[64];
 
     (void)snprintf(key, sizeof(key), "unit %s", unit);
     is = guest_value(facts, key);
     if (guest_package_unit(facts) != NULL && guest_value(facts, "second-daemon")[0] != '\0')
-        add(state, "unit", "systemctl disable --now soci-snapshotter.service",
+        add(state, "unit", "sudo systemctl disable --now soci-snapshotter.service",
             "%s is enabled beside %s.service", guest_value(facts, "second-daemon"), unit);
     else if (!guest_has(facts,
                         guest_package_unit(facts) == NULL ? GUEST_UNIT : GUEST_PACKAGE_DROP_IN))
@@ -121,7 +122,7 @@ static void check_containerd(struct guest_state *state, const struct guest_facts
     unsigned major = containerd_major(version);
 
     if (major == 0)
-        add(state, "containerd", "install containerd", "not there");
+        add(state, "containerd", "# install containerd", "not there");
     else if (!containerd_is_told(buf_bytes(&facts->effective), major))
         add(state, "containerd", MEND_ENABLE, "its configuration does not have all of soci");
     else if (is[0] != '\0' && strcmp(is, "active") != 0)

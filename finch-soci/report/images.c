@@ -85,16 +85,17 @@ static char *mend_text(const struct report_found *found, enum remedy remedy)
         return text_copy("");
     switch (remedy) {
     case ENABLE_AND_PULL:
-        return text_format("finch-soci enable, then %s pull --snapshotter soci %s", with, name);
+        return text_format("finch-soci enable && %s pull --snapshotter soci %s", with, name);
     case PULL:
         return text_format("%s pull --snapshotter soci %s", with, name);
     case PULL_ANEW:
-        return text_format("%s rmi %s, then %s pull --snapshotter soci %s", with, name, with, name);
+        return text_format("%s rmi %s && %s pull --snapshotter soci %s", with, name, with, name);
     case PUSH:
         break;
     }
-    return text_format("%s push --snapshotter soci %s, then %s rmi %s, and pull it again", with,
-                       name, with, name);
+    return text_format(
+        "%s push --snapshotter soci %s && %s rmi %s && %s pull --snapshotter soci %s", with, name,
+        with, name, with, name);
 }
 
 /* ---- one image ------------------------------------------------------------------------------- */

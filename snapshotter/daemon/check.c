@@ -298,6 +298,53 @@ static int check_layers(struct asking *a, const struct oci_manifest *manifest,
     return 0;
 }
 
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+/* The one that a part is asked of; NULL: none is lazy. */
+static const struct check_layer *largest_lazy(const struct check *check)
+{
+    const struct check_layer *largest = NULL;
+
+    for (size_t i = 0; i < check->layer_count; i++) {
+        const struct check_layer *layer = &check->layers[i];
+
+        if (layer->state == CHECK_LAZY &&
+            (largest == NULL || layer->size_bytes > largest->size_bytes))
+            largest = layer;
+    }
+    return largest;
+}
+
+static void forget_lazy(struct check *check, const struct err *why)
+{
+    for (size_t i = 0; i < check->layer_count; i++) {
+        struct check_layer *layer = &check->layers[i];
+
+        if (layer->state != CHECK_LAZY)
+            continue;
+        layer->state = CHECK_ONLY_WHOLE;
+        (void)snprintf(layer->text, sizeof(layer->text), "%s", err_text(why));
+    }
+    check->lazy_count = 0;
+}
+
+/* A registry, a proxy before it, or where it redirects to may ignore ranges or refuse them: then a
+ * file is read by fetching its whole layer, or not at all. One layer speaks for all. */
+static int check_ranges(struct asking *a)
+{
+    const struct check_layer *layer = largest_lazy(a->check);
+    struct err err = ERR_NONE;
+    int rc = layer == NULL
+                 ? 0
+                 : registry_blob_gives_ranges(a->repo, &layer->digest, layer->size_bytes, &err);
+
+    if (rc == 0 || rc == -ENOMEM)
+        return rc;
+    (void)err_prefix(&err, rc, "no part of a layer can be had");
+    forget_lazy(a->check, &err);
+    return settle(a, CHECK_NO_RANGES, rc, &err);
+}
+
 /* ---- the whole of it ------------------------------------------------------------------------- */
 
 static int look_up(struct asking *a, struct discover_index **ret, struct err *err)
@@ -327,7 +374,7 @@ static int check_index(struct asking *a, const struct oci_manifest *manifest)
     a->check->has_index = true;
     rc = check_layers(a, manifest, discover_index_get(index));
     if (rc < 0 || a->check->lazy_count > 0)
-        return rc;
+        return rc < 0 ? rc : check_ranges(a);
     (void)err_set(&err, -ENOENT, "there is an index, and no layer can be mounted by it");
     return settle(a, CHECK_NO_LAYER, -ENOENT, &err);
 }

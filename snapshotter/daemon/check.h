@@ -34,6 +34,7 @@ enum check_problem {
     CHECK_BROKEN_INDEX, /* there is one, and it cannot be used */
     CHECK_OFF,          /* the configuration switches all of it off */
     CHECK_NO_LAYER,     /* there is an index, and none of its layers can be mounted */
+    CHECK_NO_RANGES,    /* they could, if parts of them were to be had */
 };
 const char *check_problem_name(enum check_problem problem); /* "", "unreachable", … */
 
@@ -43,6 +44,7 @@ enum check_state {
     CHECK_TOO_SMALL,   /* snapshotter.min_layer_size of the configuration */
     CHECK_BROKEN_ZTOC, /* it is not what the index says, or of another layer */
     CHECK_NOT_THERE,   /* the layer, or its ztoc, cannot be had from the registry */
+    CHECK_ONLY_WHOLE,  /* no part of it can be had: the registry's problem, CHECK_NO_RANGES */
 };
 const char *check_state_name(enum check_state state); /* "lazy", "no-ztoc", … */
 

@@ -19,6 +19,7 @@ const char *check_problem_name(enum check_problem problem)
         [CHECK_BROKEN_INDEX] = "broken-index",
         [CHECK_OFF] = "off",
         [CHECK_NO_LAYER] = "no-layer",
+        [CHECK_NO_RANGES] = "no-ranges",
     };
 
     return names[problem];
@@ -29,7 +30,7 @@ const char *check_state_name(enum check_state state)
     static const char *const names[] = {
         [CHECK_LAZY] = "lazy",           [CHECK_NO_ZTOC] = "no-ztoc",
         [CHECK_TOO_SMALL] = "too-small", [CHECK_BROKEN_ZTOC] = "broken-ztoc",
-        [CHECK_NOT_THERE] = "not-there",
+        [CHECK_NOT_THERE] = "not-there", [CHECK_ONLY_WHOLE] = "only-whole",
     };
 
     return names[state];

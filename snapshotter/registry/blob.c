@@ -7,6 +7,7 @@
 #include <errno.h>
 
 enum { BLOB_PATH_BYTES = sizeof("blobs/") + DIGEST_TEXT_BYTES };
+enum { PART_MAX_BYTES = 4096 }; /* a byte, and what is around it when it comes in parts */
 /* Sending a blob again starts a new upload, so this is not done by the request. */
 enum { PUSH_TRIES = 4 };
 enum { PUSH_FIRST_WAIT_MS = 100 };
@@ -108,6 +109,46 @@ int registry_blob_size(struct registry_repo *repo, const struct digest *digest, 
         return rc;
     rc = size_by_get(repo, path, true, ret_bytes, err);
     return is_settled(rc) ? rc : size_by_get(repo, path, false, ret_bytes, err);
+}
+
+/* Is it the byte at `off`? One in parts is, as far as the layers' reader can tell. */
+static bool is_part(const struct answer *answer, uint64_t off)
+{
+    struct content_range range;
+
+    if (answer->status != 206)
+        return false;
+    if (answer->content_range == NULL)
+        return answer->boundary != NULL && *answer->boundary != '\0';
+    return content_range_parse(answer->content_range, &range) == 0 && range.first == off &&
+           range.last == off;
+}
+
+int registry_blob_gives_ranges(struct registry_repo *repo, const struct digest *digest,
+                               uint64_t size_bytes, struct err *err)
+{
+    SCOPED(reply) struct reply reply = {.url = NULL};
+    char path[BLOB_PATH_BYTES];
+    uint64_t last = size_bytes == 0 ? 0 : size_bytes - 1;
+    struct call call = {.method = "GET",
+                        .path = path,
+                        .from_mirrors = true,
+                        .max_bytes = PART_MAX_BYTES,
+                        .headers_only = true,
+                        .ranged = true,
+                        .range_first = last,
+                        .range_last = last};
+    int rc;
+
+    blob_path(digest, path);
+    rc = call_run(repo, &call, &reply, err);
+    if (rc < 0)
+        return rc;
+    if (reply.answer.status == 200)
+        return err_set(err, -EOPNOTSUPP, "%s: all of it is sent when a part is asked for", path);
+    return is_part(&reply.answer, last)
+               ? 0
+               : err_set(err, -EPROTO, "%s: not the part that was asked for", path);
 }
 
 int registry_has_blob(struct registry_repo *repo, const struct digest *digest, bool *ret,

@@ -140,6 +140,10 @@ MUST_CHECK int registry_get_blob(struct registry_repo *repo, const struct digest
 /* Size of a blob by HEAD, else by a ranged GET, else by a GET whose body is left. */
 MUST_CHECK int registry_blob_size(struct registry_repo *repo, const struct digest *digest,
                                   uint64_t *ret_bytes, struct err *err);
+/* Is a part of the blob to be had, as layers are read? Its last byte is asked for. -EOPNOTSUPP: all
+ * of it came, and was left; -EPROTO: another part did; else how the range was refused. */
+MUST_CHECK int registry_blob_gives_ranges(struct registry_repo *repo, const struct digest *digest,
+                                          uint64_t size_bytes, struct err *err);
 /* Manifests that refer to `subject`: the referrers API with the artifactType filter, else the tag
  * sha256-<hex>; filtered again here. None: 0 and an empty index. `*ret_from_tag` (may be NULL): no
  * referrers API there. */

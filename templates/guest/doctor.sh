@@ -11,6 +11,13 @@ socket=/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock
 
 echo "finch-soci-doctor 1"
 echo "clock $(date +%s)"
+if grep -qi microsoft /proc/sys/kernel/osrelease; then
+    echo "clock-keeper wsl"
+elif systemctl -q is-active chronyd 2>/dev/null || systemctl -q is-active chrony 2>/dev/null; then
+    echo "clock-keeper chrony"
+elif systemctl -q is-active systemd-timesyncd 2>/dev/null; then
+    echo "clock-keeper timesyncd"
+fi
 [ ! -c /dev/fuse ] || echo "fuse-device yes"
 if "$program" --help 2>/dev/null </dev/null | grep -q 'soci-snapshotter-grpc probe '; then
     echo "probe $(timeout 30 "$program" probe --json 2>/dev/null </dev/null | head -n 1 | head -c 3000)"
@@ -56,18 +63,22 @@ for dir in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system
     done
 done
 
-# proxy NAME FILE LINE: entries of containerd's configuration that lead to such a snapshotter.
+# proxy NAME FILE FIRST LAST: entries of containerd's configuration that lead to such a snapshotter, and the lines of each,
+# with the tables below it.
 for file in /etc/containerd/config.toml /etc/containerd/conf.d/*.toml; do
     [ -f "$file" ] || continue
     awk -v "file=$file" '
+        function tell() { if (leads) print "proxy", entry, file, first, last; leads = 0 }
         /^[ \t]*\[/ {
-            entry = ""
             line = $0
             gsub(/["\047 \t]/, "", line)
-            if (line ~ /^\[proxy_plugins\.[^.]*\]/) { entry = line; sub(/^\[proxy_plugins\./, "", entry); sub(/\].*/, "", entry); at = NR }
-            next
+            name = ""
+            if (line ~ /^\[proxy_plugins\.[^.]*[].]/) { name = line; sub(/^\[proxy_plugins\./, "", name); sub(/[].].*/, "", name) }
+            if (name == "" || name != entry) { tell(); entry = name; first = NR }
         }
-        entry != "" && /^[ \t]*address[ \t]*=.*soci/ { print "proxy", entry, file, at; entry = "" }' "$file"
+        /^[ \t]*[^# \t]/ { last = NR }
+        entry != "" && /^[ \t]*address[ \t]*=.*soci/ { leads = 1 }
+        END { tell() }' "$file"
 done
 
 # Who listens there. The kernel marks a socket that is listened on.
@@ -89,7 +100,7 @@ if [ -d /sys/fs/selinux ] && [ -r /sys/fs/selinux/enforce ]; then
     denials=$({
         ausearch -m avc -ts boot 2>/dev/null
         journalctl -k -b --no-pager -q 2>/dev/null | grep 'avc: *denied'
-    } </dev/null | grep -e soci -e containerd | grep 'denied' | tail -n 1 | head -c 300)
+    } </dev/null | grep -e 'comm="soci' -e 'comm="containerd' | grep 'denied' | tail -n 1 | head -c 300)
     [ -z "$denials" ] || echo "denied $denials"
 fi
 echo end

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# mend.sh – does what is safe: starts a unit that does not run, removes a socket on which nobody listens. Looks again first,
-# so that what has changed since is left alone.
+# mend.sh – does what is safe: starts a unit that does not run, removes a socket on which nobody listens, loads FUSE's module,
+# has the clock set by what keeps it. Looks again first, so that what has changed since is left alone.
 #
-# Input: a line "start UNIT" or "remove-socket". For each a line of what was done, or not. The last line is "end".
+# Input: lines "start UNIT", "remove-socket", "load-fuse", "set-clock". For each a line of what was done, or not. The last line
+# is "end".
 LC_ALL=C
 export LC_ALL
 PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:$PATH
@@ -30,8 +31,29 @@ remove_socket() {
     fi
 }
 
+load_fuse() {
+    if said=$(modprobe fuse 2>&1 </dev/null) && [ -c /dev/fuse ]; then
+        echo "loaded the kernel's module fuse"
+    else
+        echo "the kernel's module fuse cannot be loaded${said:+: $(printf '%s\n' "$said" | head -n 1)}"
+    fi
+}
+
+# As doctor.sh tells what keeps it.
+set_clock() {
+    if systemctl -q is-active chronyd || systemctl -q is-active chrony; then
+        chronyc makestep
+    elif systemctl -q is-active systemd-timesyncd; then
+        systemctl restart systemd-timesyncd
+    else
+        hwclock --hctosys
+    fi >/dev/null 2>&1 </dev/null && echo "had the machine's clock set" || echo "the machine's clock could not be set"
+}
+
 while read -r verb name; do
     case $verb:$name in
+    set-clock:) set_clock ;;
+    load-fuse:) load_fuse ;;
     start:soci-snapshotter.service | start:finch-soci.service) start "$name" ;;
     remove-socket:) remove_socket ;;
     *) echo "what is $verb?" ;;

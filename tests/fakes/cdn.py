@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """cdn.py – in front of a registry: sends blobs elsewhere by addresses that are good for a while only, or damages them.
 
-    cdn.py --listen HOST:PORT --registry HOST:PORT [--cdn HOST:PORT --seconds N] [--damage]
+    cdn.py --listen HOST:PORT --registry HOST:PORT [--cdn HOST:PORT --seconds N] [--damage] [--ranges HOW]
 
 With --cdn, a GET of a blob is answered with a redirect to that address, which serves it for N seconds and then says 403,
 as S3 does; its query has X-Amz-Date and X-Amz-Expires unless --silent. With --damage, one byte in a thousand of each blob
-is another. The log, on stdout: "registry GET /path 307", "cdn GET /path 206 VALID|EXPIRED".
+is another. With --ranges ignore, all of a blob is sent when a part is asked for; with --ranges refuse, that is a 416. The log, on stdout: "registry GET /path 307", "cdn GET /path 206 VALID|EXPIRED".
 """
 import argparse
 import datetime
@@ -23,6 +23,7 @@ parser.add_argument("--cdn")
 parser.add_argument("--seconds", type=int, default=3)
 parser.add_argument("--silent", action="store_true", help="the query does not say until when")
 parser.add_argument("--damage", action="store_true")
+parser.add_argument("--ranges", choices=["give", "ignore", "refuse"], default="give")
 options = parser.parse_args()
 log_lock = threading.Lock()
 
@@ -57,7 +58,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def forward(self, path):
         upstream = http.client.HTTPConnection(options.registry)
-        headers = {k: v for k, v in self.headers.items() if k.lower() in ("range", "accept", "user-agent")}
+        passed = ["range", "accept", "user-agent"][0 if options.ranges == "give" else 1 :]
+        if options.ranges == "refuse" and self.headers.get("Range"):
+            return 416, [], b""
+        headers = {k: v for k, v in self.headers.items() if k.lower() in passed}
         upstream.request(self.command, path, headers=headers)
         got = upstream.getresponse()
         body = got.read()

@@ -30,7 +30,10 @@ static void each_problem_has_its_command(void **state)
         {"no-platform", "finch push --all-platforms --snapshotter soci r.example/app:1"},
         {"refused", "finch login r.example"},
         {"credentials", "finch login r.example"},
-        {"unreachable", "limactl shell finch curl -sSv https://r.example/v2/"},
+        {"unreachable", "# its network, VPN or proxy - the machine sees: limactl shell finch "
+                        "curl -sSv https://r.example/v2/"},
+        {"no-ranges", "# whoever runs r.example, or a proxy or mirror before it, has to have it "
+                      "give byte ranges of blobs"},
         {"off", "finch-soci provision --force"},
     };
 
@@ -117,11 +120,32 @@ static void one_registry_is_one_finding_and_a_missing_index_none(void **state)
         assert_ok(text_list_add(&words, "r/app:1"));
     doctor_images_fini(&images);
     assert_ok(doctor_parse_images(bytes_of_str(text), &words, "finch", &images, &err));
-    doctor_judge_images(doctor, &images, "finch");
+    doctor_judge_images(doctor, &images);
     assert_int_equal(doctor->count, 2);
     assert_string_equal(doctor->findings[0].area, "registry");
     assert_string_equal(doctor->findings[0].mend, "finch login r");
     assert_string_equal(doctor->findings[1].area, "clock");
+}
+
+static void a_registry_without_ranges_is_a_finding_and_one_that_is_fine_is_told(void **state)
+{
+    static const char text[] = "{\"registry\":\"r\",\"reachable\":true,\"problem\":\"no-ranges\"}\n"
+                               "{\"registry\":\"s\",\"reachable\":true,\"problem\":\"\"}\nend\n";
+    SCOPED(text_list) struct text_list words = TEXT_LIST_EMPTY;
+    SCOPED(mem) struct doctor *doctor = calloc(1, sizeof(*doctor));
+    struct err err = ERR_NONE;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        assert_ok(text_list_add(&words, "r/app:1"));
+    doctor_images_fini(&images);
+    assert_ok(doctor_parse_images(bytes_of_str(text), &words, "finch", &images, &err));
+    doctor_judge_images(doctor, &images);
+    assert_int_equal(doctor->count, 1);
+    assert_non_null(strstr(doctor->findings[0].text, "r gives no parts of layers"));
+    assert_int_equal(doctor->findings[0].mend[0], '#');
+    assert_int_equal(doctor->fine_count, 1);
+    assert_string_equal(doctor->fine[0].text, "s answers the machine");
 }
 
 static void an_image_that_is_there_already_is_not_lazy(void **state)
@@ -154,6 +178,7 @@ int main(void)
         cmocka_unit_test(fields_of_another_type_are_as_good_as_missing),
         cmocka_unit_test(what_no_shell_takes_for_one_word_is_not_asked_about),
         cmocka_unit_test(one_registry_is_one_finding_and_a_missing_index_none),
+        cmocka_unit_test(a_registry_without_ranges_is_a_finding_and_one_that_is_fine_is_told),
         cmocka_unit_test(an_image_that_is_there_already_is_not_lazy),
     };
 

@@ -75,10 +75,75 @@ static void a_clock_is_compared_with_ours_before_and_after(void **state)
     assert_int_equal(doctor.count, 0);
     judge("fuse-device yes\nclock 970\n", &vm_context);
     assert_non_null(strstr(only()->text, "30 s behind"));
+    assert_string_equal(only()->mend, "limactl shell finch sudo date --set=@$(date +%s)");
+    assert_int_equal(only()->fix, DOCTOR_FIX_NONE);
     judge("fuse-device yes\nclock 5000\n", &vm_context);
     assert_non_null(strstr(only()->text, "ahead of"));
     judge("fuse-device yes\nclock then\n", &vm_context);
     assert_int_equal(doctor.count, 0);
+}
+
+static void a_clock_is_set_by_what_keeps_it(void **state)
+{
+    static const struct {
+        const char *keeper, *mend;
+    } known[] = {{"chrony", "limactl shell finch sudo chronyc makestep"},
+                 {"timesyncd", "limactl shell finch sudo systemctl restart systemd-timesyncd"},
+                 {"wsl", "limactl shell finch sudo hwclock --hctosys"}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        SCOPED(mem)
+        char *lines = text_format("fuse-device yes\nclock 5\nclock-keeper %s\n", known[i].keeper);
+
+        judge(lines, &vm_context);
+        assert_string_equal(only()->mend, known[i].mend);
+        assert_int_equal(only()->fix, DOCTOR_FIX_SET_CLOCK);
+    }
+    judge("fuse-device yes\nclock 5\nclock-keeper $(reboot)\n", &vm_context);
+    assert_null(strstr(only()->mend, "reboot"));
+}
+
+static const char *fine_text(const char *area)
+{
+    for (size_t i = 0; i < doctor.fine_count; i++) {
+        if (strcmp(doctor.fine[i].area, area) == 0)
+            return doctor.fine[i].text;
+    }
+    fail_msg("%s is not told to be fine", area);
+    return "";
+}
+
+static void what_was_looked_at_and_is_fine_is_told_too(void **state)
+{
+    (void)state;
+    judge(WELL "probe {\"fuse\":{\"works\":true},\"erofsFile\":{\"works\":true},\"resend\":"
+               "{\"works\":true}}\n",
+          &vm_context);
+    assert_string_equal(fine_text("kernel"), "FUSE works; so does EROFS from plain files; requests "
+                                             "are sent again when the snapshotter ends");
+    assert_string_equal(fine_text("disk"), "boot: 83.8 GiB of 93.1 GiB are free");
+    assert_string_equal(fine_text("clock"), "as this computer's");
+    assert_string_equal(fine_text("transfer"), "nerdctl 2.2, containerd 2.2: the transfer service "
+                                               "is not used, and is told of soci");
+    assert_string_equal(fine_text("selinux"), "enforcing, and has denied nothing");
+    assert_string_equal(fine_text("others"), "no other snapshotter of SOCI is in the way");
+}
+
+static void what_is_wrong_is_not_told_to_be_fine(void **state)
+{
+    (void)state;
+    judge("clock 5\nnerdctl none\nsocket stale\nselinux 1\ndenied avc: denied { read }\n"
+          "disk data 50000000000 40000000 10 9 /a\n",
+          &vm_context);
+    assert_int_equal(doctor.fine_count, 0);
+}
+
+static void a_boot_disk_that_is_full_has_its_journal_made_smaller(void **state)
+{
+    (void)state;
+    judge("fuse-device yes\ndisk boot 50000000000 40000000 10 9 /\n", &vm_context);
+    assert_string_equal(only()->mend, "limactl shell finch sudo journalctl --vacuum-size=64M");
 }
 
 static void a_full_disk_is_told_once_however_many_directories_it_has(void **state)
@@ -130,9 +195,9 @@ static void what_competes_is_told_with_its_name(void **state)
           &vm_context);
     assert_string_equal(only()->mend,
                         "limactl shell finch sudo systemctl disable --now other.service");
-    judge("fuse-device yes\nproxy other /etc/containerd/config.toml 12\n", &vm_context);
-    assert_string_equal(only()->mend,
-                        "limactl shell finch sudo vi +12 /etc/containerd/config.toml");
+    judge("fuse-device yes\nproxy other /etc/containerd/config.toml 12 15\n", &vm_context);
+    assert_string_equal(
+        only()->mend, "limactl shell finch sudo sed -i.before 12,15d /etc/containerd/config.toml");
     judge("fuse-device yes\nsocket listens 77 /usr/bin/python3\n", &vm_context);
     assert_string_equal(only()->mend, "limactl shell finch sudo kill 77");
 }
@@ -162,7 +227,7 @@ static void a_command_holds_no_words_of_an_enemys(void **state)
 {
     (void)state;
     judge("fuse-device yes\nunit $(reboot).service active success /x\n"
-          "binary /usr/bin/a;reboot\nproxy a /etc/x`reboot` 1\nsocket listens $(reboot) /bin/x\n",
+          "binary /usr/bin/a;reboot\nproxy a /etc/x`reboot` 1 2\nsocket listens $(reboot) /bin/x\n",
           &vm_context);
     assert_int_equal(doctor.count, 4);
     for (size_t i = 0; i < doctor.count; i++)
@@ -245,7 +310,7 @@ static void what_was_found_is_shown_and_encoded(void **state)
         buf_str(&json),
         "{\"well\":false,\"findings\":[{\"area\":\"socket\",\"wrong\":true,\"text\":\"nobody "
         "listens on the snapshotter's socket, and it is still there\",\"mend\":\"finch-soci doctor "
-        "--fix\",\"fixable\":true}],\"fixed\":[\"started \\\"it\\\"\"]}\n");
+        "--fix\",\"fixable\":true}],\"fine\":[],\"fixed\":[\"started \\\"it\\\"\"]}\n");
 }
 
 int main(void)
@@ -254,6 +319,10 @@ int main(void)
         cmocka_unit_test(a_machine_that_is_well_has_no_findings),
         cmocka_unit_test(a_kernel_without_fuse_is_wrong_and_one_without_erofs_is_a_note),
         cmocka_unit_test(a_clock_is_compared_with_ours_before_and_after),
+        cmocka_unit_test(a_clock_is_set_by_what_keeps_it),
+        cmocka_unit_test(what_was_looked_at_and_is_fine_is_told_too),
+        cmocka_unit_test(what_is_wrong_is_not_told_to_be_fine),
+        cmocka_unit_test(a_boot_disk_that_is_full_has_its_journal_made_smaller),
         cmocka_unit_test(a_full_disk_is_told_once_however_many_directories_it_has),
         cmocka_unit_test(a_small_disk_with_room_is_not_full),
         cmocka_unit_test(nerdctl_2_3_needs_the_transfer_settings_of_containerd_2),

@@ -388,6 +388,61 @@ static void a_size_that_nobody_tells_is_not_guessed(void **state)
     assert_text_has(err_text(&err), "the registry does not say how large it is");
 }
 
+static void give_parts(void *self, struct http_exchange *x)
+{
+    http_reply_range(x, fixture_content(self));
+}
+
+static void give_in_parts(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 206, "Content-Type: multipart/byteranges; boundary=b\r\n",
+                    "--b\r\nContent-Range: bytes 99999-99999/100000\r\n\r\nx\r\n--b--");
+}
+
+static void parts_of_a_blob_are_to_be_had_where_one_comes(void **state)
+{
+    http_handler *const handlers[] = {give_parts, give_in_parts};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+        SCOPED(fixture) struct fixture *f = fixture_open(handlers[i], NULL, NULL);
+        struct err err = ERR_NONE;
+
+        assert_ok(registry_blob_gives_ranges(f->repo, &f->digest, sizeof(f->content), &err));
+        assert_int_equal(http_server_count(f->server, "GET "), 1);
+    }
+}
+
+static void refuse_parts(void *self, struct http_exchange *x)
+{
+    (void)self;
+    http_reply_text(x, 403, NULL, "");
+}
+
+/* What all of it is, is not waited for. */
+static void parts_of_a_blob_are_not_to_be_had_where_they_are_ignored_or_refused(void **state)
+{
+    static const struct {
+        http_handler *handle;
+        int rc;
+        const char *text;
+    } cases[] = {{ignore_ranges, -EOPNOTSUPP, "all of it is sent"},
+                 {give_a_part_of_something, -EPROTO, "not the part"},
+                 {refuse_parts, -EACCES, "403"},
+                 {refuse_head_and_ranges, -EBADMSG, "416"}};
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(fixture) struct fixture *f = fixture_open(cases[i].handle, NULL, NULL);
+        struct err err = ERR_NONE;
+
+        assert_int_equal(registry_blob_gives_ranges(f->repo, &f->digest, sizeof(f->content), &err),
+                         cases[i].rc);
+        assert_text_has(err_text(&err), cases[i].text);
+    }
+}
+
 /* ---- manners --------------------------------------------------------------------------------- */
 
 /* Counts those that do not say who asks, or take another encoding than none. */
@@ -796,6 +851,8 @@ int main(void)
         cmocka_unit_test(the_size_is_found_with_and_without_head),
         cmocka_unit_test(a_size_that_no_range_tells_is_that_of_a_whole_body),
         cmocka_unit_test(a_size_that_nobody_tells_is_not_guessed),
+        cmocka_unit_test(parts_of_a_blob_are_to_be_had_where_one_comes),
+        cmocka_unit_test(parts_of_a_blob_are_not_to_be_had_where_they_are_ignored_or_refused),
         cmocka_unit_test(every_kind_of_request_says_who_asks_and_takes_no_encoding),
         cmocka_unit_test(a_blob_goes_to_where_the_registry_says),
         cmocka_unit_test(an_upload_that_breaks_is_begun_again),

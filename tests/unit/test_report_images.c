@@ -104,8 +104,9 @@ static void one_that_came_through_without_an_index_says_so(void **state)
     assert_int_equal(image->state, REPORT_IMAGE_NOT_LAZY);
     assert_string_equal(image->text, "not lazy: the image has no SOCI index");
     assert_string_equal(image->mend,
-                        "finch push --snapshotter soci registry.example/plain:1, then finch rmi "
-                        "registry.example/plain:1, and pull it again");
+                        "finch push --snapshotter soci registry.example/plain:1 && finch rmi "
+                        "registry.example/plain:1 && finch pull --snapshotter soci "
+                        "registry.example/plain:1");
     image = find(&report, "registry.example/forgotten:1"); /* of a time that nobody remembers */
     assert_string_equal(image->text, "not lazy: no SOCI index was of use when it was pulled");
 }
@@ -131,7 +132,7 @@ static void a_snapshotter_that_is_silent_leaves_images_unknown(void **state)
     assert_int_equal(find(&report, APP)->state, REPORT_IMAGE_UNKNOWN);
     assert_string_equal(find(&report, "b:1")->text, "not lazy: pulled with soci-of-others");
     assert_string_equal(find(&report, "b:1")->mend,
-                        "finch-soci enable, then finch pull --snapshotter soci b:1");
+                        "finch-soci enable && finch pull --snapshotter soci b:1");
 }
 
 static void no_command_has_a_name_that_a_shell_would_take_for_more(void **state)
@@ -165,7 +166,7 @@ static void a_namespace_that_is_not_finchs_has_another_command(void **state)
     assert_ok(report_add_images(&report, &found, 1, NULL));
     assert_ok(report_add_images(&report, &hostile, 1, NULL));
     assert_string_equal(find(&report, "a:1")->mend,
-                        "finch-soci enable, then nerdctl --namespace k8s.io pull --snapshotter "
+                        "finch-soci enable && nerdctl --namespace k8s.io pull --snapshotter "
                         "soci a:1");
     assert_string_equal(find(&report, "b:1")->mend, "");
 }
@@ -198,7 +199,7 @@ static void printed_it_has_its_reason_where_others_have_counts(void **state)
     assert_string_equal(buf_str(&text),
                         "\nIMAGE    LAYERS  HERE\n"
                         "r/old:1  not lazy: pulled with overlayfs\n"
-                        "         mend: finch-soci enable, then finch pull --snapshotter "
+                        "         mend: finch-soci enable && finch pull --snapshotter "
                         "soci r/old:1\n"
                         "r/x:1    not unpacked\n");
 }
@@ -231,7 +232,7 @@ static void as_json_it_has_every_field(void **state)
                "\"images\":[{\"image\":\"r/old:1\",\"manifest\":\"sha256:1\",\"index\":\"\","
                "\"state\":\"not-lazy\",\"snapshotters\":[\"overlayfs\",\"native\"],"
                "\"text\":\"not lazy: pulled with overlayfs,native\","
-               "\"mend\":\"finch-soci enable, then finch pull --snapshotter soci r/old:1\","
+               "\"mend\":\"finch-soci enable && finch pull --snapshotter soci r/old:1\","
                "\"lazy\":0,"));
 }
 
