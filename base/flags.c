@@ -123,57 +123,74 @@ static const char *wanted(enum flag_kind kind)
     return "out of memory";
 }
 
-static int set_checked(const struct flag *flag, void *options, const char *text, struct err *err)
+/* A flag as errors show it, without its value. */
+struct typed {
+    const char *text;
+    int len;
+};
+
+static struct typed typed_as(const char *text, bool as_typed)
+{
+    const char *shown = !as_typed && text[1] == '-' ? text + 1 : text;
+
+    return (struct typed){.text = shown, .len = (int)strcspn(shown, "=")};
+}
+
+static int set_checked(const struct flag *flag, void *options, struct typed typed, const char *text,
+                       struct err *err)
 {
     int rc = set_value(flag, options, text);
 
     return rc == 0 ? 0
-                   : err_set(err, rc, "invalid value \"%s\" for flag -%s: %s", text, flag->name,
-                             wanted(flag->kind));
+                   : err_set(err, rc, "invalid value \"%s\" for flag %.*s: %s", text, typed.len,
+                             typed.text, wanted(flag->kind));
+}
+
+static int set_variable(const struct flag *flag, void *options, struct err *err)
+{
+    const char *value = flag->env == NULL ? NULL : getenv(flag->env);
+    int rc = value == NULL || *value == '\0' ? 0 : set_value(flag, options, value);
+
+    return rc == 0 ? 0
+                   : err_set(err, rc, "environment variable %s: invalid value \"%s\": %s",
+                             flag->env, value, wanted(flag->kind));
 }
 
 static int set_from_environment(const struct flag_set *sets, size_t set_count, struct err *err)
 {
     size_t s, i;
+    int rc = 0;
 
-    for (s = 0; s < set_count; s++) {
-        for (i = 0; i < sets[s].count; i++) {
-            const struct flag *flag = &sets[s].flags[i];
-            const char *value = flag->env == NULL ? NULL : getenv(flag->env);
-            int rc = value == NULL || *value == '\0'
-                         ? 0
-                         : set_checked(flag, sets[s].options, value, err);
-
-            if (rc < 0)
-                return err_prefix(err, rc, "environment variable %s", flag->env);
-        }
+    for (s = 0; s < set_count && rc == 0; s++) {
+        for (i = 0; i < sets[s].count && rc == 0; i++)
+            rc = set_variable(&sets[s].flags[i], sets[s].options, err);
     }
-    return 0;
+    return rc;
 }
 
 /* One flag at args.items[*at]; moves *at past it and its value. */
 static int take_flag(const struct flag_set *sets, size_t set_count, struct flag_args args, int *at,
                      struct err *err)
 {
-    const char *text = args.items[*at], *equals;
+    const char *text = args.items[*at], *equals = strchr(text, '=');
+    const struct typed typed = typed_as(text, args.as_typed);
     const struct flag *flag;
     void *options = NULL;
     size_t len;
 
     text += text[1] == '-' ? 2 : 1;
-    equals = strchr(text, '=');
     len = equals == NULL ? strlen(text) : (size_t)(equals - text);
     flag = find_flag(sets, set_count, text, len, &options);
     if (flag == NULL)
-        return err_set(err, -ENOENT, "flag provided but not defined: -%.*s", (int)len, text);
+        return err_set(err, -ENOENT, "flag provided but not defined: %.*s", typed.len, typed.text);
     (*at)++;
     if (equals != NULL)
-        return set_checked(flag, options, equals + 1, err);
+        return set_checked(flag, options, typed, equals + 1, err);
     if (flag->kind == FLAG_BOOL)
-        return set_checked(flag, options, "true", err);
+        return set_checked(flag, options, typed, "true", err);
     if (*at >= args.count)
-        return err_set(err, -EINVAL, "flag needs an argument: -%s", flag->name);
-    return set_checked(flag, options, args.items[(*at)++], err);
+        return err_set(err, -EINVAL, "flag needs an argument: %.*s", typed.len, typed.text);
+    return set_checked(flag, options, typed, args.items[(*at)++], err);
 }
 
 int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args args,

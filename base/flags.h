@@ -42,6 +42,7 @@ struct flag_set {
 struct flag_args {
     char **items; /* borrowed from argv */
     int count;
+    bool as_typed; /* errors show a flag so; else with one dash, as the reference does */
 };
 
 /* Defaults from the environment first, then the arguments. With `until_word` it stops at the first

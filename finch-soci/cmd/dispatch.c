@@ -209,6 +209,7 @@ int cmd_main(int argc, char **argv)
 
     platform_start();
     interrupt_watch();
-    return dispatch(&cmd_top, cmd_top.name, &globals,
-                    (struct flag_args){.items = argv + 1, .count = argc > 0 ? argc - 1 : 0});
+    return dispatch(
+        &cmd_top, cmd_top.name, &globals,
+        (struct flag_args){.items = argv + 1, .count = argc > 0 ? argc - 1 : 0, .as_typed = true});
 }

@@ -94,7 +94,7 @@ const struct cmd_verb cmd_verb_doctor = {
         "   with the command that mends it, -- is worth knowing. Asked are the registries of the\n"
         "   images that the machine has, and those of IMAGE and HOST/.\n"
         "   --fix starts a unit that does not run, removes a socket on which nobody listens,\n"
-        "   loads FUSE's module, has the machine's clock set, has the hook run again, and does\n"
+        "   loads FUSE's module, sets the machine's clock, has the hook run again, and does\n"
         "   what `finch-soci provision` does; nothing of a container is touched.\n"
         "   The exit status is 3 when something is wrong, after --fix: still.\n"
         "   --bundle writes logs and facts of this computer and of the machine into a file that\n"

@@ -29,6 +29,7 @@ extern const struct cmd_verb cmd_verb_vm;
 extern const struct cmd_verb cmd_verb_logs;
 extern const struct cmd_verb cmd_verb_hook;
 extern const struct cmd_verb cmd_verb_hook_watch, cmd_verb_hook_vm_start, cmd_verb_hook_vm_stop;
+extern const struct cmd_verb cmd_verb_vm_run;
 extern const struct cmd_verb cmd_verb_version;
 
 /* ---- interrupt.c ----------------------------------------------------------------------------- */

@@ -185,12 +185,13 @@ static const struct cmd_verb verb_restart = {
     .examples = "   finch-soci vm restart\n",
     .run = run_restart,
 };
-static const struct cmd_verb *const verbs[] = {&verb_start, &verb_stop, &verb_restart, NULL};
+static const struct cmd_verb *const verbs[] = {&verb_start, &verb_stop, &verb_restart,
+                                               &cmd_verb_vm_run, NULL};
 
 const struct cmd_verb cmd_verb_vm = {
     .name = "vm",
-    .args = "start|stop|restart [global flags]",
-    .summary = "start and stop the machine",
+    .args = "start|stop|restart|run [global flags]",
+    .summary = "start and stop the machine, run a command in it",
     .verbs = verbs,
     .examples = "   finch-soci vm start\n"
                 "   finch-soci vm restart\n",

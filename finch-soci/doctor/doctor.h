@@ -99,7 +99,7 @@ enum doctor_fix {
     DOCTOR_FIX_START,         /* the unit, which does not run */
     DOCTOR_FIX_REMOVE_SOCKET, /* on which nobody listens */
     DOCTOR_FIX_LOAD_FUSE,     /* the kernel's module */
-    DOCTOR_FIX_SET_CLOCK,     /* by what keeps the machine's */
+    DOCTOR_FIX_SET_CLOCK,     /* the machine's, by what keeps it, else by this computer's */
     DOCTOR_FIX_HOOK,          /* which is installed and does not watch; of this computer */
 };
 enum { DOCTOR_FINDINGS_MAX = 64 };
@@ -121,7 +121,6 @@ struct doctor {
     size_t count;
     struct doctor_fine fine[DOCTOR_FINE_MAX];
     size_t fine_count;
-    char clock_mend[DOCTOR_TEXT_BYTES]; /* how the machine's is set; "": doctor_judge() knows */
     char done[DOCTOR_DONE_MAX][DOCTOR_TEXT_BYTES]; /* what --fix did, or could not */
     size_t done_count;
 };
@@ -143,7 +142,7 @@ struct doctor_context {
 };
 void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
                   const struct doctor_context *context);
-/* After doctor_judge(). What keeps these from being lazy that is no fault of the image itself:
+/* What keeps these from being lazy that is no fault of the image itself:
  * networks, credentials, ranges, clocks. One finding for a registry. */
 void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images);
 

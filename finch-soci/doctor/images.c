@@ -125,9 +125,8 @@ static void mend_network(struct doctor_image *image, const char *vm)
                  text_has_prefix(image->registry, "[::1]"); /* as the snapshotter has it */
     SCOPED(mem)
     char *before =
-        text_format("its network, VPN or proxy - the machine sees: %s%s%scurl -sSv http%s://",
-                    vm == NULL ? "" : "limactl shell ", vm == NULL ? "" : vm, vm == NULL ? "" : " ",
-                    plain ? "" : "s");
+        text_format("its network, VPN or proxy - the machine sees: %scurl -sSv http%s://",
+                    vm == NULL ? "" : DOCTOR_INSIDE, plain ? "" : "s");
 
     if (before != NULL)
         set_words(image, before, image->registry, "/v2/");

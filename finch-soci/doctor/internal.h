@@ -14,6 +14,9 @@ const char *doctor_fact(const struct doctor_facts *facts, const char *key, size_
 /* Takes the next line off *text. */
 struct bytes doctor_next_line(struct bytes *text);
 
+/* In front of a command for the machine; root's there. Finch's limactl is in nobody's PATH. */
+#define DOCTOR_INSIDE "finch-soci vm run -- "
+
 /* A word that every shell takes for one word, and no program for a flag. */
 bool doctor_is_word(const char *text);
 

@@ -27,7 +27,7 @@ struct judge {
 static void add(const struct judge *j, const char *area, enum doctor_fix fix, const char *mend,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);
 
-/* A `mend` for inside the machine gets the way there in front. "": it is a note. */
+/* A `mend` for inside the machine gets the way there in place of its sudo. "": it is a note. */
 static void add(const struct judge *j, const char *area, enum doctor_fix fix, const char *mend,
                 const char *fmt, ...)
 {
@@ -39,8 +39,8 @@ static void add(const struct judge *j, const char *area, enum doctor_fix fix, co
     va_start(args, fmt);
     (void)vsnprintf(finding.text, sizeof(finding.text), fmt, args);
     va_end(args);
-    (void)snprintf(finding.mend, sizeof(finding.mend), "%s%s%s%s", inside ? "limactl shell " : "",
-                   inside ? j->context->vm : "", inside ? " " : "", mend);
+    (void)snprintf(finding.mend, sizeof(finding.mend), "%s%s", inside ? DOCTOR_INSIDE : "",
+                   inside ? mend + 5 : mend);
     doctor_add(j->doctor, &finding);
 }
 
@@ -188,37 +188,8 @@ static void judge_disks(const struct judge *j)
 
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
-/* Into doctor->clock_mend: by what keeps the machine's clock. WSL's is the host's, and falls behind
- * while that sleeps. */
-static enum doctor_fix find_clock_mend(const struct judge *j)
-{
-    static const struct {
-        const char *keeper, *command;
-    } known[] = {
-        {"chrony", "sudo chronyc makestep"},
-        {"timesyncd", "sudo systemctl restart systemd-timesyncd"},
-        {"wsl", "sudo hwclock --hctosys"},
-    };
-    const char *keeper = doctor_fact(j->facts, "clock-keeper", 0);
-    const char *vm = j->context->vm;
-    const char *command = NULL;
-
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (keeper != NULL && strcmp(keeper, known[i].keeper) == 0)
-            command = known[i].command;
-    }
-    /* The shell of this computer says its time. */
-    (void)snprintf(j->doctor->clock_mend, sizeof(j->doctor->clock_mend), "%s%s%s%s",
-                   vm == NULL ? "" : "limactl shell ", vm == NULL ? "" : vm, vm == NULL ? "" : " ",
-                   command != NULL ? command
-                   : vm == NULL    ? "sudo timedatectl set-ntp true"
-                                   : "sudo date --set=@$(date +%s)");
-    return command == NULL ? DOCTOR_FIX_NONE : DOCTOR_FIX_SET_CLOCK;
-}
-
 static void judge_clock(const struct judge *j)
 {
-    enum doctor_fix fix = find_clock_mend(j);
     const char *text = doctor_fact(j->facts, "clock", 0);
     int64_t there, skew = 0;
 
@@ -229,7 +200,7 @@ static void judge_clock(const struct judge *j)
     else if (there > j->context->after_s)
         skew = there - j->context->after_s;
     if (skew <= -SKEW_WRONG_S || skew >= SKEW_WRONG_S)
-        add(j, "clock", fix, j->doctor->clock_mend,
+        add(j, "clock", DOCTOR_FIX_SET_CLOCK, "finch-soci doctor --fix",
             "the machine's clock is %" PRId64 " s %s this computer's: registries refuse tokens",
             skew < 0 ? -skew : skew, skew < 0 ? "behind" : "ahead of");
     else
@@ -308,23 +279,34 @@ static void judge_programs(const struct judge *j)
     }
 }
 
+static void judge_own_unit(const struct judge *j, const char *name, const char *active,
+                           const char *result)
+{
+    bool is_told = strcmp(result, "success") != 0;
+
+    if (strcmp(active, "active") != 0)
+        add(j, "unit", DOCTOR_FIX_START, "finch-soci doctor --fix", "%s is %s%s%s", name, active,
+            is_told ? ": " : "", is_told ? result : "");
+}
+
+/* One that neither runs nor starts with the machine is in nobody's way. */
 static void judge_unit(const struct judge *j, const char *unit)
 {
-    char name[128], active[32], result[32], mend[256];
+    char name[128], active[32], result[32], enabled[32], mend[256];
 
     next_word(&unit, name, sizeof(name));
     next_word(&unit, active, sizeof(active));
     next_word(&unit, result, sizeof(result));
+    next_word(&unit, enabled, sizeof(enabled));
     if (strcmp(name, j->context->unit) == 0) {
-        if (strcmp(active, "active") != 0)
-            add(j, "unit", DOCTOR_FIX_START, "finch-soci doctor --fix", "%s is %s%s%s", name,
-                active, strcmp(result, "success") == 0 ? "" : ": ",
-                strcmp(result, "success") == 0 ? "" : result);
+        judge_own_unit(j, name, active, result);
         return;
     }
+    if (strcmp(active, "inactive") == 0 && strncmp(enabled, "enabled", 7) != 0)
+        return;
     (void)snprintf(mend, sizeof(mend), "sudo systemctl disable --now %s", name);
     add(j, "unit", DOCTOR_FIX_NONE, doctor_is_word(name) ? mend : "# disable it",
-        "another unit starts a snapshotter: %s (%s), %s", name, unit, active);
+        "another unit starts a snapshotter: %s (%s), %s, %s", name, unit, active, enabled);
 }
 
 static void judge_units(const struct judge *j)

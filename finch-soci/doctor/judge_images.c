@@ -65,9 +65,8 @@ static void judge_skew(struct doctor *doctor, const struct doctor_image *image)
     (void)snprintf(finding.text, sizeof(finding.text),
                    "the clock of %.200s is %" PRId64 " s %s the machine's", image->registry,
                    skew < 0 ? -skew : skew, skew < 0 ? "behind" : "ahead of");
-    (void)snprintf(finding.mend, sizeof(finding.mend), "%s",
-                   doctor->clock_mend[0] == '\0' ? "# set the clock that is wrong"
-                                                 : doctor->clock_mend);
+    (void)strcpy(finding.mend,
+                 "# set the clock that is wrong, of this computer or of the registry");
     doctor_add(doctor, &finding);
 }
 

@@ -2,7 +2,10 @@
 /* mend.c – what is safe is done in the machine by mend.sh, which looks again before it does. */
 #include "doctor/internal.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum { MEND_MS = 150000 };
@@ -22,7 +25,7 @@ static int add_orders(const struct doctor *doctor, const char *unit, struct buf 
     int rc = 0;
 
     if (wants(doctor, DOCTOR_FIX_SET_CLOCK))
-        rc = buf_add_str(ret, "set-clock\n");
+        rc = buf_addf(ret, "set-clock %" PRId64 "\n", clock_wall_ms() / 1000);
     if (rc == 0 && wants(doctor, DOCTOR_FIX_LOAD_FUSE))
         rc = buf_add_str(ret, "load-fuse\n");
     if (rc == 0 && wants(doctor, DOCTOR_FIX_REMOVE_SOCKET))

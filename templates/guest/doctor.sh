@@ -11,13 +11,6 @@ socket=/run/soci-snapshotter-grpc/soci-snapshotter-grpc.sock
 
 echo "finch-soci-doctor 1"
 echo "clock $(date +%s)"
-if grep -qi microsoft /proc/sys/kernel/osrelease; then
-    echo "clock-keeper wsl"
-elif systemctl -q is-active chronyd 2>/dev/null || systemctl -q is-active chrony 2>/dev/null; then
-    echo "clock-keeper chrony"
-elif systemctl -q is-active systemd-timesyncd 2>/dev/null; then
-    echo "clock-keeper timesyncd"
-fi
 [ ! -c /dev/fuse ] || echo "fuse-device yes"
 if "$program" --help 2>/dev/null </dev/null | grep -q 'soci-snapshotter-grpc probe '; then
     echo "probe $(timeout 30 "$program" probe --json 2>/dev/null </dev/null | head -n 1 | head -c 3000)"
@@ -50,7 +43,7 @@ for dir in /usr/local/bin /usr/local/sbin /usr/bin /usr/sbin /bin /sbin /opt/*/b
     echo "binary $dir/soci-snapshotter-grpc"
 done
 
-# unit NAME ACTIVE RESULT PATH: those that start such a program.
+# unit NAME ACTIVE RESULT ENABLED PATH: those that start such a program.
 seen=
 for dir in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
     for file in "$dir"/*.service; do
@@ -59,7 +52,8 @@ for dir in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system
         case " $seen " in *" $name "*) continue ;; esac
         seen="$seen $name"
         echo "unit $name $(systemctl show -p ActiveState --value "$name" 2>/dev/null </dev/null | grep . || echo unknown)" \
-            "$(systemctl show -p Result --value "$name" 2>/dev/null </dev/null | grep . || echo unknown) $file"
+            "$(systemctl show -p Result --value "$name" 2>/dev/null </dev/null | grep . || echo unknown)" \
+            "$(systemctl show -p UnitFileState --value "$name" 2>/dev/null </dev/null | grep . || echo unknown) $file"
     done
 done
 

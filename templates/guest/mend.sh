@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # mend.sh – does what is safe: starts a unit that does not run, removes a socket on which nobody listens, loads FUSE's module,
-# has the clock set by what keeps it. Looks again first, so that what has changed since is left alone.
+# sets the clock. Looks again first, so that what has changed since is left alone.
 #
-# Input: lines "start UNIT", "remove-socket", "load-fuse", "set-clock". For each a line of what was done, or not. The last line
+# Input: lines "start UNIT", "remove-socket", "load-fuse", "set-clock SECONDS". For each a line of what was done, or not. The last line
 # is "end".
 LC_ALL=C
 export LC_ALL
@@ -39,20 +39,30 @@ load_fuse() {
     fi
 }
 
-# As doctor.sh tells what keeps it.
+# set_clock SECONDS: of the host's clock. What keeps the clock here knows better, where it knows. WSL's is the host's, and
+# falls behind while that sleeps.
 set_clock() {
     if systemctl -q is-active chronyd || systemctl -q is-active chrony; then
         chronyc makestep
     elif systemctl -q is-active systemd-timesyncd; then
         systemctl restart systemd-timesyncd
-    else
+    elif grep -qi microsoft /proc/sys/kernel/osrelease; then
         hwclock --hctosys
-    fi >/dev/null 2>&1 </dev/null && echo "had the machine's clock set" || echo "the machine's clock could not be set"
+    fi >/dev/null 2>&1 </dev/null
+    off=$(($(date +%s) - $1))
+    [ "${off#-}" -lt 20 ] || date "--set=@$1" >/dev/null 2>&1
+    off=$(($(date +%s) - $1))
+    if [ "${off#-}" -lt 20 ]; then
+        echo "set the machine's clock"
+    else
+        echo "the machine's clock cannot be set"
+    fi
 }
 
 while read -r verb name; do
     case $verb:$name in
-    set-clock:) set_clock ;;
+    set-clock:*[!0-9]*) echo "what time is $name?" ;;
+    set-clock:?*) set_clock "$name" ;;
     load-fuse:) load_fuse ;;
     start:soci-snapshotter.service | start:finch-soci.service) start "$name" ;;
     remove-socket:) remove_socket ;;

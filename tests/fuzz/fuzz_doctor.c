@@ -20,8 +20,6 @@ static void must_be_tame(const struct buf *text)
 
 static void must_be_a_command(const char *mend)
 {
-    if (strcmp(mend, "limactl shell finch sudo date --set=@$(date +%s)") == 0) /* ours */
-        return;
     if (strpbrk(mend, "`$;|<>\n") != NULL)
         abort();
 }

@@ -144,6 +144,28 @@ static void what_is_wrong_is_named(void **state)
     done(&p);
 }
 
+static void a_flag_is_shown_as_it_was_typed_where_that_is_wanted(void **state)
+{
+    char *items[] = {"--output"}, *one[] = {"-output"}, *value[] = {"--size=x"};
+    char **const all[] = {items, one, value};
+    static const char *const texts[] = {"flag needs an argument: --output",
+                                        "flag needs an argument: -output",
+                                        "invalid value \"x\" for flag --size: want a whole number"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct parsed p = {.words = TEXT_LIST_EMPTY};
+        const struct flag_set set = {
+            .flags = flags, .count = ARRAY_LEN(flags), .options = &p.options};
+        const struct flag_args args = {.items = all[i], .count = 1, .as_typed = true};
+        int used;
+
+        assert_int_equal(flags_parse(&set, 1, args, false, &used, &p.words, &p.err), -EINVAL);
+        assert_non_null(strstr(p.err.text, texts[i]));
+        done(&p);
+    }
+}
+
 static void two_dashes_end_the_flags(void **state)
 {
     struct parsed p;
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_list_repeats_and_takes_commas),
         cmocka_unit_test(durations_are_as_go_writes_them),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_flag_is_shown_as_it_was_typed_where_that_is_wanted),
         cmocka_unit_test(two_dashes_end_the_flags),
         cmocka_unit_test(the_first_word_can_end_the_parsing),
         cmocka_unit_test(the_environment_gives_defaults),

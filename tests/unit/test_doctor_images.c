@@ -30,7 +30,7 @@ static void each_problem_has_its_command(void **state)
         {"no-platform", "finch push --all-platforms --snapshotter soci r.example/app:1"},
         {"refused", "finch login r.example"},
         {"credentials", "finch login r.example"},
-        {"unreachable", "# its network, VPN or proxy - the machine sees: limactl shell finch "
+        {"unreachable", "# its network, VPN or proxy - the machine sees: finch-soci vm run -- "
                         "curl -sSv https://r.example/v2/"},
         {"no-ranges", "# whoever runs r.example, or a proxy or mirror before it, has to have it "
                       "give byte ranges of blobs"},
