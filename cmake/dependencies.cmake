@@ -32,13 +32,13 @@ if(SOCI_GUEST)
     set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libzstd none: zstd layers are left to containerd")
   endif()
 
-  # Spans are inflated by it; Debian has it for x86-64 and arm64.
+  # Spans and whole layers are inflated by it; Debian has it for x86-64 and arm64.
   pkg_check_modules(ISAL QUIET IMPORTED_TARGET libisal)
   if(ISAL_FOUND)
     set_target_properties(PkgConfig::ISAL PROPERTIES IMPORTED_GLOBAL TRUE)
     set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libisal ${ISAL_VERSION}")
   else()
-    set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libisal none: spans are inflated by zlib, in twice the time")
+    set_property(GLOBAL APPEND PROPERTY SOCI_FEATURES "libisal none: layers are inflated by zlib, in twice the time")
   endif()
 
   find_program(PROTOC_C protoc-c)

@@ -46,5 +46,8 @@ int local_layer_install(struct local_layer *layer, const char *dir, const struct
         return rc;
     if (rename(layer->fs_dir, dir) < 0) /* -ENOTEMPTY: somebody put something there */
         return err_sys(err, -errno, "%s", dir);
-    return sync_around(dir, err);
+    if (layer->sync_in == NULL)
+        return sync_around(dir, err);
+    workers_sync_later(layer->sync_in);
+    return 0;
 }

@@ -64,10 +64,33 @@ void pull_unref(struct local *local, struct pull *pull)
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
+static int find_size(const struct pull *pull, const struct digest *layer, uint64_t *ret_bytes,
+                     struct err *err)
+{
+    for (size_t i = 0; i < pull->content->layer_count; i++) {
+        if (digest_equal(&pull->content->layers[i].digest, layer)) {
+            *ret_bytes = pull->content->layers[i].size_bytes;
+            return 0;
+        }
+    }
+    return err_set(err, -EBADMSG, "the image's manifest does not list it");
+}
+
+int job_open_feed_locked(struct local *local, struct job *job, struct err *err)
+{
+    uint64_t layer_bytes = 0;
+    int rc = job->feed.is_open ? 0 : find_size(job->pull, &job->layer, &layer_bytes, err);
+
+    if (rc == 0 && !job->feed.is_open)
+        feed_open_locked(local, job, layer_bytes, false);
+    return rc;
+}
+
 int job_new_locked(struct local *local, const struct local_image *image, const struct digest *layer,
                    struct job **ret)
 {
     struct job *job = calloc(1, sizeof(*job));
+    struct err ignored = ERR_NONE;
 
     if (job == NULL)
         return -ENOMEM;
@@ -81,12 +104,22 @@ int job_new_locked(struct local *local, const struct local_image *image, const s
     job->pull->users++;
     job->pull->asked_ms = clock_mono_ms();
     job->layer = *layer;
+    job->sync_later = image->sync_later;
     job->state = JOB_QUEUED;
+    feed_init(&job->feed);
+    if (job->pull->content != NULL)
+        (void)!job_open_feed_locked(local, job, &ignored); /* told when it is run */
     TAILQ_INSERT_TAIL(&local->jobs, job, link);
     local->job_count++;
-    (void)pthread_cond_signal(&local->work);
+    workers_wake_locked(local);
     *ret = job;
     return 0;
+}
+
+void job_cancel_locked(struct local *local, struct job *job)
+{
+    atomic_store(&job->cancelled, true);
+    (void)pthread_cond_broadcast(&local->arrived);
 }
 
 bool job_is_idle(struct local *local, struct job *job)
@@ -95,7 +128,7 @@ bool job_is_idle(struct local *local, struct job *job)
 
     if (job->taken || clock_mono_ms() - job->pull->asked_ms < local->options.idle_ms)
         return false;
-    atomic_store(&job->cancelled, true); /* so that nobody takes it from here on */
+    job_cancel_locked(local, job); /* so that nobody takes it from here on */
     return true;
 }
 
@@ -107,6 +140,7 @@ void job_unlink_locked(struct local *local, struct job *job)
 
 void job_free(struct local *local, struct job *job)
 {
+    feed_close(local, job);
     pull_unref(local, job->pull);
     local_layer_free(job->result);
     free(job);

@@ -7,9 +7,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { LOCAL_THREADS = 3 };
-enum { LOCAL_CHUNK_BYTES = 2 * 1024 * 1024 }; /* more than a fast link holds in a round trip */
+/* While some wait for bytes the others use the processors. */
+enum { LOCAL_UNPACKS_LEAST = 4, LOCAL_UNPACKS_MAX = 16 };
+/* Enough for connections whose windows are small compared with what the link holds. */
+enum { LOCAL_GETS_PER_IMAGE = 16 };
+enum { LOCAL_CHUNK_BYTES = 2 * 1024 * 1024, LOCAL_CHUNK_MAX_BYTES = 16 * 1024 * 1024 };
+enum { LOCAL_MEMORY_BYTES = 64 * 1024 * 1024 };
+enum { LOCAL_SLOTS_LEAST = 4 };
 #define LOCAL_KEEP_MS (5 * 60 * 1000)
 #define LOCAL_IDLE_MS 60000
 enum { LOCAL_JOBS_MAX = 64 }; /* begun without being asked for */
@@ -98,6 +104,7 @@ static int claim(struct local *local, const struct local_image *image, const str
     if (*ret == NULL && job_new_locked(local, image, layer, ret) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     (*ret)->taken = true;
+    (*ret)->lowest_of = image->lowest_of;
     (*ret)->pull->asked_ms = clock_mono_ms();
     return 0;
 }
@@ -135,7 +142,7 @@ static struct job *take_unwanted_locked(struct local *local, const struct pull *
             return job;
         }
         if (job->state == JOB_RUNNING)
-            atomic_store(&job->cancelled, true); /* its worker frees it */
+            job_cancel_locked(local, job); /* its worker frees it */
     }
     return NULL;
 }
@@ -212,20 +219,47 @@ int local_take(struct local *local, const struct local_image *image, const struc
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+static size_t or_else(size_t value, size_t otherwise)
+{
+    return value == 0 ? otherwise : value;
+}
+
+static size_t at_most(size_t value, size_t most)
+{
+    return value < most ? value : most;
+}
+
+static size_t default_unpacks(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return processors < LOCAL_UNPACKS_LEAST ? LOCAL_UNPACKS_LEAST : (size_t)processors;
+}
+
 static void set_options(struct local *local, const struct local_options *options)
 {
-    local->options = *options;
-    local->options.dir = NULL;
+    struct local_options *o = &local->options;
+
+    *o = *options;
+    o->dir = NULL;
     if (options->registry == NULL)
-        local->options.registry = &real_registry;
-    if (options->threads == 0)
-        local->options.threads = LOCAL_THREADS;
-    if (options->chunk_bytes == 0)
-        local->options.chunk_bytes = LOCAL_CHUNK_BYTES;
+        o->registry = &real_registry;
+    o->gets = or_else(options->gets, SIZE_MAX);
+    o->gets_per_image = or_else(options->gets_per_image, LOCAL_GETS_PER_IMAGE);
+    o->chunk_bytes =
+        at_most(or_else(options->chunk_bytes, LOCAL_CHUNK_BYTES), LOCAL_CHUNK_MAX_BYTES);
+    o->memory_bytes = or_else(options->memory_bytes, LOCAL_MEMORY_BYTES);
+    local->slot_count = or_else(o->memory_bytes / o->chunk_bytes, LOCAL_SLOTS_LEAST);
+    if (local->slot_count < LOCAL_SLOTS_LEAST)
+        local->slot_count = LOCAL_SLOTS_LEAST;
+    o->unpacks = at_most(or_else(options->unpacks, default_unpacks()), LOCAL_UNPACKS_MAX);
+    o->unpacks = at_most(o->unpacks, local->slot_count / 2);
+    o->unpacks_per_image = or_else(options->unpacks_per_image, o->unpacks);
+    local->reserve = o->unpacks;
     if (options->keep_ms == 0)
-        local->options.keep_ms = LOCAL_KEEP_MS;
+        o->keep_ms = LOCAL_KEEP_MS;
     if (options->idle_ms == 0)
-        local->options.idle_ms = LOCAL_IDLE_MS;
+        o->idle_ms = LOCAL_IDLE_MS;
 }
 
 static int init(struct local *local, const char *dir, struct err *err)
@@ -233,13 +267,28 @@ static int init(struct local *local, const char *dir, struct err *err)
     int rc;
 
     local->dir = text_copy(dir);
-    local->threads = calloc(local->options.threads, sizeof(*local->threads));
-    if (local->dir == NULL || local->threads == NULL)
+    local->threads = calloc(local->options.unpacks, sizeof(*local->threads));
+    local->spare = calloc(local->slot_count, sizeof(*local->spare));
+    if (local->dir == NULL || local->threads == NULL || local->spare == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = dir_remove_all(dir, err);
     if (rc == 0)
         rc = dir_make_all(dir, 0700, err);
-    return rc < 0 ? rc : workers_start(local, local->options.threads, err);
+    return rc < 0 ? rc : fetcher_start(local, err);
+}
+
+static int init_conds(struct local *local)
+{
+    pthread_cond_t *const conds[] = {&local->work, &local->settled, &local->room, &local->arrived};
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(conds) && clock_cond_init(conds[i]) == 0)
+        i++;
+    if (i == ARRAY_LEN(conds))
+        return 0;
+    while (i > 0)
+        (void)pthread_cond_destroy(conds[--i]);
+    return -ENOMEM;
 }
 
 int local_new(const struct local_options *options, struct local **ret, struct err *err)
@@ -252,7 +301,7 @@ int local_new(const struct local_options *options, struct local **ret, struct er
     set_options(local, options);
     TAILQ_INIT(&local->jobs);
     (void)pthread_mutex_init(&local->lock, NULL);
-    if (clock_cond_init(&local->work) < 0 || clock_cond_init(&local->settled) < 0) {
+    if (init_conds(local) < 0) {
         free(local);
         return err_set(err, -ENOMEM, "out of memory");
     }
@@ -273,8 +322,9 @@ void local_stop(struct local *local)
     local->stopping = true;
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        atomic_store(&job->cancelled, true);
+        job_cancel_locked(local, job);
     }
+    (void)pthread_cond_broadcast(&local->room);
     (void)pthread_cond_broadcast(&local->work);
     (void)pthread_cond_broadcast(&local->settled);
 }
@@ -287,14 +337,19 @@ void local_free(struct local *local)
         return;
     local_stop(local);
     workers_join(local);
+    fetcher_join(local);
     while ((job = TAILQ_FIRST(&local->jobs)) != NULL) {
         job_unlink_locked(local, job);
         job_free(local, job);
     }
+    slots_free(local);
     (void)pthread_cond_destroy(&local->work);
     (void)pthread_cond_destroy(&local->settled);
+    (void)pthread_cond_destroy(&local->room);
+    (void)pthread_cond_destroy(&local->arrived);
     (void)pthread_mutex_destroy(&local->lock);
     free(local->threads);
+    free(local->spare);
     free(local->dir);
     free(local);
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { PIECE_BYTES = 256 * 1024 };
+
 void local_layer_free(struct local_layer *layer)
 {
     struct err ignored = ERR_NONE; /* what stays is removed at the next start */
@@ -51,23 +53,6 @@ static int layer_new(struct local *local, struct local_layer **ret, struct err *
     return 0;
 }
 
-struct filling {
-    struct local *local;
-    struct job *job;
-    uint64_t layer_bytes;
-    bool from_origin;
-    struct unpack *unpack;
-};
-
-static int on_bytes(void *arg, struct bytes piece, struct err *err)
-{
-    struct filling *f = arg;
-
-    if (job_is_idle(f->local, f->job))
-        return err_set(err, -ECANCELED, "nobody has asked for its image lately");
-    return unpack_feed(f->unpack, piece, err);
-}
-
 static int copy_list(struct text_list *to, const struct text_list *from)
 {
     int rc = 0;
@@ -77,64 +62,85 @@ static int copy_list(struct text_list *to, const struct text_list *from)
     return rc;
 }
 
-static int fill(struct filling *f, struct local_layer *layer, struct err *err)
+/* Little input can be much output, so it is looked now and then whether to go on. */
+static int unpack_chunk(struct local *local, struct job *job, struct unpack *u, struct bytes bytes,
+                        struct err *err)
 {
-    struct local *local = f->local;
-    struct job *job = f->job;
-    const struct unpack_options unpack_options = {
+    int rc = 0;
+
+    while (bytes.len > 0 && rc == 0) {
+        size_t len = bytes.len < PIECE_BYTES ? bytes.len : PIECE_BYTES;
+
+        if (atomic_load(&job->cancelled))
+            return err_set(err, -ECANCELED, "nobody wants it any more");
+        if (job_is_idle(local, job))
+            return err_set(err, -ECANCELED, "nobody has asked for its image lately");
+        rc = unpack_feed(u, bytes_of(bytes.data, len), err);
+        bytes = bytes_of(bytes.data + len, bytes.len - len);
+    }
+    return rc;
+}
+
+static int fill(struct local *local, struct job *job, struct local_layer *layer, struct err *err)
+{
+    const struct unpack_options options = {
         .dir = layer->fs_dir, .layer = job->layer, .userxattr = local->options.userxattr};
     SCOPED(unpack) struct unpack *u = NULL;
-    struct download_options options = {
-        .registry = local->options.registry,
-        .repo = job->pull->repo,
-        .layer = job->layer,
-        .layer_bytes = f->layer_bytes,
-        .chunk_bytes = local->options.chunk_bytes,
-        .from_origin = f->from_origin,
-        .cancelled = &job->cancelled,
-        .write = on_bytes,
-        .arg = f,
-    };
-    int rc = unpack_new(&unpack_options, &u, err);
+    struct bytes bytes = {.data = NULL, .len = 0};
+    int rc = unpack_new(&options, &u, err);
 
     if (rc < 0)
         return rc;
-    f->unpack = u;
-    rc = download(&options, err);
+    while ((rc = feed_next(local, job, &bytes, err)) > 0) {
+        rc = unpack_chunk(local, job, u, bytes, err);
+        if (rc < 0)
+            return rc;
+    }
     if (rc == 0)
         rc = unpack_finish(u, &layer->diff_id, err);
+    if (rc == 0 && !job->sync_later)
+        rc = unpack_sync(u, err);
+    layer->sync_in = job->sync_later ? local : NULL;
     if (rc == 0 && copy_list(&layer->made, unpack_made_dirs(u)) < 0)
         rc = err_set(err, -ENOMEM, "out of memory");
     return rc;
 }
 
-static int make(struct filling *f, struct local_layer **ret, struct err *err)
+static int make(struct local *local, struct job *job, struct local_layer **ret, struct err *err)
 {
     SCOPED(local_layer) struct local_layer *layer = NULL;
-    int rc = layer_new(f->local, &layer, err);
+    int rc = layer_new(local, &layer, err);
 
     if (rc == 0)
-        rc = fill(f, layer, err);
+        rc = fill(local, job, layer, err);
     if (rc < 0)
         return rc;
     *ret = TAKE(layer);
     return 0;
 }
 
-int layer_make(struct local *local, struct job *job, uint64_t layer_bytes, struct local_layer **ret,
-               struct err *err)
+static void open_again(struct local *local, struct job *job)
 {
-    struct filling filling = {.local = local, .job = job, .layer_bytes = layer_bytes};
+    uint64_t size_bytes = job->feed.size_bytes;
+
+    feed_close(local, job);
+    (void)pthread_mutex_lock(&local->lock);
+    feed_open_locked(local, job, size_bytes, true);
+    (void)pthread_mutex_unlock(&local->lock);
+}
+
+int layer_make(struct local *local, struct job *job, struct local_layer **ret, struct err *err)
+{
     char text[DIGEST_TEXT_BYTES];
     struct err first = ERR_NONE;
-    int rc = make(&filling, ret, &first);
+    int rc = make(local, job, ret, &first);
 
     if (rc == -EBADMSG) {
         digest_format(&job->layer, text);
         log_warn("layer is not what its digest says, asking the registry itself once more",
                  "layer=%s err=%s", text, err_text(&first));
-        filling.from_origin = true;
-        rc = make(&filling, ret, &first);
+        open_again(local, job);
+        rc = make(local, job, ret, &first);
     }
     if (rc < 0 && err != NULL)
         *err = first;

@@ -8,14 +8,21 @@
 
 #include <errno.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define IDLE_MS 3600000
+enum { SYNC_AFTER_MS = 500 }; /* the next layer of the image is asked for sooner */
 
 /* ---- what to do next ------------------------------------------------------------------------- */
 
 /* One reads the image's manifest, the other jobs of that image can only wait for it. */
-static bool can_run_locked(const struct job *job)
+static bool can_run_locked(const struct local *local, const struct job *job)
 {
-    return job->state == JOB_QUEUED && !job->pull->reading;
+    const struct pull *pull = job->pull;
+
+    return job->state == JOB_QUEUED && !pull->reading &&
+           pull->running < local->options.unpacks_per_image;
 }
 
 static struct job *next_locked(struct local *local)
@@ -24,7 +31,7 @@ static struct job *next_locked(struct local *local)
 
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        if (!can_run_locked(job))
+        if (!can_run_locked(local, job))
             continue;
         if (job->taken)
             return job;
@@ -40,7 +47,9 @@ static struct job *expired_locked(struct local *local, int64_t now_ms, int64_t *
 
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        int64_t end_ms = job->ready_ms + local->options.keep_ms;
+        int64_t asked_ms = job->pull->asked_ms;
+        int64_t end_ms =
+            (asked_ms > job->ready_ms ? asked_ms : job->ready_ms) + local->options.keep_ms;
 
         if (job->state != JOB_READY || job->taken)
             continue;
@@ -68,6 +77,20 @@ static int read_manifest(struct local *local, const struct pull *pull, struct oc
     return rc < 0 ? err_prefix(err, rc, "image %s", digest) : 0;
 }
 
+/* The bytes of one that is not unpacked yet come all the same. */
+static void open_feeds_locked(struct local *local, const struct pull *pull)
+{
+    struct job *job;
+
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        struct err ignored = ERR_NONE; /* told when it is run */
+
+        if (job->pull == pull && job->state == JOB_QUEUED && !atomic_load(&job->cancelled))
+            (void)!job_open_feed_locked(local, job, &ignored);
+    }
+}
+
 /* See that the manifest is there. The lock is let go meanwhile. */
 static int know_manifest_locked(struct local *local, struct pull *pull, struct err *err)
 {
@@ -84,37 +107,43 @@ static int know_manifest_locked(struct local *local, struct pull *pull, struct e
         pull->rc = rc;
         if (rc < 0 && err != NULL)
             pull->err = *err;
-        (void)pthread_cond_broadcast(&local->work);
+        workers_wake_locked(local);
     }
     if (pull->rc < 0 && err != NULL)
         *err = pull->err;
+    if (pull->rc == 0)
+        open_feeds_locked(local, pull);
     return pull->rc;
 }
 
-static int find_size(const struct pull *pull, const struct digest *layer, uint64_t *ret_bytes,
-                     struct err *err)
+/* It may be there more than once. */
+static int check_lowest(const struct job *job, struct err *err)
 {
-    for (size_t i = 0; i < pull->content->layer_count; i++) {
-        if (digest_equal(&pull->content->layers[i].digest, layer)) {
-            *ret_bytes = pull->content->layers[i].size_bytes;
-            return 0;
-        }
-    }
-    return err_set(err, -EBADMSG, "the image's manifest does not list it");
+    const struct oci_manifest *content = job->pull->content;
+    size_t count = 0;
+
+    for (size_t i = 0; i < content->layer_count; i++)
+        count += digest_equal(&content->layers[i].digest, &job->layer);
+    if (job->lowest_of == 0 || (digest_equal(&content->layers[0].digest, &job->layer) &&
+                                (count == 1 || job->lowest_of == content->layer_count)))
+        return 0;
+    return err_set(err, -ENOTSUP, "containerd unpacks layers in parallel (capability rebase)");
 }
 
 static int make_locked(struct local *local, struct job *job, struct local_layer **ret,
                        struct err *err)
 {
-    uint64_t layer_bytes = 0;
     int rc = know_manifest_locked(local, job->pull, err);
 
     if (rc == 0)
-        rc = find_size(job->pull, &job->layer, &layer_bytes, err);
+        rc = job_open_feed_locked(local, job, err);
+    if (rc == 0)
+        rc = check_lowest(job, err);
     if (rc < 0)
         return rc;
     (void)pthread_mutex_unlock(&local->lock);
-    rc = layer_make(local, job, layer_bytes, ret, err);
+    rc = layer_make(local, job, ret, err);
+    feed_close(local, job);
     (void)pthread_mutex_lock(&local->lock);
     return rc;
 }
@@ -139,8 +168,13 @@ static void run_locked(struct local *local, struct job *job)
     int rc;
 
     job->state = JOB_RUNNING;
+    job->pull->running++;
+    (void)pthread_cond_signal(&local->room);
+    workers_wake_locked(local);
     rc = make_locked(local, job, &job->result, &err);
     log_made(job, rc, clock_mono_ms() - started_ms, &err);
+    job->pull->running--;
+    workers_wake_locked(local); /* another of the image may have its turn now */
     job->state = rc < 0 ? JOB_FAILED : JOB_READY;
     job->rc = rc;
     job->err = err;
@@ -156,14 +190,53 @@ static void run_locked(struct local *local, struct job *job)
 
 /* ---- the threads ----------------------------------------------------------------------------- */
 
+static void sync_now(const struct local *local)
+{
+    SCOPED(fd) int fd = open(local->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || syncfs(fd) < 0)
+        log_warn("unpacked layers are not synced", "dir=%s err=%s", local->dir, strerror(errno));
+}
+
+void workers_sync_later(struct local *local)
+{
+    LOCKED(&local->lock);
+
+    local->unsynced_ms = clock_mono_ms();
+    (void)pthread_cond_broadcast(&local->work);
+}
+
+/* true: it was time, and all that was installed before is on disk. */
+static bool sync_locked(struct local *local, int64_t now_ms, int64_t *next_ms)
+{
+    int64_t due_ms = local->unsynced_ms + SYNC_AFTER_MS;
+
+    if (local->unsynced_ms == 0)
+        return false;
+    if (now_ms < due_ms) {
+        if (due_ms < *next_ms)
+            *next_ms = due_ms;
+        return false;
+    }
+    local->unsynced_ms = 0;
+    (void)pthread_mutex_unlock(&local->lock);
+    sync_now(local);
+    (void)pthread_mutex_lock(&local->lock);
+    return true;
+}
+
 /* Remove one that nobody took, or sleep until there is something to do. */
 static void tidy_or_sleep_locked(struct local *local)
 {
     int64_t now_ms = clock_mono_ms(), next_ms = now_ms + IDLE_MS;
     struct job *job = expired_locked(local, now_ms, &next_ms);
 
+    if (job == NULL && sync_locked(local, now_ms, &next_ms))
+        return;
     if (job == NULL) {
+        local->waiting++;
         (void)clock_cond_wait_until(&local->work, &local->lock, next_ms);
+        local->waiting--;
         return;
     }
     job_unlink_locked(local, job);
@@ -188,18 +261,20 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-int workers_start(struct local *local, size_t count, struct err *err)
+/* Those that wait look for themselves. */
+void workers_wake_locked(struct local *local)
 {
-    int rc = 0;
+    pthread_t *thread = &local->threads[local->thread_count];
 
-    while (local->thread_count < count && rc == 0) {
-        rc = thread_start(&local->threads[local->thread_count], "local", worker_main, local);
-        if (rc == 0)
-            local->thread_count++;
-    }
-    return rc < 0 ? err_sys(err, rc, "thread") : 0;
+    (void)pthread_cond_broadcast(&local->work);
+    if (local->waiting > 0 || local->stopping || local->thread_count == local->options.unpacks ||
+        next_locked(local) == NULL)
+        return;
+    if (thread_start(thread, "local", worker_main, local) == 0)
+        local->thread_count++;
 }
 
+/* None is started or ends meanwhile. */
 void workers_join(struct local *local)
 {
     for (size_t i = 0; i < local->thread_count; i++)

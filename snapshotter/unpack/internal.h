@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* ---- gzip.c, plain.c, zstd.c or zstd_none.c -------------------------------------------------- */
+/* ---- gzip_isal.c or gzip.c, codec.c, zstd.c or zstd_none.c -------------------------------------
+ */
 
 struct sink {
     int (*write)(void *arg, struct bytes piece,

@@ -140,6 +140,11 @@ int unpack_finish(struct unpack *u, struct digest *ret_diff_id, struct err *err)
         return rc;
     if (hasher_final(u->uncomp_hasher, ret_diff_id) < 0)
         return err_set(err, -ENOMEM, "out of memory");
+    return 0;
+}
+
+int unpack_sync(const struct unpack *u, struct err *err)
+{
     return syncfs(u->root_fd) < 0 ? err_sys(err, -errno, "sync") : 0;
 }
 

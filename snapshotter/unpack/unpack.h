@@ -42,10 +42,11 @@ MUST_CHECK int unpack_new(const struct unpack_options *options, struct unpack **
  * follow, and the caller removes what is in the directory. -EBADMSG: damaged, or not a layer;
  * -EOPNOTSUPP: not supported here; -ENOSPC and other errors of the disk. */
 MUST_CHECK int unpack_feed(struct unpack *u, struct bytes comp, struct err *err);
-/* The layer is complete: compare its digest, finish the directories, and sync the file system, so
- * that a crash after this loses nothing. *ret_diff_id is the digest of the tar. -EBADMSG also: cut
- * off, or another digest. */
+/* The layer is complete: compare its digest, and finish the directories. *ret_diff_id is the digest
+ * of the tar. -EBADMSG also: cut off, or another digest. */
 MUST_CHECK int unpack_finish(struct unpack *u, struct digest *ret_diff_id, struct err *err);
+/* After that: sync the file system, so that losing power loses nothing of the layer. */
+MUST_CHECK int unpack_sync(const struct unpack *u, struct err *err);
 /* Directories that the layer uses but does not list, parents before children; for unpack_inherit().
  * Borrowed. */
 const struct text_list *unpack_made_dirs(const struct unpack *u);

@@ -143,6 +143,8 @@ static int unpack_as(const char *dir, struct bytes layer, struct digest digest, 
             u, bytes_of(layer.data + off, layer.len - off < piece ? layer.len - off : piece), err);
     if (rc == 0)
         rc = unpack_finish(u, diff_id, err);
+    if (rc == 0)
+        rc = unpack_sync(u, err);
     for (size_t i = 0; rc == 0 && made != NULL && i < unpack_made_dirs(u)->count; i++)
         assert_ok(text_list_add(made, unpack_made_dirs(u)->items[i]));
     return rc;
