@@ -80,13 +80,23 @@ static int check_key(const struct config *config, const struct config_key *key, 
                    key->path, key->min, key->max);
 }
 
-/* One of the two is in the file, or their defaults would agree. */
+static bool is_default(const struct config *config, const char *path)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (strcmp(config_keys[i].path, path) == 0)
+            return config_is_initial(config, &config_keys[i]);
+    }
+    return false;
+}
+
+/* The default for an image is no more than what the file says of all. */
 static int check_limits(const struct config *config, int64_t all, int64_t per_image,
-                        const char *all_path, const char *what, struct err *err)
+                        const char *all_path, const char *per_image_path, const char *what,
+                        struct err *err)
 {
     unsigned line = config_line(config, all_path);
 
-    if (all < 0 || per_image <= all)
+    if (all <= 0 || per_image <= all || is_default(config, per_image_path))
         return 0;
     return err_set(err, -ERANGE, "line %u: %s: global %s limit less than per-image %s limit", line,
                    all_path, what, what);
@@ -97,11 +107,13 @@ static int check_parallel(const struct config *config, struct err *err)
     const struct config_parallel *p = &config->parallel;
     uint64_t bytes;
     int rc = check_limits(config, p->max_downloads, p->max_downloads_per_image,
-                          PARALLEL "max_concurrent_downloads", "download", err);
+                          PARALLEL "max_concurrent_downloads",
+                          PARALLEL "max_concurrent_downloads_per_image", "download", err);
 
     if (rc == 0)
         rc = check_limits(config, p->max_unpacks, p->max_unpacks_per_image,
-                          PARALLEL "max_concurrent_unpacks", "unpack", err);
+                          PARALLEL "max_concurrent_unpacks",
+                          PARALLEL "max_concurrent_unpacks_per_image", "unpack", err);
     if (rc == 0 && config_size(p->chunk_size, &bytes) < 0)
         rc = err_set(err, -ERANGE,
                      "line %u: " PARALLEL "concurrent_download_chunk_size: invalid size format: %s",

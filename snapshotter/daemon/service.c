@@ -107,14 +107,40 @@ static int start_layers(struct service *s, const struct config *config, struct e
     return rc;
 }
 
+/* 0: no limit. */
+static size_t limit_of(int64_t configured)
+{
+    return configured < 0 ? 0 : (size_t)configured;
+}
+
 /* Beside the snapshots, for which it unpacks. */
-static int start_local(struct service *s, struct err *err)
+static int start_local(struct service *s, const struct config *config, struct err *err)
 {
     SCOPED(mem) char *dir = text_format("%s/snapshotter/unpack", store_root(s->store));
-    const struct local_options options = {.dir = dir};
+    const struct config_parallel *parallel = &config->parallel;
+    struct local_options options = {
+        .dir = dir,
+        .unpacks = limit_of(parallel->max_unpacks),
+        .unpacks_per_image = limit_of(parallel->max_unpacks_per_image),
+        .gets = limit_of(parallel->max_downloads),
+        .gets_per_image = parallel->max_downloads_per_image < 0
+                              ? SIZE_MAX
+                              : (size_t)parallel->max_downloads_per_image,
+    };
+    uint64_t chunk_bytes = 0;
 
-    return dir == NULL ? err_set(err, -ENOMEM, "out of memory")
-                       : local_new(&options, &s->local, err);
+    if (dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    (void)!config_size(parallel->chunk_size, &chunk_bytes); /* was checked */
+    options.chunk_bytes = (size_t)chunk_bytes;
+    return local_new(&options, &s->local, err);
+}
+
+static enum lazy_whole whole_of(const struct config_parallel *parallel)
+{
+    if (parallel->enable)
+        return LAZY_WHOLE_ALWAYS;
+    return parallel->as_fallback ? LAZY_WHOLE_WITHOUT_INDEX : LAZY_WHOLE_NEVER;
 }
 
 static int start_fs(struct service *s, const struct config *config, struct err *err)
@@ -143,6 +169,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .keychain = &s->keychain,
         .discover = s->discover,
         .layers = s->layers,
+        .whole = whole_of(&config->parallel),
         .mount_timeout_ms = config->mount_timeout_s * 1000,
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background.disable,
@@ -155,7 +182,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
     if (rc < 0)
         return rc;
     options.fs = s->fs;
-    rc = start_local(s, err);
+    rc = start_local(s, config, err);
     if (rc < 0)
         return rc;
     options.local = s->local;

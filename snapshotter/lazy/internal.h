@@ -35,6 +35,8 @@ DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
 /* 0 or -ENOMEM; *to is empty then. */
 MUST_CHECK int lazy_target_copy(struct lazy_target *to, const struct lazy_target *from);
 
+/* Was an index found for the layer? Of what lazy_target_add_found() left. */
+bool lazy_label_has_index(const struct text_map *found);
 /* From the labels of a Prepare. -ENOENT: a label that is needed is not there; -EINVAL: one makes no
  * sense. */
 MUST_CHECK int lazy_target_from_prepare(const struct text_map *labels, struct lazy_target *ret,
@@ -89,6 +91,13 @@ struct lazy_events {
     struct lazy_event items[LAZY_EVENTS_MAX]; /* lock; newest first */
 };
 
+/* Images that are left to containerd for a while. */
+enum { LAZY_REFUSED_MAX = 16 };
+struct lazy_refused {
+    struct digest manifest;
+    int64_t until_ms; /* on clock_mono_ms() */
+};
+
 struct lazy {
     struct lazy_events events;
     struct lazy_options options;      /* fixed at creation */
@@ -98,9 +107,11 @@ struct lazy {
     bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
     TAILQ_HEAD(, lazy_mapped) mapped; /* lock */
-    struct lazy_repos *repos;         /* fixed at creation: a reference */
-    struct lazy_origins *origins;     /* fixed at creation: a reference */
-    struct lazy_learn *learn;         /* fixed at creation; NULL: nothing is recorded or used */
+    struct lazy_refused refused[LAZY_REFUSED_MAX]; /* lock; used in turn */
+    size_t refused_next;                           /* lock */
+    struct lazy_repos *repos;                      /* fixed at creation: a reference */
+    struct lazy_origins *origins;                  /* fixed at creation: a reference */
+    struct lazy_learn *learn; /* fixed at creation; NULL: nothing is recorded or used */
 };
 
 /* ---- events.c -------------------------------------------------------------------------------- */
@@ -238,19 +249,37 @@ void lazy_used(struct lazy *lazy, const uint64_t *ids, size_t count);
 MUST_CHECK int lazy_check_lowest(const struct lazy_target *target,
                                  const struct oci_manifest *manifest, const struct text_map *labels,
                                  struct err *err);
+/* For struct local_image: how many layers there must be in an image of which the layer that is
+ * prepared on nothing is the lowest; 0: it is. */
+size_t lazy_lowest_of(const struct text_map *labels);
 
 /* ---- unpack.c -------------------------------------------------------------------------------- */
 
-/* Download and unpack in the background what of the labels' list of layers has no ztoc. */
+/* Download and unpack in the background what of the labels' list of layers has no ztoc; NULL: all
+ * of them. */
 void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
                           const struct text_map *labels, const struct soci_index *index);
 /* The client has gone: end what was begun of the image of `labels`. */
 void lazy_abandon(struct lazy *lazy, const struct text_map *labels);
-/* The layer's files into a snapshot's directory. */
-MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, struct err *err);
+/* The layer's files into a snapshot's directory. `is_whole`: see whole.c. */
+MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
+                           struct err *err);
 /* Does a layer that unpacks to `diff_id` make the chain ID that containerd asked for? -EBADMSG: no;
  * -EINVAL: it cannot be told. */
 MUST_CHECK int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
                                 struct err *err);
+
+/* ---- whole.c: images that are not mounted at all ----------------------------------------------
+ */
+
+/* SNAPSHOT_UNPACK: this layer is to be unpacked, and those above it were begun. -EAGAIN: another of
+ * the image could not be, a moment ago. */
+MUST_CHECK int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
+                                struct registry_repo *repo, const struct text_map *labels,
+                                struct err *err);
+/* Is this how it was begun? `found` is what the row gets. */
+bool lazy_whole_is(const struct lazy *lazy, const struct text_map *found);
+/* lazy_unpack() could not do it. */
+void lazy_whole_failed(struct lazy *lazy, const struct text_map *labels);
 
 #endif

@@ -195,6 +195,11 @@ int lazy_target_add_found(const struct lazy_target *target, const char *namespac
     return rc;
 }
 
+bool lazy_label_has_index(const struct text_map *found)
+{
+    return text_map_get(found, LABEL_USED_INDEX) != NULL;
+}
+
 int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                            struct text_map *labels)
 {

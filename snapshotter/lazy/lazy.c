@@ -157,7 +157,8 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
     lazy_opening_end(lazy);
-    if (rc != 0)
+    /* That an image is unpacked as a whole is as it should be. */
+    if (rc < 0 || (rc > 0 && !lazy_whole_is(lazy, ret_labels)))
         lazy_note(lazy, rc < 0 ? LAZY_EVENT_DEFERRED : LAZY_EVENT_UNPACKED,
                   lazy_label_image(labels), lazy_label_layer(labels), err);
     return rc;
@@ -167,9 +168,11 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
                      struct err *err)
 {
     struct lazy *lazy = self;
-    int rc = lazy_unpack(lazy, how, err);
+    bool is_whole = lazy_whole_is(lazy, ret_labels); /* which has all that the row should */
+    int rc = lazy_unpack(lazy, how, is_whole, err);
 
-    (void)ret_labels; /* those of the Prepare and of op_mount() say it all */
+    if (rc < 0 && rc != -ECANCELED && is_whole)
+        lazy_whole_failed(lazy, how->labels);
     if (rc < 0)
         metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_LOCAL_MOUNT_FAILURES, 1);
     if (rc < 0)

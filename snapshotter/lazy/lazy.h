@@ -6,6 +6,10 @@
  * credentials. One that could not be (its ztoc was lost) is tried again, with the network, whenever
  * it is asked for.
  *
+ * Whole images are downloaded and unpacked by local/ too, if options.whole says so. When that fails
+ * for one of an image's layers, containerd gets it and all above, at once: it fetches them anyway
+ * then.
+ *
  * A layer of an indexed image that cannot be mounted (it has no ztoc, or a bad one) is downloaded
  * and unpacked by local/: containerd must not fetch a single layer of such an image, see there. */
 #ifndef LAZY_LAZY_H
@@ -35,6 +39,13 @@ struct lazy_fs {
     const char *(*backend)(const struct fs_mount *mount); /* a constant */
 };
 
+/* When layers are not mounted but the whole image is downloaded and unpacked by local/. */
+enum lazy_whole {
+    LAZY_WHOLE_NEVER,
+    LAZY_WHOLE_WITHOUT_INDEX, /* images that have none */
+    LAZY_WHOLE_ALWAYS,        /* no index is looked for */
+};
+
 struct lazy_options {
     struct store *store;
     struct registry *registry;
@@ -42,6 +53,7 @@ struct lazy_options {
     struct discover *discover;
     struct layer_set *layers;
     struct local *local; /* NULL: layers that cannot be mounted are left to containerd */
+    enum lazy_whole whole;
     struct fs *fs;
     const struct lazy_fs *fs_ops; /* NULL: fs/ */
     int64_t mount_timeout_ms;     /* a Prepare gives up mounting after this;

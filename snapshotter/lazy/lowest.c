@@ -25,16 +25,28 @@ static size_t count_of(const struct oci_manifest *manifest, const struct digest 
     return count;
 }
 
-/* Does the list begin with the lowest layer? */
-static bool lists_all(const struct oci_manifest *manifest, const char *list)
+static size_t count_listed(const char *list)
 {
     size_t count = 1;
 
-    if (strlen(list) >= LAYER_LIST_FULL_BYTES)
-        return true;
     for (const char *c = list; *c != '\0'; c++)
         count += *c == ',' ? 1 : 0;
-    return count == manifest->layer_count;
+    return count;
+}
+
+/* Does the list begin with the lowest layer? */
+static bool lists_all(const struct oci_manifest *manifest, const char *list)
+{
+    return strlen(list) >= LAYER_LIST_FULL_BYTES || count_listed(list) == manifest->layer_count;
+}
+
+size_t lazy_lowest_of(const struct text_map *labels)
+{
+    const char *list = text_map_get(labels, LABEL_IMAGE_LAYERS);
+
+    if (text_map_get(labels, LABEL_DIFF_ID) != NULL) /* such a client says what is below */
+        return 0;
+    return list == NULL || list[0] == '\0' ? SIZE_MAX : count_listed(list);
 }
 
 int lazy_check_lowest(const struct lazy_target *target, const struct oci_manifest *manifest,

@@ -185,6 +185,11 @@ static int unpack_instead(const struct lazy *lazy, const struct lazy_target *tar
     return SNAPSHOT_UNPACK;
 }
 
+static bool whole_if(const struct lazy *lazy, enum lazy_whole whole)
+{
+    return lazy->options.local != NULL && lazy->options.whole == whole;
+}
+
 int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
                         const struct text_map *labels, const char *dir, struct fs_mount **ret,
                         struct err *err)
@@ -196,9 +201,13 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
     struct discover_image image;
     int rc = open_image(lazy, target, &repo, &image, err);
 
+    if (rc == 0 && whole_if(lazy, LAZY_WHOLE_ALWAYS))
+        return lazy_whole_begin(lazy, target, repo, labels, err);
     image.asker = text_map_get(labels, SNAPSHOT_LABEL_TARGET);
     if (rc == 0)
         rc = discover_find(lazy->options.discover, &image, deadline_ms, &index, err);
+    if (rc == -ENOENT && whole_if(lazy, LAZY_WHOLE_WITHOUT_INDEX))
+        return lazy_whole_begin(lazy, target, repo, labels, err);
     if (rc < 0)
         return rc;
     target->index = *discover_index_digest(index);
@@ -210,7 +219,9 @@ int lazy_mount_by_index(struct lazy *lazy, struct lazy_target *target,
         target->layer_bytes = discover_index_layer_bytes(index, &target->layer);
     if (lazy->options.local != NULL)
         lazy_begin_unpacking(lazy,
-                             &(struct local_image){repo, target->repository, target->manifest},
+                             &(struct local_image){.repo = repo,
+                                                   .name = target->repository,
+                                                   .manifest = target->manifest},
                              labels, discover_index_get(index));
     rc = check_size(lazy, target, err);
     if (rc == 0)

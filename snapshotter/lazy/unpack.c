@@ -28,7 +28,7 @@ static int list_without_ztoc(const struct text_map *labels, const struct soci_in
 
         if (digest_parse(texts.items[i], &layer, &ignored) < 0)
             break;
-        if (soci_index_find(index, &layer) == NULL)
+        if (index == NULL || soci_index_find(index, &layer) == NULL)
             rc = buf_add(ret, &layer, sizeof(layer));
     }
     return rc;
@@ -129,8 +129,8 @@ void lazy_abandon(struct lazy *lazy, const struct text_map *labels)
     local_abandon(lazy->options.local, &image);
 }
 
-static int take(struct lazy *lazy, const struct snapshot_unpack *how, struct local_layer **ret,
-                struct err *err)
+static int take(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
+                struct local_layer **ret, struct err *err)
 {
     SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
@@ -144,13 +144,17 @@ static int take(struct lazy *lazy, const struct snapshot_unpack *how, struct loc
         return rc;
     image =
         (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
+    image.sync_later = is_whole;
+    if (is_whole && how->parent[0] == '\0')
+        image.lowest_of = lazy_lowest_of(how->labels);
     return local_take(lazy->options.local, &image, &target.layer, &cancel, ret, err);
 }
 
-int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, struct err *err)
+int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
+                struct err *err)
 {
     SCOPED(local_layer) struct local_layer *layer = NULL;
-    int rc = take(lazy, how, &layer, err);
+    int rc = take(lazy, how, is_whole, &layer, err);
 
     if (rc == 0)
         rc = lazy_check_chain(how, local_layer_diff_id(layer), err);

@@ -57,9 +57,9 @@ struct snapshot_lazy {
     int (*mount)(void *self, uint64_t id, const char *dir, const char *parent,
                  const char *namespace_, const struct text_map *labels, struct text_map *ret_labels,
                  struct err *err);
-    /* Download and unpack the layer into `dir`, so that it survives power loss, and add to
-     * ret_labels what the row should have. A negative errno: not done, err says why, `dir` is as
-     * before. May take as long as a download takes. NULL: never. */
+    /* Download and unpack the layer into `dir`, and add to ret_labels what the row should have. It
+     * survives power loss, now or, where the whole image is unpacked, soon. A negative errno: not
+     * done, err says why, `dir` is as before. May take as long as a download takes. NULL: never. */
     int (*unpack)(void *self, const struct snapshot_unpack *request, struct text_map *ret_labels,
                   struct err *err);
     /* Whoever asked for the layer of `labels` went away while it was mounted: what was begun ahead

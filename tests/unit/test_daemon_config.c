@@ -288,7 +288,8 @@ static void a_value_that_makes_no_sense_is_refused_with_key_and_line(void **stat
          "line 1: backend must be \"auto\", \"erofs\" or \"fuse\", got \"loop\""},
         {"metrics_network = \"udp\"\n",
          "line 1: metrics_network must be \"tcp\" or \"unix\", got \"udp\""},
-        {"[pull_modes.parallel_pull_unpack]\nmax_concurrent_downloads = 2\n",
+        {"[pull_modes.parallel_pull_unpack]\nmax_concurrent_downloads = "
+         "2\nmax_concurrent_downloads_per_image = 3\n",
          "line 2: pull_modes.parallel_pull_unpack.max_concurrent_downloads: global download limit "
          "less than per-image download limit"},
         {"[pull_modes.parallel_pull_unpack]\nmax_concurrent_unpacks_per_image = "

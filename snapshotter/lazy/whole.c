@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* whole.c – images of which nothing is mounted: all of their layers are downloaded and unpacked, at
+ * the same time. */
+#include "lazy/internal.h"
+
+#include "base/clock.h"
+#include "base/threads.h"
+
+#include <errno.h>
+
+/* containerd begins to fetch all that is above a layer that it gets, so that our doing the same
+ * would only slow it down. By then it should be through. */
+enum { REFUSED_MS = 60 * 1000 };
+
+static bool is_refused(struct lazy *lazy, const struct digest *manifest)
+{
+    int64_t now_ms = clock_mono_ms();
+    LOCKED(&lazy->lock);
+
+    for (size_t i = 0; i < LAZY_REFUSED_MAX; i++) {
+        const struct lazy_refused *refused = &lazy->refused[i];
+
+        if (refused->until_ms > now_ms && digest_equal(&refused->manifest, manifest))
+            return true;
+    }
+    return false;
+}
+
+static void refuse(struct lazy *lazy, const struct digest *manifest)
+{
+    LOCKED(&lazy->lock);
+
+    lazy->refused[lazy->refused_next] =
+        (struct lazy_refused){.manifest = *manifest, .until_ms = clock_mono_ms() + REFUSED_MS};
+    lazy->refused_next = (lazy->refused_next + 1) % LAZY_REFUSED_MAX;
+}
+
+int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
+                     struct registry_repo *repo, const struct text_map *labels, struct err *err)
+{
+    const struct local_image image = {
+        .repo = repo, .name = target->repository, .manifest = target->manifest, .sync_later = true};
+
+    if (is_refused(lazy, &target->manifest))
+        return err_set(err, -EAGAIN, "another layer of the image was just left to containerd");
+    lazy_begin_unpacking(lazy, &image, labels, NULL);
+    (void)err_set(err, SNAPSHOT_UNPACK, "the whole image is unpacked");
+    return SNAPSHOT_UNPACK;
+}
+
+bool lazy_whole_is(const struct lazy *lazy, const struct text_map *found)
+{
+    return lazy->options.whole != LAZY_WHOLE_NEVER && !lazy_label_has_index(found);
+}
+
+void lazy_whole_failed(struct lazy *lazy, const struct text_map *labels)
+{
+    SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
+    struct err ignored = ERR_NONE;
+
+    if (lazy_target_from_prepare(labels, &target, &ignored) < 0)
+        return;
+    refuse(lazy, &target.manifest);
+    lazy_abandon(lazy, labels);
+}
