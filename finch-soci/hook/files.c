@@ -69,7 +69,7 @@ void hook_files_remove(const struct hook_files *files)
     SCOPED(mem) char *above = NULL;
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        (void)remove(all[i]);
+        (void)!file_unlink(all[i], NULL); /* one that is held for a moment is waited for */
     (void)rmdir(files->dir);
     above = strndup(files->dir, (size_t)(last_slash(files->dir) - files->dir));
     if (above != NULL)

@@ -126,9 +126,10 @@ struct platform_child {
     bool gives_output;           /* what it prints comes as PLATFORM_OUTPUT; else it is dropped */
 };
 /* In the background: without input, terminal or window of its own, and in a group of processes of
- * its own; what it says on its second output is dropped. *ret: its number, 0 to
- * PLATFORM_CHILDREN_MAX - 1, which is free again after its PLATFORM_ENDED. -EBUSY: there are too
- * many; -ENOENT: no such program (it may also be said by an exit status 127). */
+ * its own; what it says on its second output is dropped. On Windows it ends with us, however we
+ * end. *ret: its number, 0 to PLATFORM_CHILDREN_MAX - 1, which is free again after its
+ * PLATFORM_ENDED. -EBUSY: there are too many; -ENOENT: no such program (it may also be said by an
+ * exit status 127). */
 MUST_CHECK int platform_waiter_start(struct platform_waiter *waiter,
                                      const struct platform_child *child, int *ret, struct err *err);
 /* Have it end, by force where the system has no other way; PLATFORM_ENDED follows. */

@@ -152,6 +152,17 @@ int platform_waiter_set_process(struct platform_waiter *waiter, int64_t pid, str
                    "process %lld cannot be waited for", (long long)pid);
 }
 
+/* However we end, what we started ends: the last handle of its job goes with us. */
+static void end_with_us(const struct windows_program *program)
+{
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = {
+        .BasicLimitInformation = {.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE}};
+
+    if (program->job != NULL)
+        (void)SetInformationJobObject(program->job, JobObjectExtendedLimitInformation, &limits,
+                                      sizeof(limits));
+}
+
 static int start(const struct platform_child *child, struct running *running, struct err *err)
 {
     SCOPED(mem) wchar_t *environment = windows_environment(NULL, child->settings);
@@ -163,6 +174,8 @@ static int start(const struct platform_child *child, struct running *running, st
     standard[1] = running->out.theirs;
     if (rc == 0)
         rc = windows_program_start(child->argv, environment, standard, &running->program, err);
+    if (rc == 0)
+        end_with_us(&running->program);
     if (running->out.ours != NULL)
         close_handle(&running->out.theirs);
     if (rc < 0)

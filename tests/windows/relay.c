@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* relay.c – stands in for finch.exe and limactl.exe: has relay.py, on the Linux that wine runs on,
- * do what the test's `finch` and `limactl` do, and passes on what they say and how they end. */
+ * do what the test's `finch` and `limactl` do, and passes on what they say and how they end. And
+ * for Lima's host agent, a process of Windows with its number in a file, for windows_lima.py. */
 #include "base/bytes.h"
 #include "base/files.h"
 
@@ -69,6 +70,23 @@ static int pass_on(SOCKET fd)
     return 99;
 }
 
+/* `limactl hostagent --pidfile FILE`: as Lima's, its file is there from its start to its end, and
+ * stays when it is killed. It ends with its input. */
+static int be_host_agent(const char *pid_file)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lu\n", (unsigned long)GetCurrentProcessId());
+    struct err err = ERR_NONE;
+
+    if (file_replace(pid_file, bytes_of(text, (size_t)len), 0600, &err) < 0) {
+        (void)fprintf(stderr, "%s\n", err_text(&err));
+        return 96;
+    }
+    while (getchar() != EOF)
+        ;
+    return file_unlink(pid_file, NULL) < 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *port = getenv("RELAY_PORT");
@@ -77,6 +95,8 @@ int main(int argc, char **argv)
 
     (void)_setmode(_fileno(stdout), _O_BINARY);
     (void)_setmode(_fileno(stderr), _O_BINARY);
+    if (argc == 4 && strcmp(argv[1], "hostagent") == 0)
+        return be_host_agent(argv[3]);
     if (port == NULL || socket_start() < 0)
         return 98;
     address.sin_port = htons((u_short)atoi(port));

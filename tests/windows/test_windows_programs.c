@@ -52,6 +52,35 @@ static int start_a_sleeper(void)
     return 0;
 }
 
+/* A waiter has one of its own kind say its number and sleep; ours comes before it. */
+static int have_a_waiter_start_a_sleeper(void)
+{
+    const char *const argv[] = {self, "sleep-and-say", NULL};
+    const struct platform_child child = {.argv = argv, .gives_output = true};
+    struct platform_waiter *waiter = NULL;
+    struct platform_event event;
+    int number;
+
+    (void)printf("%lu\n", (unsigned long)GetCurrentProcessId());
+    if (platform_waiter_open(&waiter, NULL) < 0 ||
+        platform_waiter_start(waiter, &child, &number, NULL) < 0)
+        return 1;
+    while (platform_waiter_wait(waiter, LONG_MS, &event, NULL) == 0 &&
+           event.kind == PLATFORM_OUTPUT) {
+        (void)fwrite(event.output.data, 1, event.output.len, stdout);
+        (void)fflush(stdout);
+    }
+    return 0;
+}
+
+static int sleep_and_say(void)
+{
+    (void)printf("%lu\n", (unsigned long)GetCurrentProcessId());
+    (void)fflush(stdout);
+    Sleep(LONG_MS);
+    return 0;
+}
+
 static int help(int argc, char **argv)
 {
     const char *what = argv[1];
@@ -70,6 +99,10 @@ static int help(int argc, char **argv)
         return fprintf(stderr, "no\n") < 0;
     if (strcmp(what, "sleeper") == 0)
         return start_a_sleeper();
+    if (strcmp(what, "waiter") == 0)
+        return have_a_waiter_start_a_sleeper();
+    if (strcmp(what, "sleep-and-say") == 0)
+        return sleep_and_say();
     Sleep(LONG_MS);
     return 0;
 }
@@ -339,6 +372,35 @@ static void a_program_is_ended_and_its_end_is_told(void **state)
     assert_int_not_equal(event.exit_status, 0);
 }
 
+static void programs_of_a_waiter_end_with_its_process_however_that_ends(void **state)
+{
+    const char *const argv[] = {self, "waiter", NULL};
+    const struct platform_child child = {.argv = argv, .gives_output = true};
+    SCOPED(platform_waiter) struct platform_waiter *waiter = NULL;
+    SCOPED(platform_waiter) struct platform_waiter *other = NULL;
+    SCOPED(handle) HANDLE parent = NULL;
+    SCOPED(buf_value) struct buf said = BUF_EMPTY;
+    unsigned long parent_pid = 0, pid = 0;
+    int number;
+
+    (void)state;
+    assert_ok(platform_waiter_open(&waiter, NULL));
+    assert_ok(platform_waiter_open(&other, NULL));
+    assert_ok(platform_waiter_start(waiter, &child, &number, NULL));
+    while (said.len == 0 || said.data[said.len - 1] != '\n' ||
+           sscanf(buf_str(&said), "%lu%*[\r\n]%lu", &parent_pid, &pid) < 2) {
+        struct platform_event event = wait_ms(waiter, LONG_MS);
+
+        assert_int_equal(event.kind, PLATFORM_OUTPUT);
+        assert_ok(buf_add(&said, event.output.data, event.output.len));
+    }
+    assert_ok(platform_waiter_set_process(other, (int64_t)pid, NULL));
+    assert_int_equal(wait_ms(other, SHORT_MS).kind, PLATFORM_TIMEOUT);
+    parent = OpenProcess(PROCESS_TERMINATE, FALSE, parent_pid);
+    assert_true(TerminateProcess(parent, 1));
+    assert_int_equal(wait_ms(other, LONG_MS / 2).kind, PLATFORM_GONE);
+}
+
 static void the_end_of_anybodys_process_is_told_once(void **state)
 {
     SCOPED(mem) wchar_t *line = windows_command_line((const char *const[]){self, "sleep", NULL});
@@ -378,6 +440,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_wait_is_ended_from_another_thread),
         cmocka_unit_test(the_output_of_a_program_comes_before_its_end),
         cmocka_unit_test(a_program_is_ended_and_its_end_is_told),
+        cmocka_unit_test(programs_of_a_waiter_end_with_its_process_however_that_ends),
         cmocka_unit_test(the_end_of_anybodys_process_is_told_once),
     };
 
