@@ -115,25 +115,42 @@ static int finish(const struct session *session, const struct options *options, 
 
 /* ---- the hook -------------------------------------------------------------------------------- */
 
+static bool install_hook(const struct session *session)
+{
+    struct err err = ERR_NONE;
+
+    if (hooking_install(session, &err) == 0)
+        return true;
+    say_warning("%s", err_text(&err));
+    return false;
+}
+
+/* Nothing of ours is to run by itself: nor what an earlier `enable` had installed. */
+static void leave_hook_out(const struct session *session)
+{
+    struct err err = ERR_NONE;
+    int rc = hooking_leave_out(session, &err);
+
+    if (rc < 0)
+        say_warning("%s", err_text(&err));
+    else if (rc > 0)
+        say(session->globals, "The hook that was installed is gone.");
+}
+
 /* Without it all is as it was asked for, but for machines that are made anew. */
 static void hook(const struct session *session, const struct options *options)
 {
-    struct err err = ERR_NONE;
-    bool installed = false;
-
     if (session->is_local) /* it starts with this system */
         return;
-    if (!options->no_hook) {
-        installed = hooking_install(session, &err) == 0;
-        if (!installed)
-            say_warning("%s", err_text(&err));
-    }
-    if (installed)
+    if (options->no_hook)
+        leave_hook_out(session);
+    else if (install_hook(session)) {
         say(session->globals, "Each start of the machine is looked after from now on, by whatever "
                               "command it is started.");
-    else
-        say(session->globals, "It stays over stops and starts of the machine; after `finch vm "
-                              "init` or an update of Finch say `finch-soci provision`.");
+        return;
+    }
+    say(session->globals, "It stays over stops and starts of the machine; after `finch vm init` or "
+                          "an update of Finch say `finch-soci provision`.");
 }
 
 static int run(const struct cmd_globals *globals, const void *self, struct err *err)
@@ -166,7 +183,7 @@ static const struct flag flags[] = {
     {.name = "no-hook",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, no_hook),
-     .help = "nothing of ours is to run on this computer by itself"},
+     .help = "nothing of ours is to run on this computer by itself: one that is installed goes"},
     {.name = "now",
      .kind = FLAG_BOOL,
      .offset = offsetof(struct options, now),

@@ -188,6 +188,18 @@ int hooking_uninstall(const struct session *session, struct err *err)
     return rc;
 }
 
+int hooking_leave_out(const struct session *session, struct err *err)
+{
+    SCOPED(hooking) struct hooking hooking = {.name = NULL};
+    int rc = hooking_open(session, &hooking, err);
+
+    if (rc == 0)
+        rc = platform_hook_remove(hooking.name, err);
+    if (rc > 0)
+        hook_files_remove(&hooking.files);
+    return rc < 0 ? err_prefix(err, rc, "the hook is still installed") : rc;
+}
+
 /* ---- what it came to ------------------------------------------------------------------------- */
 
 static void copy_run(struct report_hook_run *to, const struct hook_record *from)

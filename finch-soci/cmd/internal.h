@@ -165,6 +165,9 @@ MUST_CHECK int hooking_text(const struct session *session, const struct hooking 
 /* As platform_hook_install() and platform_hook_remove(); with the latter goes what was kept. */
 MUST_CHECK int hooking_install(const struct session *session, struct err *err);
 MUST_CHECK int hooking_uninstall(const struct session *session, struct err *err);
+/* As hooking_uninstall(), when the system was told of it; a watcher that somebody runs by hand
+ * stays, with what it keeps. 1: it was there. */
+MUST_CHECK int hooking_leave_out(const struct session *session, struct err *err);
 /* Its row, and what it did. */
 MUST_CHECK int hooking_report(const struct session *session, struct report *report,
                               struct err *err);

@@ -400,6 +400,6 @@ void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
     judge_entries(&j);
     judge_socket(&j);
     if (doctor->count == before && doctor_fact(facts, "socket", 0) != NULL)
-        doctor_add_fine(doctor, "others", "no other snapshotter of SOCI is in the way");
+        doctor_add_fine(doctor, "others", "no second snapshotter of SOCI is beside it");
     judge_selinux(&j);
 }

@@ -130,10 +130,10 @@ static int add_to_list(struct text_list *list, const char *value, struct err *er
 static int add_value(struct guest_facts *facts, const char *key, char *value, struct err *err)
 {
     static const char *const known[] = {
-        "arch",      "systemd",       "lima",      "boot-done",   "lima-USER", "lima-UID",
-        "lima-HOME", "finch-dir",     "data-disk", "lima-VMTYPE", "libexec",   "containerd",
-        "plugin",    "answers",       "applied",   "pending",     "aside",     "containerd-config",
-        "unit-says", "second-daemon", "other-unit"};
+        "arch",      "systemd",       "lima",       "boot-done",   "lima-USER", "lima-UID",
+        "lima-HOME", "finch-dir",     "data-disk",  "lima-VMTYPE", "libexec",   "containerd",
+        "plugin",    "answers",       "applied",    "pending",     "aside",     "containerd-config",
+        "unit-says", "second-daemon", "other-unit", "our-data"};
     size_t len = strlen(value);
 
     while (len > 0 && value[len - 1] == ' ')

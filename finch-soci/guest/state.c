@@ -69,7 +69,10 @@ static void check_programs(struct guest_state *state, const struct guest_facts *
     if (!guest_has(facts, GUEST_PROGRAM) || !guest_has(facts, GUEST_SOCI))
         add(state, "programs", MEND_ENABLE, "not installed");
     else if (!guest_is_ours(facts, GUEST_PROGRAM))
-        add(state, "programs", MEND_ENABLE " --now", "another snapshotter is installed");
+        add(state, "programs", facts->running.count > 0 ? MEND_ENABLE " --now" : MEND_ENABLE,
+            "another snapshotter is installed%s",
+            guest_flag(facts, "our-data") ? ", on a disk with layers of ours: pulls through it fail"
+                                          : "");
     else if (!guest_is_ours(facts, GUEST_SOCI))
         add(state, "programs", MEND_ENABLE, "%s is not ours", GUEST_SOCI);
     else if (!is_of_bundle(facts, GUEST_PROGRAM, bundle, "bin/soci-snapshotter-grpc") ||

@@ -68,6 +68,10 @@ fi
 # The data disk is mounted over the directory of data, late in the boot.
 [ ! -d /mnt/lima-finch ] || ! grep -q '^[^ ]* /var/lib/soci-snapshotter-grpc ' /proc/mounts || echo "data-disk yes"
 [ ! -d /usr/libexec/finch ] || echo "libexec yes"
+# What ours keeps there, and no other reads.
+for database in /var/lib/soci-snapshotter-grpc/metadata.sqlite /var/lib/soci-snapshotter-grpc/*/metadata.sqlite; do
+    [ ! -e "$database" ] || echo "our-data yes"
+done
 
 while read -r key value; do
     case $key in

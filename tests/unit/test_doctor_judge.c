@@ -107,7 +107,7 @@ static void what_was_looked_at_and_is_fine_is_told_too(void **state)
     assert_string_equal(fine_text("transfer"), "nerdctl 2.2, containerd 2.2: the transfer service "
                                                "is not used, and is told of soci");
     assert_string_equal(fine_text("selinux"), "enforcing, and has denied nothing");
-    assert_string_equal(fine_text("others"), "no other snapshotter of SOCI is in the way");
+    assert_string_equal(fine_text("others"), "no second snapshotter of SOCI is beside it");
 }
 
 static void what_is_wrong_is_not_told_to_be_fine(void **state)
