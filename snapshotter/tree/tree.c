@@ -45,6 +45,12 @@ static mode_t type_bits(enum ztoc_type type)
     }
 }
 
+/* The number of nobody at all: chown(2) takes it for "as it is", and that is who unpacks. */
+static uint32_t owner(uint32_t id)
+{
+    return id == UINT32_MAX ? 0 : id;
+}
+
 /* Owner, mode and times of the entry that set them last. Times that containerd cannot set are
  * 1970's beginning there, and here. */
 static void apply_attr(const struct ztoc_file *f, struct tree_node *ret)
@@ -54,8 +60,8 @@ static void apply_attr(const struct ztoc_file *f, struct tree_node *ret)
                      (f->mtime_sec == MTIME_MAX_SEC && f->mtime_nsec <= MTIME_MAX_NSEC));
 
     ret->mode = (mode_t)(f->mode & 07777);
-    ret->uid = f->uid;
-    ret->gid = f->gid;
+    ret->uid = owner(f->uid);
+    ret->gid = owner(f->gid);
     ret->mtime_sec = in_range ? f->mtime_sec : 0;
     ret->mtime_nsec = in_range ? f->mtime_nsec : 0;
 }

@@ -234,8 +234,9 @@ static void nodes_with_the_time_of_most_are_compact(void **state)
 
 static void owners_above_16_bits_are_kept(void **state)
 {
-    static const struct entry entries[] = {
-        {.name = "a", .uid = 65535}, {.name = "b", .uid = 65536}, {.name = "c", .uid = UINT32_MAX}};
+    static const struct entry entries[] = {{.name = "a", .uid = 65535},
+                                           {.name = "b", .uid = 65536},
+                                           {.name = "c", .uid = UINT32_MAX - 1}};
     SCOPED(buf_value) struct buf image = BUF_EMPTY;
 
     (void)state;

@@ -486,6 +486,20 @@ static void times_that_cannot_be_set_are_the_epoch(void **state)
     assert_int_equal(node_at(&f, "none").mtime_sec, 0);
 }
 
+/* Nobody has it: with it a file cannot be written to, nor copied up by overlayfs. */
+static void the_owner_that_chown_ignores_is_root(void **state)
+{
+    static const struct entry entries[] = {{.name = "a", .uid = UINT32_MAX},
+                                           {.name = "b", .uid = UINT32_MAX - 1}};
+    SCOPED(fixture) struct fixture f = {.tree = NULL};
+
+    (void)state;
+    BUILD(f, entries);
+    assert_int_equal(node_at(&f, "a").uid, 0);
+    assert_int_equal(node_at(&f, "a").gid, 0);
+    assert_int_equal(node_at(&f, "b").uid, UINT32_MAX - 1);
+}
+
 static void only_attributes_that_an_image_may_set_are_kept(void **state)
 {
     static const struct entry entries[] = {
@@ -602,8 +616,10 @@ int main(void)
         cmocka_unit_test(a_whiteout_of_what_is_in_the_layer_is_hidden),
         cmocka_unit_test(types_modes_and_devices_are_what_unpacking_makes),
         cmocka_unit_test(times_that_cannot_be_set_are_the_epoch),
+        cmocka_unit_test(the_owner_that_chown_ignores_is_root),
         cmocka_unit_test(only_attributes_that_an_image_may_set_are_kept),
         cmocka_unit_test(names_longer_than_linux_allows_are_refused),
+        cmocka_unit_test(parents_without_end_are_refused),
         cmocka_unit_test(symlinks_in_a_circle_are_refused),
         cmocka_unit_test(a_deep_tree_needs_no_stack),
         cmocka_unit_test(a_layer_of_nothing_is_a_root),
