@@ -154,6 +154,7 @@ static int apply_all(struct draft *draft, struct err *err)
     if (count >= TREE_NO_FILE)
         return err_set(err, -EFBIG, "%zu entries are too many", count);
     draft->link_bytes_left = (16u << 20) + 64 * (uint64_t)count;
+    draft->made_up_left = (64u << 10) + 16 * (uint64_t)count;
     for (uint32_t i = 0; i < count; i++) {
         ztoc_file_at(draft->toc, i, &f);
         rc = apply(draft, i, &f, err);

@@ -108,6 +108,7 @@ struct draft {
 
     char *pending;            /* of draft_walk() */
     uint64_t link_bytes_left; /* how much more symlinks may cost, see walk.c */
+    uint64_t made_up_left;    /* how many more directories may be made up, see walk.c */
 };
 
 /* names.c */

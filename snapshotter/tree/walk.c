@@ -43,12 +43,20 @@ struct bytes path_split_last(char *path)
     return last;
 }
 
-static int make_up_dir(struct draft *draft, uint32_t dir, struct bytes name, uint32_t *ret)
+/* Two bytes of a name are a directory in memory and in an image, a hundred times as large. Layers
+ * that leave parents out leave out some that their entries share; without a limit a small ztoc
+ * could ask for all memory. */
+static int make_up_dir(struct draft *draft, uint32_t dir, struct bytes name, uint32_t *ret,
+                       struct err *err)
 {
     struct draft_node node = {
         .file = TREE_NO_FILE, .attr = TREE_NO_FILE, .parent = dir, .kind = DRAFT_DIR};
-    int rc = draft_add_node(draft, node, ret);
+    int rc;
 
+    if (draft->made_up_left == 0)
+        return err_set(err, -EFBIG, "too many directories that have no entry");
+    draft->made_up_left--;
+    rc = draft_add_node(draft, node, ret);
     return rc < 0 ? rc : draft_set(draft, dir, name, *ret);
 }
 
@@ -86,7 +94,7 @@ static int step(struct draft *draft, struct bytes name, bool create, uint32_t *d
     struct ztoc_file file;
 
     if (id == TREE_NONE && create)
-        return make_up_dir(draft, *dir, name, dir);
+        return make_up_dir(draft, *dir, name, dir, err);
     if (id == TREE_NONE || draft->nodes[id].kind == DRAFT_OTHER) {
         *dir = TREE_NONE;
         return 0;

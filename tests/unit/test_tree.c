@@ -556,6 +556,31 @@ static void names_longer_than_linux_allows_are_refused(void **state)
     assert_int_equal(refused(link, 1, &err), -EBADMSG);
 }
 
+/* 2000 directories in 4000 bytes, time and again. */
+static void parents_without_end_are_refused(void **state)
+{
+    enum { COUNT = 100, BYTES = 4000 };
+    char(*paths)[BYTES + 1] = malloc(COUNT * sizeof(*paths));
+    struct entry entries[COUNT];
+    SCOPED(fixture) struct fixture f = {.tree = NULL};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_non_null(paths);
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t at = 0; at < BYTES; at++)
+            paths[i][at] = at % 2 == 0 ? 'd' : '/';
+        paths[i][0] = (char)(128 + i);
+        paths[i][BYTES] = '\0';
+        entries[i] = (struct entry){.name = paths[i]};
+    }
+    build(&f, entries, 20);
+    assert_int_equal(tree_count(f.tree), 1 + 20 * (BYTES / 2));
+    assert_int_equal(refused(entries, COUNT, &err), -EFBIG);
+    assert_non_null(strstr(err_text(&err), "too many directories that have no entry"));
+    free(paths);
+}
+
 static void symlinks_in_a_circle_are_refused(void **state)
 {
     static const struct entry entries[] = {
