@@ -3,8 +3,8 @@
  * table.
  *
  * A FlatBuffer may refer to one string or table from many places, so a small blob can describe a
- * huge table. Writers of ztocs do not do that; what is copied is limited to about the size of the
- * blob. */
+ * huge table. Writers of ztocs do not do that; how many entries there are, and what is copied of
+ * them, is limited by the size of the blob. */
 #include "ztoc/internal.h"
 
 #include "base/clock.h"
@@ -18,6 +18,8 @@ enum {
     ARENA_SLACK_BYTES = 64 * 1024
 };                            /* strings that another writer shares, over the size of the blob */
 enum { MIN_XATTR_BYTES = 4 }; /* a reference to it, at least */
+/* A reference to it, its own table with references to a type and a name, and that name. */
+enum { MIN_FILE_BYTES = 4 + 12 + 8 };
 
 /* The records of one entry, used again for the next. */
 struct records {
@@ -206,6 +208,8 @@ static int parse_files(struct flatbuf *fb, struct flatbuf_table toc_table, struc
     SCOPED(records) struct records records = {.items = NULL};
     struct flatbuf_vector files = flatbuf_vector_at(fb, toc_table, TOC_FILES);
 
+    if (files.count > fb->blob.len / MIN_FILE_BYTES)
+        return err_set(err, -EBADMSG, "more entries than fit");
     for (size_t i = 0; i < files.count; i++) {
         int rc = parse_file(fb, flatbuf_vector_table(fb, files, i), &records, toc, err);
 

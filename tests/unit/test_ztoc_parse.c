@@ -6,6 +6,7 @@
  * make. */
 #include "make_layer.h"
 
+#include "flatbuf/flatbuf.h"
 #include "ztoc/internal.h"
 
 #define GZ_SPAN 65536 /* of tar */
@@ -403,6 +404,64 @@ static void texts_that_mean_nothing_are_refused(void **state)
     assert_refused_with("test", 1, '\0', "NUL");
 }
 
+/* All that a plain layer of one byte needs, and `count` references to one entry. */
+static struct bytes encode_shared(uint8_t *memory, size_t memory_bytes, size_t count)
+{
+    const struct zran_plain plain = {GZ_SPAN, 1};
+    char digest[DIGEST_TEXT_BYTES];
+    SCOPED(flatbuf_writer) struct flatbuf_writer w;
+    SCOPED(buf_value) struct buf zinfo = BUF_EMPTY;
+    flatbuf_ref *refs = calloc(count, sizeof(*refs)), type, files, toc, points, digests, info;
+
+    assert_non_null(refs);
+    assert_ok(zran_plain_encode(&plain, &zinfo));
+    digest_format(&(struct digest){{0}}, digest);
+    flatbuf_writer_init(&w, memory + memory_bytes);
+    type = flatbuf_add_string(&w, bytes_of_str("reg"));
+    flatbuf_table_start(&w, FILE_FIELDS);
+    flatbuf_put_ref(&w, FILE_TYPE, type);
+    refs[0] = flatbuf_table_end(&w);
+    for (size_t i = 1; i < count; i++)
+        refs[i] = refs[0];
+    files = flatbuf_add_refs(&w, refs, count);
+    flatbuf_table_start(&w, TOC_FIELDS);
+    flatbuf_put_ref(&w, TOC_FILES, files);
+    toc = flatbuf_table_end(&w);
+    points = flatbuf_add_string(&w, buf_bytes(&zinfo));
+    refs[0] = flatbuf_add_string(&w, bytes_of_str(digest));
+    digests = flatbuf_add_refs(&w, refs, 1);
+    flatbuf_table_start(&w, INFO_FIELDS);
+    flatbuf_put_ref(&w, INFO_DIGESTS, digests);
+    flatbuf_put_ref(&w, INFO_CHECKPOINTS, points);
+    flatbuf_put_i8(&w, INFO_ALGORITHM, ZTOC_UNCOMPRESSED, ZTOC_GZIP);
+    info = flatbuf_table_end(&w);
+    flatbuf_table_start(&w, ROOT_FIELDS);
+    flatbuf_put_ref(&w, ROOT_TOC, toc);
+    flatbuf_put_i64(&w, ROOT_COMP_SIZE, 1);
+    flatbuf_put_i64(&w, ROOT_UNCOMP_SIZE, 1);
+    flatbuf_put_ref(&w, ROOT_INFO, info);
+    assert_ok(flatbuf_finish(&w, flatbuf_table_end(&w)));
+    free(refs);
+    return bytes_of(memory + memory_bytes - w.used, w.used);
+}
+
+/* An entry takes 64 bytes of memory and more in a tree; a reference to it 4 of the ztoc. */
+static void more_entries_than_have_room_are_refused(void **state)
+{
+    static uint8_t memory[65536];
+    struct ztoc *toc = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    if (ztoc_parse(encode_shared(memory, sizeof(memory), 2), &toc, &err) < 0)
+        fail_msg("%s", err_text(&err));
+    assert_int_equal(ztoc_file_count(toc), 2);
+    ztoc_free(TAKE(toc));
+    assert_int_equal(ztoc_parse(encode_shared(memory, sizeof(memory), 10000), &toc, &err),
+                     -EBADMSG);
+    assert_string_equal(err_text(&err), "ztoc: more entries than fit");
+}
+
 static void what_is_no_ztoc_is_refused(void **state)
 {
     static const char *const texts[] = {"", "x", "{}",
@@ -530,6 +589,7 @@ int main(void)
         cmocka_unit_test(counts_that_differ_are_refused),
         cmocka_unit_test(negative_sizes_of_the_layer_are_refused),
         cmocka_unit_test(texts_that_mean_nothing_are_refused),
+        cmocka_unit_test(more_entries_than_have_room_are_refused),
         cmocka_unit_test(what_is_no_ztoc_is_refused),
         cmocka_unit_test(a_ztoc_cut_off_anywhere_is_refused),
         cmocka_unit_test(a_ztoc_with_any_bit_changed_is_refused_or_harmless),
