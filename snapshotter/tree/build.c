@@ -16,7 +16,9 @@
  * - An entry for the root itself changes nothing but the root's times.
  * - What is below something that is no directory is left out (unpacking fails; the reference does
  * the same as we).
+ * - A sparse file is refused: what is stored of it is not in one piece.
  * - Whiteouts are ordinary names up to here; see compact.c. */
+#include "base/text.h"
 #include "tree/internal.h"
 
 #include <stdlib.h>
@@ -119,6 +121,18 @@ static int apply_node(struct draft *draft, uint32_t dir, struct bytes name, uint
     return rc;
 }
 
+static bool is_sparse(const struct ztoc *toc, uint32_t file, const struct ztoc_file *f)
+{
+    for (size_t i = 0; f->type == ZTOC_REG && i < f->xattr_count; i++) {
+        struct ztoc_xattr record;
+
+        ztoc_xattr_at(toc, file, i, &record);
+        if (text_has_prefix(record.key, "GNU.sparse."))
+            return true;
+    }
+    return false;
+}
+
 static int apply(struct draft *draft, uint32_t file, const struct ztoc_file *f, struct err *err)
 {
     char path[TREE_PATH_BYTES];
@@ -135,6 +149,8 @@ static int apply(struct draft *draft, uint32_t file, const struct ztoc_file *f, 
     }
     if (f->type == ZTOC_SYMLINK && strlen(f->linkname) >= TREE_PATH_BYTES)
         return err_set(err, -EBADMSG, "a symlink longer than Linux allows");
+    if (is_sparse(draft->toc, file, f))
+        return err_set(err, -EOPNOTSUPP, "sparse files are not supported");
 
     name = path_split_last(path);
     rc = find_parent(draft, name.data == (const uint8_t *)path ? "" : path, &dir, err);

@@ -24,8 +24,8 @@ typedef uint32_t tree_id;
 struct tree;
 /* Borrows toc for its life. -EBADMSG: a hard link without its target or to a directory, a name or
  * target longer than Linux allows, symlinks in a circle among the parents; -EFBIG: more than 2^30
- * entries, or far more parents without an entry than there are entries; -ENOMEM. Time and memory
- * are in proportion to the ztoc's size. */
+ * entries, or far more parents without an entry than there are entries; -EOPNOTSUPP: a sparse file;
+ * -ENOMEM. Time and memory are in proportion to the ztoc's size. */
 MUST_CHECK int tree_build(const struct ztoc *toc, struct tree **ret, struct err *err);
 void tree_free(struct tree *tree);
 DEFINE_SCOPED_PTR(tree, struct tree, tree_free)

@@ -556,6 +556,18 @@ static void names_longer_than_linux_allows_are_refused(void **state)
     assert_int_equal(refused(link, 1, &err), -EBADMSG);
 }
 
+/* Its parts lie one behind the other in the tar, without the holes between them. */
+static void a_sparse_file_is_refused(void **state)
+{
+    static const struct entry entries[] = {
+        {.name = "a", .size = 1024, .xattr = "GNU.sparse.map", .value = "512,512"}};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(refused(entries, 1, &err), -EOPNOTSUPP);
+    assert_non_null(strstr(err_text(&err), "entry 0 (a): sparse files"));
+}
+
 /* 2000 directories in 4000 bytes, time and again. */
 static void parents_without_end_are_refused(void **state)
 {
@@ -644,6 +656,7 @@ int main(void)
         cmocka_unit_test(the_owner_that_chown_ignores_is_root),
         cmocka_unit_test(only_attributes_that_an_image_may_set_are_kept),
         cmocka_unit_test(names_longer_than_linux_allows_are_refused),
+        cmocka_unit_test(a_sparse_file_is_refused),
         cmocka_unit_test(parents_without_end_are_refused),
         cmocka_unit_test(symlinks_in_a_circle_are_refused),
         cmocka_unit_test(a_deep_tree_needs_no_stack),
