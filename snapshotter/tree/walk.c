@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* walk.c – names of entries: cleaned as text first, then followed through the directories and
  * symlinks of the draft, as the unpacking program that containerd uses does. */
+#include "base/text.h"
 #include "tree/internal.h"
 
 #include <stdlib.h>
 
 enum { WALK_LINKS_MAX = 255 };      /* in one path; containerd's limit */
 enum { PENDING_BYTES = 64 * 1024 }; /* what is left of a path after symlinks were put into it */
+
+/* A whiteout is never a name of a file system's: what it hides is. */
+static size_t name_max(const char *component, size_t len)
+{
+    bool is_whiteout = component[len] == '\0' && text_has_prefix(component, WHITEOUT_PREFIX);
+
+    return is_whiteout ? TREE_NAME_MAX + strlen(WHITEOUT_PREFIX) : TREE_NAME_MAX;
+}
 
 int path_clean(const char *name, char out[TREE_PATH_BYTES], struct err *err)
 {
@@ -19,7 +28,7 @@ int path_clean(const char *name, char out[TREE_PATH_BYTES], struct err *err)
             while (len > 0 && out[--len] != '/')
                 ;
         } else if (n > 0 && !(n == 1 && p[0] == '.')) {
-            if (n > TREE_NAME_MAX || len + n + 2 > TREE_PATH_BYTES)
+            if (n > name_max(p, n) || len + n + 2 > TREE_PATH_BYTES)
                 return err_set(err, -EBADMSG, "name longer than Linux allows: %.64s…", name);
             if (len > 0)
                 out[len++] = '/';

@@ -593,6 +593,21 @@ static void parents_without_end_are_refused(void **state)
     free(paths);
 }
 
+static void whiteouts_of_the_longest_names_are_whiteouts(void **state)
+{
+    char name[4 + 256 + 1] = ".wh.";
+    struct entry entries[] = {{.name = name}};
+    SCOPED(fixture) struct fixture f = {.tree = NULL};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    memset(name + 4, 'n', 256);
+    assert_int_equal(refused(entries, 1, &err), -EBADMSG);
+    name[4 + 255] = '\0';
+    build(&f, entries, 1);
+    assert_int_equal(node_at(&f, name + 4).mode, S_IFCHR);
+}
+
 static void symlinks_in_a_circle_are_refused(void **state)
 {
     static const struct entry entries[] = {
@@ -656,6 +671,7 @@ int main(void)
         cmocka_unit_test(the_owner_that_chown_ignores_is_root),
         cmocka_unit_test(only_attributes_that_an_image_may_set_are_kept),
         cmocka_unit_test(names_longer_than_linux_allows_are_refused),
+        cmocka_unit_test(whiteouts_of_the_longest_names_are_whiteouts),
         cmocka_unit_test(a_sparse_file_is_refused),
         cmocka_unit_test(parents_without_end_are_refused),
         cmocka_unit_test(symlinks_in_a_circle_are_refused),
