@@ -26,6 +26,24 @@ static void bytes_take_as_long_as_the_rate_says(void **state)
     assert_int_equal(link_send(&link, 12500, 50 * MS), 71 * MS); /* idle time is not saved up */
 }
 
+static void the_log_has_each_stretch_in_which_the_line_was_busy(void **state)
+{
+    struct link link = link_make(100 * 1000 * 1000, 20 * MS);
+    SCOPED(mem) char *text = NULL;
+    size_t len = 0;
+
+    (void)state;
+    link.log = open_memstream(&text, &len);
+    assert_non_null(link.log);
+    link_log(&link); /* nothing was sent */
+    (void)link_send(&link, 12500, 10 * MS);
+    (void)link_send(&link, 12500, 10 * MS);
+    (void)link_send(&link, 12500, 50 * MS);
+    link_log(&link);
+    assert_int_equal(fclose(link.log), 0);
+    assert_string_equal(text, "30000000 32000000\n70000000 71000000\n");
+}
+
 static void a_line_with_a_backlog_is_closed(void **state)
 {
     struct link link = link_make(100 * 1000 * 1000, 20 * MS);
@@ -53,6 +71,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_byte_arrives_half_a_round_trip_later),
         cmocka_unit_test(bytes_take_as_long_as_the_rate_says),
+        cmocka_unit_test(the_log_has_each_stretch_in_which_the_line_was_busy),
         cmocka_unit_test(a_line_with_a_backlog_is_closed),
         cmocka_unit_test(a_line_without_a_rate_is_never_closed),
     };

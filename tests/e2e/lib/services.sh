@@ -20,10 +20,11 @@ registry_start() {
     wait_for 20 "registry" answers "$registry"
 }
 
-# link_start [RTT_MS [MBIT]]: from then on $far_registry is the registry, far away.
+# link_start [RTT_MS [MBIT]]: from then on $far_registry is the registry, far away. When something came down the line is
+# in $work/link.log (link_bytes completes it).
 link_start() {
     start slow-link slow-link --listen "$far_registry" --to "$registry" --rtt-ms "${1:-40}" --mbit "${2:-100}" \
-        --stats "$work/link.json"
+        --stats "$work/link.json" --log "$work/link.log"
     wait_for 10 "slow link" answers "$far_registry"
 }
 

@@ -25,9 +25,20 @@ int64_t link_send(struct link *link, size_t len, int64_t now_ns)
 
     if (link->bits_per_second > 0) /* len is a chunk's, so the product stays far below 2^64 */
         sending_ns = (uint64_t)len * 8 * NS_PER_SECOND / link->bits_per_second;
-    if (link->free_ns < now_ns)
+    if (link->free_ns < now_ns) {
+        link_log(link);
         link->free_ns = now_ns;
+        link->busy_ns = now_ns;
+    }
     link->free_ns += (int64_t)sending_ns;
     link->bytes += len;
     return link->free_ns + link->delay_ns;
+}
+
+void link_log(const struct link *link)
+{
+    if (link->log == NULL || link->free_ns == link->busy_ns)
+        return;
+    (void)fprintf(link->log, "%lld %lld\n", (long long)(link->busy_ns + link->delay_ns),
+                  (long long)(link->free_ns + link->delay_ns));
 }

@@ -2,9 +2,12 @@
 /* main.c – slow-link: a TCP proxy on loopback that is as far away and as slow as one asks.
  *
  *   slow-link --to 127.0.0.1:5000 [--listen 127.0.0.1:0] [--rtt-ms 40] [--mbit 100] [--stats FILE]
+ *             [--log FILE]
  *
  * Prints the address it listens on, one line, then serves until SIGTERM or SIGINT. FILE holds one
- * JSON object with what was counted; it is written on SIGUSR1 and at the end. */
+ * JSON object with what was counted; it is written on SIGUSR1 and at the end. The log has a line
+ * "FROM TO" for each stretch of time in which the way down was busy, nanoseconds of
+ * CLOCK_MONOTONIC; it is complete when the stats are written. */
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/files.h"
@@ -23,6 +26,7 @@
 struct options {
     struct relay_options relay;
     const char *stats_path; /* NULL: not wanted */
+    const char *log_path;   /* NULL: not wanted */
 };
 
 static void scoped_relay_close(struct relay *relay)
@@ -60,9 +64,13 @@ static int parse_number(const char *text, uint64_t max, uint64_t *ret, struct er
 static int parse_options(int argc, char **argv, struct options *ret, struct err *err)
 {
     static const struct option known[] = {
-        {"listen", required_argument, NULL, 'l'}, {"to", required_argument, NULL, 't'},
-        {"rtt-ms", required_argument, NULL, 'r'}, {"mbit", required_argument, NULL, 'm'},
-        {"stats", required_argument, NULL, 's'},  {0},
+        {"listen", required_argument, NULL, 'l'},
+        {"to", required_argument, NULL, 't'},
+        {"rtt-ms", required_argument, NULL, 'r'},
+        {"mbit", required_argument, NULL, 'm'},
+        {"stats", required_argument, NULL, 's'},
+        {"log", required_argument, NULL, 'g'},
+        {0},
     };
     uint64_t rtt_ms = 40;
     uint64_t mbit = 100;
@@ -80,6 +88,8 @@ static int parse_options(int argc, char **argv, struct options *ret, struct err 
             rc = parse_number(optarg, 100000, &mbit, err);
         else if (opt == 's')
             ret->stats_path = optarg;
+        else if (opt == 'g')
+            ret->log_path = optarg;
         else
             rc = err_set(err, -EINVAL, "see the options at the top of main.c");
     }
@@ -95,6 +105,9 @@ static int write_stats(const struct options *options, const struct relay *relay,
     struct relay_stats stats = relay_stats(relay);
     SCOPED(mem) char *json = NULL;
 
+    relay_log(relay);
+    if (options->relay.down_log != NULL && fflush(options->relay.down_log) != 0)
+        return err_set(err, -errno, "%s", options->log_path);
     if (options->stats_path == NULL)
         return 0;
     json = text_format("{\"connections\":%llu,\"up_bytes\":%llu,\"down_bytes\":%llu}\n",
@@ -147,8 +160,14 @@ int main(int argc, char **argv)
     struct err err = ERR_NONE;
     int rc = parse_options(argc, argv, &options, &err);
 
+    if (rc == 0 && options.log_path != NULL) {
+        options.relay.down_log = fopen(options.log_path, "we");
+        rc = options.relay.down_log == NULL ? err_sys(&err, -errno, "%s", options.log_path) : 0;
+    }
     if (rc == 0)
         rc = serve(&options, &err);
+    if (options.relay.down_log != NULL)
+        (void)fclose(options.relay.down_log);
     if (rc < 0)
         (void)fprintf(stderr, "slow-link: %s\n", err_text(&err));
     return rc < 0 ? 1 : 0;

@@ -85,6 +85,7 @@ int relay_open(const struct relay_options *options, struct relay **ret, struct e
     relay->options = *options;
     relay->up = link_make(options->bits_per_second, options->rtt_ns / 2);
     relay->down = relay->up;
+    relay->down.log = options->down_log;
     relay->listener = -1;
     relay->poller = epoll_create1(EPOLL_CLOEXEC);
     relay->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -143,6 +144,11 @@ struct relay_stats relay_stats(const struct relay *relay)
         .up_bytes = relay->up.bytes,
         .down_bytes = relay->down.bytes,
     };
+}
+
+void relay_log(const struct relay *relay)
+{
+    link_log(&relay->down);
 }
 
 /* Start connecting; the answer comes as an event. Small segments must not wait for each other, the

@@ -8,12 +8,14 @@
 
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct relay_options {
     struct sockaddr_in listen; /* port 0: one that is free */
     struct sockaddr_in target;
     uint64_t bits_per_second; /* each way; 0: no limit */
     int64_t rtt_ns;
+    FILE *down_log; /* borrowed: when something came down the line, see link.h; NULL: none */
 };
 
 struct relay_stats {
@@ -30,6 +32,7 @@ void relay_close(struct relay *relay); /* NULL is fine; connections are cut */
 
 uint16_t relay_port(const struct relay *relay);
 struct relay_stats relay_stats(const struct relay *relay);
+void relay_log(const struct relay *relay); /* what is not in the log yet */
 
 /* Pass bytes on until descriptor `wake_fd` (borrowed) is readable. 0, or a negative errno when it
  * cannot go on; what breaks one connection ends only that. */
