@@ -163,6 +163,8 @@ MUST_CHECK int lazy_origins_list(struct lazy_origins *origins, const struct dige
                                  struct text_list *ret);
 /* Is an image from there mounted? */
 bool lazy_origins_has(struct lazy_origins *origins, const char *repository);
+/* Is another than this one among them? */
+bool lazy_origins_has_other(struct lazy_origins *origins, const char *repository);
 
 /* ---- source.c -------------------------------------------------------------------------------- */
 

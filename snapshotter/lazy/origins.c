@@ -127,3 +127,16 @@ bool lazy_origins_has(struct lazy_origins *origins, const char *repository)
     }
     return false;
 }
+
+bool lazy_origins_has_other(struct lazy_origins *origins, const char *repository)
+{
+    const struct lazy_origin *origin;
+    LOCKED(&origins->lock);
+
+    TAILQ_FOREACH(origin, &origins->list, link)
+    {
+        if (strcmp(origin->repository, repository) != 0)
+            return true;
+    }
+    return false;
+}

@@ -6,6 +6,10 @@
  *                │ refused, not there, or down
  *                └▶ the next of origins.c, within the fetch's budget ─▶ … ─▶ what the first said
  *
+ * Where there are others, none may be silent for long: a registry that hangs must not hold up those
+ * who have the layer from elsewhere too. When all were asked so, the round is made once more with
+ * patience.
+ *
  * When a reader waits and the first was down, the first is asked again, for as long as there is
  * time: an outage should be a pause. */
 #include "lazy/internal.h"
@@ -22,6 +26,7 @@
 /* A hiccup is worth a moment. After that the engine decides when to come back: a reader that needs
  * the span then must not find it waiting for a registry that may be well again. */
 enum { BACKGROUND_WAIT_MS = 1000 };
+enum { HASTY_SILENCE_MS = 2000 };
 /* Repositories that a layer is ever asked for at, while it is open; a fetch tries few of them. */
 enum { SOURCE_PLACES_MAX = 32, SOURCE_TRIES_MAX = 8 };
 
@@ -50,7 +55,9 @@ struct bridge {
     const struct place *first; /* fixed by the first ask() */
     bool cancelled;            /* source->lock */
     /* start()'s, then the network thread's */
-    uint32_t tried; /* bits: of source->places */
+    bool is_hasty;   /* there are others: no place may be silent for long */
+    uint32_t tried;  /* bits: of source->places */
+    uint32_t silent; /* bits: those of them that said nothing in time */
     unsigned tries;
     int64_t until_ms; /* monotonic; 0: no limit */
     int first_rc;
@@ -117,9 +124,14 @@ static const struct place *best_place(struct lazy_source *s)
     return best != NULL && lazy_origins_has(s->origins, best->repository) ? best : NULL;
 }
 
+static uint32_t bit_of(const struct bridge *bridge, const struct place *place)
+{
+    return (uint32_t)1 << (place - bridge->source->places);
+}
+
 static bool try_it(struct bridge *bridge, const struct place *place)
 {
-    uint32_t bit = (uint32_t)1 << (place - bridge->source->places);
+    uint32_t bit = bit_of(bridge, place);
 
     if ((bridge->tried & bit) != 0)
         return false;
@@ -170,6 +182,7 @@ static int ask(struct bridge *bridge, const struct place *place, struct err *err
     if (left_ms < 0 || (left_ms == 0 && bridge->until_ms != 0))
         return err_set(err, -ETIMEDOUT, "no time is left");
     bridge->fetch.budget_ms = left_ms;
+    bridge->fetch.silence_ms = bridge->is_hasty ? HASTY_SILENCE_MS : 0;
     (void)pthread_mutex_lock(&s->lock);
     bridge->place = place;
     (void)pthread_mutex_unlock(&s->lock);
@@ -186,6 +199,17 @@ static bool is_down(int rc)
 static bool may_be_elsewhere(int rc)
 {
     return rc == -EACCES || rc == -ENOENT || is_down(rc);
+}
+
+/* All were asked in haste. True, once: some that said nothing may be asked again. */
+static bool begin_patient_round(struct bridge *bridge)
+{
+    if (!bridge->is_hasty || bridge->silent == 0)
+        return false;
+    bridge->is_hasty = false;
+    bridge->tried &= ~bridge->silent;
+    bridge->tries = 0;
+    return true;
 }
 
 /* All were asked. True, once: the first may be well again before the reader's time is over. */
@@ -207,7 +231,8 @@ static bool ask_next(struct bridge *bridge)
 
     if (is_cancelled(bridge))
         return false;
-    if (next_place(bridge, &place, &err) < 0) {
+    if (next_place(bridge, &place, &err) < 0 &&
+        !(begin_patient_round(bridge) && next_place(bridge, &place, &err) == 0)) {
         if (!wait_for_first(bridge))
             return false;
         place = bridge->first;
@@ -246,6 +271,8 @@ static void bridge_done(struct registry_fetch *fetch, int rc, const struct err *
         bridge->first_rc = rc;
         bridge->first_err = *err;
     }
+    if (rc == -ETIMEDOUT)
+        bridge->silent |= bit_of(bridge, bridge->place);
     if (rc < 0 && may_be_elsewhere(rc) && ask_next(bridge))
         return;
     if (rc < 0 && rc != -ECANCELED) {
@@ -284,8 +311,10 @@ static int source_start(void *self, struct span_fetch *span_fetch, struct err *e
     bridge->span_fetch = span_fetch;
     span_fetch->source_data = bridge;
     rc = next_place(bridge, &place, err);
-    if (rc == 0)
+    if (rc == 0) {
+        bridge->is_hasty = lazy_origins_has_other(bridge->source->origins, place->repository);
         rc = ask(bridge, place, err);
+    }
     if (rc < 0)
         return rc;
     (void)TAKE(bridge); /* source_release() has it, perhaps already */

@@ -26,7 +26,8 @@ struct range_request {
     struct request req;
     struct registry_blob *blob;
     struct registry_fetch *fetch;
-    uint64_t skip; /* bytes of a whole body before those that were asked for */
+    uint64_t skip;  /* bytes of a whole body before those that were asked for */
+    int64_t end_ms; /* of the fetch; until a byte came the request's may be earlier */
     bool is_in_parts;
     struct multipart parts; /* of a body in parts; its boundary is the answer's */
     TAILQ_ENTRY(range_request) blob_link;
@@ -127,6 +128,7 @@ static void keep(struct request *req, struct bytes bytes)
     if (bytes.len > 0)
         memcpy(fetch->buf + (req->range_first - fetch->off), bytes.data, bytes.len);
     req->range_first += bytes.len;
+    req->end_ms = of(req)->end_ms;
     /* A part ends by itself, and its connection is good for more; whatever happens to it when all
      * is there does not matter. */
     req->is_enough = req->range_first > req->range_last;
@@ -261,6 +263,15 @@ static int enter_blob(struct registry_blob *blob, struct range_request *range)
     return 0;
 }
 
+static int64_t first_end_ms(const struct range_request *range)
+{
+    int64_t silence_ms = range->fetch->silence_ms;
+
+    if (silence_ms == 0 || (range->end_ms != 0 && silence_ms >= range->fetch->budget_ms))
+        return range->end_ms;
+    return clock_mono_ms() + silence_ms;
+}
+
 int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err)
 {
     SCOPED(mem) struct range_request *range = NULL;
@@ -281,7 +292,8 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.path = fetch->from_origin ? NULL : blob->path;
     range->req.limits = &blob->repo->registry->blob_limits;
     range->req.longest_wait_ms = fetch->longest_wait_ms;
-    range->req.end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
+    range->end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
+    range->req.end_ms = first_end_ms(range);
     range->req.until_end = fetch->is_awaited && fetch->budget_ms > 0 &&
                            blob->repo->registry->options.blob_until_budget;
     range->req.ranged = true;

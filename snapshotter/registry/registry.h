@@ -191,6 +191,8 @@ struct registry_fetch {
      * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
      * once more shortly before. 0: max_retries alone is the limit. */
     int64_t budget_ms;
+    /* As budget_ms, but only until the first byte of it comes. 0: no such limit. */
+    int64_t silence_ms;
     /* Somebody waits for it, until budget_ms at most: see blob_until_budget. */
     bool is_awaited;
     /* It fails rather than wait longer than this for the next attempt. 0: it waits. */

@@ -186,6 +186,13 @@ int transfer_start(struct request *req, const char *authorization, struct err *e
     return 0;
 }
 
+/* One that was taken back while it waited for a connection (there are so many to a host) keeps its
+ * buffer, also through a reset, and curl then refuses to be told of its size ever again. */
+static bool is_like_new(CURL *easy)
+{
+    return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_BYTES) == CURLE_OK;
+}
+
 /* Removing a handle that was never added is fine. An attempt cut off in the middle costs its
  * connection. */
 void transfer_stop(struct request *req)
@@ -194,12 +201,11 @@ void transfer_stop(struct request *req)
 
     if (req->easy != NULL) {
         (void)curl_multi_remove_handle(registry->multi, req->easy);
-        if (registry->idle_count < REGISTRY_IDLE_MAX) {
-            curl_easy_reset(req->easy);
+        curl_easy_reset(req->easy);
+        if (registry->idle_count < REGISTRY_IDLE_MAX && is_like_new(req->easy))
             registry->idle[registry->idle_count++] = req->easy;
-        } else {
+        else
             curl_easy_cleanup(req->easy);
-        }
     }
     req->easy = NULL;
     curl_slist_free_all(req->headers);

@@ -372,6 +372,42 @@ static void a_reader_waits_for_the_first_to_come_back(void **state)
     lazy_origin_remove(b);
 }
 
+static void one_that_says_nothing_does_not_keep_those_who_can_ask_another(void **state)
+{
+    struct world *w = *state;
+    struct lazy_origin *a = add_another(w, 0), *b = add(w, 1);
+    int64_t began_ms = clock_mono_ms();
+
+    atomic_store(&w->hosts[1].does, HANGS);
+    expect_bytes(w);
+    assert_true(clock_mono_ms() - began_ms < DEADLINE_MS / 2);
+    assert_int_equal(asked(w, 1), 1);
+    assert_int_equal(asked(w, 0), 1);
+    expect_bytes(w); /* nor is it asked again */
+    assert_int_equal(asked(w, 1), 1);
+    lazy_origin_remove(a);
+    lazy_origin_remove(b);
+}
+
+static void one_that_said_nothing_is_asked_again_when_no_other_has_it(void **state)
+{
+    struct world *w = *state;
+    struct lazy_origin *a = add_another(w, 0), *b = add(w, 1);
+    struct waited got;
+
+    atomic_store(&w->hosts[0].does, HAS_NOT);
+    atomic_store(&w->hosts[1].does, HANGS);
+    begin(w, &got);
+    while (asked(w, 0) == 0)
+        clock_sleep_ms(10);
+    atomic_store(&w->hosts[1].does, GIVES);
+    assert_ok(end(w, &got));
+    assert_int_equal(asked(w, 0), 1);
+    assert_in_range(asked(w, 1), 2, 3);
+    lazy_origin_remove(a);
+    lazy_origin_remove(b);
+}
+
 static void a_second_try_can_be_cancelled(void **state)
 {
     struct world *w = *state;
@@ -424,6 +460,8 @@ int main(void)
         test(what_is_broken_is_not_asked_for_elsewhere),
         test(while_one_is_down_the_other_is_asked),
         test(a_reader_waits_for_the_first_to_come_back),
+        test(one_that_says_nothing_does_not_keep_those_who_can_ask_another),
+        test(one_that_said_nothing_is_asked_again_when_no_other_has_it),
         test(a_second_try_can_be_cancelled),
         test(a_cancel_at_any_moment_ends_a_fetch),
     };

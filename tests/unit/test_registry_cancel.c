@@ -101,6 +101,86 @@ static void another_blob_is_not_touched_by_that(void **state)
     assert_int_equal(fetched_wait(got), -ECANCELED);
 }
 
+static atomic_bool hangs_now;
+
+static void hang_for_now(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    if (atomic_load(&hangs_now))
+        hang(self, x);
+    else
+        http_reply_range(x, bytes_of(f->content, sizeof(f->content)));
+}
+
+static void after_many_that_had_no_connection_yet_were_cancelled_all_is_well(void **state)
+{
+    enum { MANY = 80, AFTERWARDS = 20 };
+    SCOPED(fixture) struct fixture *f = fixture_open(hang_for_now, NULL, NULL);
+    SCOPED(mem) struct fetched *got = calloc(MANY, sizeof(*got));
+    struct registry_blob *blob = open_blob(f);
+    struct err err = ERR_NONE;
+    (void)state;
+
+    atomic_store(&hangs_now, true);
+    for (int i = 0; i < MANY; i++) {
+        fetched_init(&got[i], (uint64_t)i, 10);
+        assert_ok(registry_blob_fetch(blob, &got[i].fetch, &err));
+    }
+    wait_until_asked(f);
+    clock_sleep_ms(100);
+    for (int i = MANY - 1; i > MANY / 2; i--) { /* these wait for those before them */
+        registry_fetch_cancel(blob, &got[i].fetch);
+        assert_int_equal(fetched_wait(&got[i]), -ECANCELED);
+    }
+    registry_blob_close(blob);
+    atomic_store(&hangs_now, false);
+    blob = open_blob(f);
+    for (int i = 0; i < AFTERWARDS; i++) {
+        fetched_init(&got[i], (uint64_t)i, 10);
+        assert_ok(registry_blob_fetch(blob, &got[i].fetch, &err));
+    }
+    for (int i = 0; i < AFTERWARDS; i++)
+        assert_ok(fetched_wait(&got[i]));
+    registry_blob_close(blob);
+}
+
+static void give_a_half_and_wait(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    http_send_text(
+        x,
+        "HTTP/1.1 206 Part\r\nContent-Range: bytes 0-9999/100000\r\nContent-Length: 10000\r\n\r\n");
+    http_send(x, f->content, 5000);
+    http_pause(x, 500);
+    http_send(x, f->content + 5000, 5000);
+}
+
+static void silence_has_a_limit_of_its_own_until_the_first_byte_comes(void **state)
+{
+    SCOPED(fixture) struct fixture *silent = fixture_open(hang, NULL, NULL);
+    SCOPED(fixture) struct fixture *slow = fixture_open(give_a_half_and_wait, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *no = open_blob(silent), *yes = open_blob(slow);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+    int64_t start_ms = clock_mono_ms();
+    struct err err = ERR_NONE;
+    (void)state;
+
+    fetched_init(got, 0, 10000);
+    got->fetch.budget_ms = DEADLINE_MS;
+    got->fetch.silence_ms = 200;
+    assert_ok(registry_blob_fetch(no, &got->fetch, &err));
+    assert_int_equal(fetched_wait(got), -ETIMEDOUT);
+    assert_true(clock_mono_ms() - start_ms < DEADLINE_MS / 2);
+    fetched_init(got, 0, 10000);
+    got->fetch.budget_ms = DEADLINE_MS;
+    got->fetch.silence_ms = 300;
+    assert_ok(registry_blob_fetch(yes, &got->fetch, &err));
+    assert_ok(fetched_wait(got));
+    assert_int_equal(http_server_count(slow->server, ""), 1);
+}
+
 static void all_is_cancelled_at_the_end_of_a_process(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(hang, NULL, NULL);
@@ -272,6 +352,8 @@ int main(void)
         cmocka_unit_test(a_cancelled_fetch_ends_at_once_wherever_it_is),
         cmocka_unit_test(closing_a_blob_ends_its_fetches_and_waits_for_them),
         cmocka_unit_test(another_blob_is_not_touched_by_that),
+        cmocka_unit_test(after_many_that_had_no_connection_yet_were_cancelled_all_is_well),
+        cmocka_unit_test(silence_has_a_limit_of_its_own_until_the_first_byte_comes),
         cmocka_unit_test(all_is_cancelled_at_the_end_of_a_process),
         cmocka_unit_test(many_threads_fetch_at_once_from_a_flaky_registry),
         cmocka_unit_test(cancelling_races_with_answers),
