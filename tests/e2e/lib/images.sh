@@ -3,7 +3,7 @@
 # images.sh – small images made of directories or layer files, and pushed with plain HTTP requests.
 #
 #   layer_begin; … put files into $layer …; layer_end     makes a layer; its digest is in $last_layer
-#   layer_file FILE                                       takes a ready layer (gzip or plain tar)
+#   layer_file FILE                                       takes a ready layer (gzip, zstd or plain tar)
 #   image_push NAME                                       pushes those layers as $registry/NAME, forgets them
 #
 # The same calls give the same digests, whenever and wherever.
@@ -45,7 +45,7 @@ layer_pack() {
     layer_file "$work/layer.tar.gz"
 }
 
-# layer_file FILE: .gz by its first bytes, else an uncompressed tar.
+# layer_file FILE: .gz or .zst by its first bytes, else an uncompressed tar.
 layer_file() {
     mkdir -p "$blobs"
     last_layer=$(sha256_of "$1")
@@ -53,11 +53,14 @@ layer_file() {
     image_layers+=("$last_layer")
     if is_gzip "$1"; then
         image_diffs+=("$(gzip -dc "$1" 2>/dev/null | sha256_of -)")
+    elif is_zstd "$1"; then
+        image_diffs+=("$(zstd -dcq "$1" | sha256_of -)")
     else
         image_diffs+=("$last_layer")
     fi
 }
 
+is_zstd() { [ "$(od -An -tx1 -N4 "$1")" = " 28 b5 2f fd" ]; }
 is_gzip() { [ "$(od -An -tx1 -N2 "$1")" = " 1f 8b" ]; }
 
 # image_push NAME: NAME is repository:tag. The manifest's digest is then in $last_manifest.
@@ -89,6 +92,7 @@ image_push() {
 layer_descriptor() {
     local type=application/vnd.oci.image.layer.v1.tar
     ! is_gzip "$blobs/$1" || type+=+gzip
+    ! is_zstd "$blobs/$1" || type+=+zstd
     jq -cn --arg type $type --arg digest "$1" --argjson size "$(stat -c %s "$blobs/$1")" \
         '{mediaType: $type, digest: $digest, size: $size}'
 }
