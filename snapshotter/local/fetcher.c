@@ -83,6 +83,7 @@ static struct chunk *chunk_new_locked(struct local *local, struct job *job)
                                            .len = len,
                                            .buf = slot,
                                            .from_origin = feed->from_origin,
+                                           .ranges_only = true,
                                            .budget_ms = CHUNK_BUDGET_MS,
                                            .longest_wait_ms = CHUNK_WAIT_MS,
                                            .done = on_done};

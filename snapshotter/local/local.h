@@ -108,8 +108,9 @@ struct local_cancel {
     void *self;
 };
 /* The client that wanted the image has gone: of what was begun for it, nothing more is downloaded,
- * and what is ready waits for the next try. Layers that somebody waits for are not touched. */
-void local_abandon(struct local *local, const struct local_image *image);
+ * and what is ready waits for the next try, or goes too. Layers that somebody waits for are not
+ * touched. */
+void local_abandon(struct local *local, const struct local_image *image, bool ready_too);
 
 struct local_layer; /* an unpacked layer that is the caller's */
 /* Blocks until the layer is there, begun or not. -ECANCELED: the caller wants no more (then what

@@ -80,6 +80,11 @@ static int begin_part(struct range_request *range, struct err *err)
     return check_range(range, &got, err);
 }
 
+static bool is_all(const struct range_request *range)
+{
+    return range->req.range_first == 0 && range->req.range_last + 1 == range->blob->size_bytes;
+}
+
 static int begin_whole(struct range_request *range, struct err *err)
 {
     static struct log_limit limit = LOG_LIMIT_START;
@@ -94,7 +99,9 @@ static int begin_whole(struct range_request *range, struct err *err)
         return err_set(err, -EBADMSG, "%llu bytes in all, %llu were promised",
                        (unsigned long long)answer->content_length,
                        (unsigned long long)range->blob->size_bytes);
-    if (log_limit_pass(&limit, WHOLE_BODY_LOG_PERIOD_MS))
+    if (range->fetch->ranges_only && !is_all(range))
+        return err_set(err, -EOPNOTSUPP, "the registry ignores ranges");
+    if (!is_all(range) && log_limit_pass(&limit, WHOLE_BODY_LOG_PERIOD_MS))
         log_warn("the registry ignores ranges, reading past what is not wanted", "host=%s",
                  range->req.at->host);
     range->skip = range->req.range_first;

@@ -187,6 +187,9 @@ struct registry_fetch {
     size_t len;       /* > 0; off + len <= the blob's size */
     uint8_t *buf;     /* filled wholly on success */
     bool from_origin; /* not from mirrors: what came was wrong */
+    /* Of a registry that ignores ranges nothing is taken, unless this one is all of the blob:
+     * -EOPNOTSUPP. Else it is read past what is before the range. */
+    bool ranges_only;
     /* For all attempts, the waits between them and credentials; then -ETIMEDOUT, or what the last
      * attempt came to. A registry that wants to be asked later than that (Retry-After) is asked
      * once more shortly before. 0: max_retries alone is the limit. */

@@ -258,6 +258,32 @@ static void a_slow_answer_is_not_a_stalled_one(void **state)
     assert_int_equal(http_server_count(f->server, ""), 1);
 }
 
+static int fetch_ranges_only(struct registry_blob *blob, struct fetched *got, uint64_t off,
+                             size_t len)
+{
+    struct err err = ERR_NONE;
+
+    fetched_init(got, off, len);
+    got->fetch.ranges_only = true;
+    assert_ok(registry_blob_fetch(blob, &got->fetch, &err));
+    return fetched_wait(got);
+}
+
+static void a_registry_that_ignores_ranges_is_refused_when_they_are_wanted(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(ignore_ranges, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct fetched *got = malloc(sizeof(*got));
+
+    (void)state;
+    assert_non_null(got);
+    assert_int_equal(fetch_ranges_only(blob, got, 1000, 500), -EOPNOTSUPP);
+    assert_int_equal(http_server_count(f->server, "GET "), 1);
+    /* All of it is what comes. */
+    assert_ok(fetch_ranges_only(blob, got, 0, sizeof(f->content)));
+    assert_memory_equal(got->buf, f->content, sizeof(f->content));
+}
+
 static void a_registry_that_ignores_ranges_is_read_past(void **state)
 {
     (void)state;
@@ -733,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_reset_connection_is_replaced),
         cmocka_unit_test(a_slow_answer_is_not_a_stalled_one),
         cmocka_unit_test(a_registry_that_ignores_ranges_is_read_past),
+        cmocka_unit_test(a_registry_that_ignores_ranges_is_refused_when_they_are_wanted),
         cmocka_unit_test(a_body_in_parts_is_put_together),
         cmocka_unit_test(parts_of_something_else_are_refused),
         cmocka_unit_test(a_busy_registry_is_asked_again),
