@@ -261,8 +261,8 @@ size_t lazy_lowest_of(const struct text_map *labels);
  * of them. */
 void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
                           const struct text_map *labels, const struct soci_index *index);
-/* The client has gone: end what was begun of the image of `labels`. */
-void lazy_abandon(struct lazy *lazy, const struct text_map *labels);
+/* The client has gone: end what was begun of the image of `labels`. As local_abandon(). */
+void lazy_abandon(struct lazy *lazy, const struct text_map *labels, bool ready_too);
 /* The layer's files into a snapshot's directory. `is_whole`: see whole.c. */
 MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
                            struct err *err);
@@ -274,7 +274,7 @@ MUST_CHECK int lazy_check_chain(const struct snapshot_unpack *how, const struct 
 /* ---- whole.c: images that are not mounted at all ----------------------------------------------
  */
 
-/* SNAPSHOT_UNPACK: this layer is to be unpacked, and those above it were begun. -EAGAIN: another of
+/* SNAPSHOT_UNPACK: this layer is to be unpacked, and those above it were begun. -ENOENT: another of
  * the image could not be, a moment ago. */
 MUST_CHECK int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
                                 struct registry_repo *repo, const struct text_map *labels,

@@ -183,7 +183,7 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
 
 static void op_abandon(void *self, const struct text_map *labels)
 {
-    lazy_abandon(self, labels);
+    lazy_abandon(self, labels, false);
 }
 
 static void op_use(void *self, const uint64_t *ids, size_t count)

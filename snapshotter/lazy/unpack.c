@@ -114,7 +114,7 @@ int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *dif
 
 /* ---- its files ------------------------------------------------------------------------------- */
 
-void lazy_abandon(struct lazy *lazy, const struct text_map *labels)
+void lazy_abandon(struct lazy *lazy, const struct text_map *labels, bool ready_too)
 {
     SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
@@ -126,7 +126,7 @@ void lazy_abandon(struct lazy *lazy, const struct text_map *labels)
         return;
     image =
         (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
-    local_abandon(lazy->options.local, &image);
+    local_abandon(lazy->options.local, &image, ready_too);
 }
 
 static int take(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,

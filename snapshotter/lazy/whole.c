@@ -42,7 +42,7 @@ int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
         .repo = repo, .name = target->repository, .manifest = target->manifest, .sync_later = true};
 
     if (is_refused(lazy, &target->manifest))
-        return err_set(err, -EAGAIN, "another layer of the image was just left to containerd");
+        return err_set(err, -ENOENT, "another layer of the image was just left to containerd");
     lazy_begin_unpacking(lazy, &image, labels, NULL);
     (void)err_set(err, SNAPSHOT_UNPACK, "the whole image is unpacked");
     return SNAPSHOT_UNPACK;
@@ -61,5 +61,5 @@ void lazy_whole_failed(struct lazy *lazy, const struct text_map *labels)
     if (lazy_target_from_prepare(labels, &target, &ignored) < 0)
         return;
     refuse(lazy, &target.manifest);
-    lazy_abandon(lazy, labels);
+    lazy_abandon(lazy, labels, true);
 }

@@ -127,9 +127,10 @@ static bool wait_a_little(struct local *local, struct job *job, bool *ret_stoppi
     return true;
 }
 
-/* Of the image that nobody waits for any more, what is ready stays for a while, for the next try.
- */
-static struct job *take_unwanted_locked(struct local *local, const struct pull *pull)
+/* Of the image that nobody waits for any more, what is ready may stay for a while, for the next
+ * try. */
+static struct job *take_unwanted_locked(struct local *local, const struct pull *pull,
+                                        bool ready_too)
 {
     struct job *job;
 
@@ -137,7 +138,7 @@ static struct job *take_unwanted_locked(struct local *local, const struct pull *
     {
         if (job->pull != pull || job->taken)
             continue;
-        if (job->state == JOB_QUEUED) {
+        if (job->state == JOB_QUEUED || (job->state == JOB_READY && ready_too)) {
             job_unlink_locked(local, job);
             return job;
         }
@@ -148,11 +149,11 @@ static struct job *take_unwanted_locked(struct local *local, const struct pull *
 }
 
 /* The lock is let go now and then; the caller keeps the pull alive. */
-static void drop_unwanted_locked(struct local *local, const struct pull *pull)
+static void drop_unwanted_locked(struct local *local, const struct pull *pull, bool ready_too)
 {
     struct job *unwanted;
 
-    while ((unwanted = take_unwanted_locked(local, pull)) != NULL) {
+    while ((unwanted = take_unwanted_locked(local, pull, ready_too)) != NULL) {
         (void)pthread_mutex_unlock(&local->lock);
         job_free(local, unwanted);
         (void)pthread_mutex_lock(&local->lock);
@@ -168,12 +169,12 @@ static void give_up(struct local *local, struct job *job)
     job->taken = false;
     if (job->state == JOB_FAILED) /* settled since we looked; nobody else would free it */
         job->state = JOB_QUEUED;
-    drop_unwanted_locked(local, pull);
+    drop_unwanted_locked(local, pull, false);
     (void)pthread_mutex_unlock(&local->lock);
     pull_unref(local, pull);
 }
 
-void local_abandon(struct local *local, const struct local_image *image)
+void local_abandon(struct local *local, const struct local_image *image, bool ready_too)
 {
     struct pull *pull;
 
@@ -181,7 +182,7 @@ void local_abandon(struct local *local, const struct local_image *image)
     pull = pull_find_locked(local, image);
     if (pull != NULL) {
         pull->users++;
-        drop_unwanted_locked(local, pull);
+        drop_unwanted_locked(local, pull, ready_too);
     }
     (void)pthread_mutex_unlock(&local->lock);
     if (pull != NULL)

@@ -4,6 +4,19 @@
  */
 #include "local_rig.h"
 
+static bool is_ready(struct world *w, size_t n)
+{
+    SCOPED(local_works) struct local_works works = {.items = NULL, .count = 0};
+    struct err err = ERR_NONE;
+
+    assert_ok(local_list(w->local, &works, &err));
+    for (size_t i = 0; i < works.count; i++) {
+        if (digest_equal(&works.items[i].layer, &w->layers[n]))
+            return works.items[i].is_ready;
+    }
+    return false;
+}
+
 /* ---- the tests ------------------------------------------------------------------------------- */
 
 static void a_layer_is_installed_whole_with_the_look_of_the_directory_it_replaces(void **state)
@@ -160,11 +173,28 @@ static void what_was_begun_for_an_image_ends_when_it_is_abandoned(void **state)
     atomic_store(&w->fetch_takes_ms, 500);
     local_begin(w->local, &w->image, w->layers, LAYERS);
     wait_for(&w->opens, 2);
-    local_abandon(w->local, &other); /* of which nothing was begun */
-    local_abandon(w->local, &w->image);
+    local_abandon(w->local, &other, false); /* of which nothing was begun */
+    local_abandon(w->local, &w->image, false);
     clock_sleep_ms(2000);
     assert_true(is_empty(w->dir));
     assert_true(atomic_load(&w->opens) <= 3);
+}
+
+static void what_is_ready_is_kept_for_the_next_try_or_not(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct err err = ERR_NONE;
+
+    local_begin(w->local, &w->image, w->layers, 2);
+    assert_ok(take(w, 1, &layer, &err));
+    while (!is_ready(w, 0))
+        clock_sleep_ms(10);
+    local_abandon(w->local, &w->image, false);
+    assert_true(is_ready(w, 0));
+    local_abandon(w->local, &w->image, true);
+    assert_false(is_ready(w, 0));
+    assert_int_equal(atomic_load(&w->opens), 2);
 }
 
 static void *abandon_soon(void *arg)
@@ -173,7 +203,7 @@ static void *abandon_soon(void *arg)
 
     wait_for(&w->opens, 2);
     clock_sleep_ms(50); /* by then it is waited for */
-    local_abandon(w->local, &w->image);
+    local_abandon(w->local, &w->image, false);
     return NULL;
 }
 
@@ -292,6 +322,7 @@ int main(void)
         TEST(a_layer_that_the_image_does_not_list_is_refused),
         TEST(whoever_gives_up_ends_what_was_begun_for_the_image),
         TEST(what_was_begun_for_an_image_ends_when_it_is_abandoned),
+        TEST(what_is_ready_is_kept_for_the_next_try_or_not),
         TEST(what_was_begun_ends_when_nobody_asks_for_the_image_any_more),
         TEST(a_layer_that_somebody_waits_for_is_not_abandoned),
         TEST(a_layer_prepared_on_nothing_must_be_the_lowest),
