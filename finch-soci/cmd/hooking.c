@@ -93,10 +93,8 @@ static int end_words(struct text_list *words)
 int hooking_words(const struct session *session, const char *verb, bool is_own,
                   struct text_list *ret, struct err *err)
 {
-    int rc = 0;
+    int rc = is_own ? 0 : platform_hook_launcher(ret);
 
-    for (size_t i = 0; rc == 0 && !is_own && platform_hook_launcher[i] != NULL; i++)
-        rc = text_list_add(ret, platform_hook_launcher[i]);
     if (rc == 0)
         rc = add_words(session, verb, ret);
     if (rc == 0 && is_own)

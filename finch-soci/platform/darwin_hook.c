@@ -17,7 +17,6 @@ enum { LAUNCHCTL_TIMEOUT_MS = 30000, LAUNCHCTL_SAID_MAX_BYTES = 64 * 1024 };
 enum { GONE_MS = 30000, GONE_STEP_MS = 100 };
 
 const enum platform_hook_form platform_hook_form = PLATFORM_HOOK_AGENT;
-const char *const platform_hook_launcher[] = {NULL};
 
 /* ---- launchctl ------------------------------------------------------------------------------- */
 

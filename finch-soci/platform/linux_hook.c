@@ -14,7 +14,6 @@ enum { SYSTEMCTL_TIMEOUT_MS = 30000, SYSTEMCTL_SAID_MAX_BYTES = 4096 };
 #define COMMENT "# "
 
 const enum platform_hook_form platform_hook_form = PLATFORM_HOOK_UNIT;
-const char *const platform_hook_launcher[] = {NULL};
 
 /* ---- the user's manager ---------------------------------------------------------------------- */
 

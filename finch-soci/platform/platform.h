@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,9 @@ char *platform_path_of_ssh(const char *path);
 bool platform_is_admin(void);
 /* Where Finch is installed when its program is not in PATH; NULL: nowhere in particular. */
 extern const char *const platform_finch_root;
+/* The program that knows the distributions of WSL, of which Finch's machine is one: a new string;
+ * NULL: there is none here. */
+char *platform_wsl(void);
 /* Whether Finch runs containers in a virtual machine here. */
 extern const bool platform_has_vm;
 /* Where Finch reads finch.yaml; `with_vm`: it has a machine, or the user has one of Lima's. A new
@@ -163,9 +167,10 @@ enum platform_hook_form {
     PLATFORM_HOOK_TASK,  /* XML of the Task Scheduler */
 };
 extern const enum platform_hook_form platform_hook_form;
-/* Words in front of our program's path, for what starts with the session: Windows opens a console
- * for it unless a program of another kind starts it. NULL at the end. */
-extern const char *const platform_hook_launcher[];
+/* Adds what is to stand in front of our program's path for what starts with the session: Windows
+ * opens a console for it unless a program of another kind starts it, which is named by its path. 0
+ * or -ENOMEM. */
+MUST_CHECK int platform_hook_launcher(struct text_list *words);
 
 struct platform_hook {
     const char *name;        /* "finch-soci": letters, digits, . - _ */

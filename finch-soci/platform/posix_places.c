@@ -30,6 +30,11 @@ char *platform_path_of_ssh(const char *path)
     return text_copy(path);
 }
 
+char *platform_wsl(void)
+{
+    return NULL;
+}
+
 bool platform_is_admin(void)
 {
     return geteuid() == 0;

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/windows.h"
+#include "platform/windows_internal.h"
 
 #define SECURITY_WIN32
 #include <fcntl.h>
@@ -46,6 +47,22 @@ char *platform_finch_config(bool with_vm)
 
     (void)with_vm;
     return local == NULL ? NULL : text_format("%s\\.finch\\finch.yaml", local);
+}
+
+char *windows_system_program(const char *name)
+{
+    wchar_t dir[MAX_PATH];
+    UINT units = GetSystemDirectoryW(dir, ARRAY_LEN(dir));
+    SCOPED(mem) char *utf8 = units == 0 || units >= ARRAY_LEN(dir) ? NULL : windows_utf8(dir);
+
+    return utf8 == NULL ? NULL : text_format("%s\\%s", utf8, name);
+}
+
+char *platform_wsl(void)
+{
+    SCOPED(mem) char *wsl = windows_system_program("wsl.exe");
+
+    return wsl != NULL && path_exists(wsl) ? TAKE(wsl) : NULL;
 }
 
 /* ---- our program ----------------------------------------------------------------------------- */

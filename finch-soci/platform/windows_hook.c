@@ -14,8 +14,43 @@ enum { SCHTASKS_TIMEOUT_MS = 30000, SCHTASKS_SAID_MAX_BYTES = 4096 };
 #define RUN_KEY L"Software\\Microsoft\\Windows\\CurrentVersion\\Run"
 
 const enum platform_hook_form platform_hook_form = PLATFORM_HOOK_TASK;
+
+/* ---- the launcher ---------------------------------------------------------------------------- */
+
 /* The console that a program gets from it is never shown. */
-const char *const platform_hook_launcher[] = {"conhost.exe", "--headless", NULL};
+#define LAUNCHER "conhost.exe"
+#define LAUNCHER_FLAG "--headless"
+
+/* By its path: what is looked for in directories may be found in another. */
+int platform_hook_launcher(struct text_list *words)
+{
+    SCOPED(mem) char *program = windows_system_program(LAUNCHER);
+    int rc = program == NULL ? -ENOMEM : text_list_add(words, program);
+
+    return rc < 0 ? rc : text_list_add(words, LAUNCHER_FLAG);
+}
+
+/* Without these words: what we start ourselves has no console. */
+static const char *const *without_launcher(const char *const *argv)
+{
+    return argv[0] != NULL && argv[1] != NULL && strcmp(path_name(argv[0]), LAUNCHER) == 0 &&
+                   strcmp(argv[1], LAUNCHER_FLAG) == 0
+               ? argv + 2
+               : argv;
+}
+
+/* The same of a command line. */
+static const wchar_t *line_without_launcher(const wchar_t *line)
+{
+    SCOPED(mem) char *program = windows_system_program(LAUNCHER);
+    SCOPED(mem)
+    wchar_t *words =
+        program == NULL ? NULL
+                        : windows_command_line((const char *const[]){program, LAUNCHER_FLAG, NULL});
+    size_t len = words == NULL ? 0 : wcslen(words);
+
+    return len > 0 && wcsncmp(line, words, len) == 0 && line[len] == L' ' ? line + len + 1 : line;
+}
 
 /* ---- the Task Scheduler ---------------------------------------------------------------------- */
 
@@ -24,13 +59,16 @@ const char *const platform_hook_launcher[] = {"conhost.exe", "--headless", NULL}
 static int schtasks(const char *const *words, struct buf *ret_out, struct err *err)
 {
     SCOPED(process_end) struct process_end end = PROCESS_END_NONE;
-    const char *argv[10] = {"schtasks.exe"};
+    SCOPED(mem) char *program = windows_system_program("schtasks.exe");
+    const char *argv[10] = {program};
     const struct process_run run = {.argv = argv,
                                     .kept_error_bytes = SCHTASKS_SAID_MAX_BYTES,
                                     .timeout_ms = SCHTASKS_TIMEOUT_MS};
     const char *said;
     int rc;
 
+    if (program == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; words[i] != NULL && i + 2 < ARRAY_LEN(argv); i++)
         argv[1 + i] = words[i];
     rc = process_run(&run, &end, err);
@@ -106,22 +144,15 @@ static bool has_entry(const wchar_t *name)
            ERROR_SUCCESS;
 }
 
-/* What the entry starts, without the words that hide a console, is ended. */
 static void end_started(const wchar_t *name)
 {
     enum { LINE_UNITS = 32768 };
     SCOPED(mem) wchar_t *value = calloc(LINE_UNITS, sizeof(*value));
-    SCOPED(mem) wchar_t *launcher = windows_command_line(platform_hook_launcher);
     DWORD size = LINE_UNITS * sizeof(*value);
-    const wchar_t *line = value;
 
-    if (value == NULL || launcher == NULL ||
-        RegGetValueW(HKEY_CURRENT_USER, RUN_KEY, name, RRF_RT_REG_SZ, NULL, value, &size) !=
-            ERROR_SUCCESS)
-        return;
-    if (wcsncmp(value, launcher, wcslen(launcher)) == 0 && value[wcslen(launcher)] == L' ')
-        line += wcslen(launcher) + 1;
-    windows_end_started_by(line);
+    if (value != NULL && RegGetValueW(HKEY_CURRENT_USER, RUN_KEY, name, RRF_RT_REG_SZ, NULL, value,
+                                      &size) == ERROR_SUCCESS)
+        windows_end_started_by(line_without_launcher(value));
 }
 
 static int put_entry(const wchar_t *name, const wchar_t *line, struct err *err)
@@ -132,17 +163,6 @@ static int put_entry(const wchar_t *name, const wchar_t *line, struct err *err)
     return error == ERROR_SUCCESS
                ? 0
                : err_sys(err, -windows_errno((DWORD)error), "HKCU\\%ls", RUN_KEY);
-}
-
-/* Without the words that hide a console: what we start has none. */
-static const char *const *without_launcher(const char *const *argv)
-{
-    for (size_t i = 0; platform_hook_launcher[i] != NULL; i++) {
-        if (*argv == NULL || strcmp(*argv, platform_hook_launcher[i]) != 0)
-            break;
-        argv++;
-    }
-    return argv;
 }
 
 /* Runs on when we have gone, in a job of nobody's. */
