@@ -23,8 +23,9 @@
 struct machine;
 
 struct machine_ssh {
-    const char *host; /* name or address */
-    unsigned port;    /* 0: 22 */
+    const char *host;       /* name or address */
+    const char *other_host; /* NULL, or tried where there is no way in at `host` */
+    unsigned port;          /* 0: 22 */
     const char *user;
     const char
         *identity; /* file of the private key, without passphrase; ed25519, RSA with libssh2 1.11 */

@@ -459,6 +459,22 @@ static void pause_a_while(const struct machine *machine, int64_t deadline_ms)
     (void)!socket_poll(&fd, 1, (int)(left_ms < RETRY_MS ? (left_ms < 0 ? 0 : left_ms) : RETRY_MS));
 }
 
+/* Somebody else may answer at the first address: a server of the same port, which does not know us.
+ * What the second says decides whether waiting helps. */
+static int connect_somewhere(struct machine *machine, const struct machine_ssh *options,
+                             struct err *err)
+{
+    struct machine_ssh other = *options;
+    struct err first = ERR_NONE, second = ERR_NONE;
+    int rc = ssh_connect(options, &machine->cancel_read, ssh_of(machine), &first);
+
+    if (options->other_host == NULL || (rc != -EAGAIN && rc != -EACCES))
+        return rc < 0 ? err_set(err, rc, "%s", err_text(&first)) : 0;
+    other.host = options->other_host;
+    rc = ssh_connect(&other, &machine->cancel_read, ssh_of(machine), &second);
+    return rc < 0 ? err_set(err, rc, "%s; %s", err_text(&first), err_text(&second)) : 0;
+}
+
 static int connect_patiently(struct machine *machine, const struct machine_ssh *options,
                              struct err *err)
 {
@@ -466,7 +482,7 @@ static int connect_patiently(struct machine *machine, const struct machine_ssh *
 
     for (;;) {
         struct err why = ERR_NONE;
-        int rc = ssh_connect(options, &machine->cancel_read, ssh_of(machine), &why);
+        int rc = connect_somewhere(machine, options, &why);
 
         if (rc != -EAGAIN || clock_mono_ms() >= deadline_ms)
             return rc < 0 ? err_set(err, rc, "%s", err_text(&why)) : 0;

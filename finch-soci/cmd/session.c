@@ -178,14 +178,34 @@ static void on_waiting(void *self, const struct err *why)
     waiting->said = true;
 }
 
+/* Distributions of WSL share 127.0.0.1 with each other and with Windows, whose own SSH server may
+ * have the port: Lima goes to the address that the machine has among them. A new string; NULL:
+ * there is none, or nobody knows. */
+static char *other_address(const struct session *session, const char *host)
+{
+    SCOPED(lima_machine) struct lima_machine looked = {.state = LIMA_NONE};
+    const struct lima_machine *machine = &session->machine;
+
+    if (session->places.wsl == NULL)
+        return NULL;
+    if (machine->ssh_address == NULL &&
+        lima_look(&session->places, LOOK_TIMEOUT_MS, &looked, NULL) == 0)
+        machine = &looked;
+    return machine->ssh_address == NULL || strcmp(machine->ssh_address, host) == 0
+               ? NULL
+               : text_copy(machine->ssh_address);
+}
+
 static int connect_ssh(const struct session *session, int64_t wait_ms, struct machine **ret,
                        struct err *err)
 {
     SCOPED(lima_ssh) struct lima_ssh ssh = {.port = 0};
     struct waiting waiting = {.globals = session->globals};
     int rc = lima_read_ssh(&session->places, &ssh, err);
+    SCOPED(mem) char *other = rc < 0 ? NULL : other_address(session, ssh.host);
     const struct machine_ssh how = {
         .host = ssh.host,
+        .other_host = other,
         .port = ssh.port,
         .user = ssh.user,
         .identity = ssh.identity,

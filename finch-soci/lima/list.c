@@ -15,6 +15,7 @@ void lima_machine_fini(struct lima_machine *machine)
     free(machine->arch);
     free(machine->lima_version);
     free(machine->problem);
+    free(machine->ssh_address);
     *machine = (struct lima_machine){.state = LIMA_NONE};
 }
 
@@ -72,6 +73,17 @@ static unsigned port_of(const cJSON *object)
                : 0;
 }
 
+/* NULL: none, or no address in digits. */
+static const char *address_of(const cJSON *object)
+{
+    const char *address = string_of(object, "sshAddress");
+
+    return address != NULL && *address != '\0' &&
+                   address[strspn(address, "0123456789abcdefABCDEF.:")] == '\0'
+               ? address
+               : NULL;
+}
+
 /* NULL stays NULL. */
 static bool copy(char **to, const char *from)
 {
@@ -89,7 +101,8 @@ static int fill(const cJSON *object, struct lima_machine *ret, struct err *err)
     if (!copy(&machine.vm_type, string_of(object, "vmType")) ||
         !copy(&machine.arch, string_of(object, "arch")) ||
         !copy(&machine.lima_version, string_of(object, "limaVersion")) ||
-        !copy(&machine.problem, problem_of(object))) {
+        !copy(&machine.problem, problem_of(object)) ||
+        !copy(&machine.ssh_address, address_of(object))) {
         lima_machine_fini(&machine);
         return err_set(err, -ENOMEM, "out of memory");
     }

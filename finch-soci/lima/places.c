@@ -14,6 +14,7 @@ void lima_places_fini(struct lima_places *places)
     free(places->finch_root);
     free(places->finch);
     free(places->limactl);
+    free(places->wsl);
     free(places->lima_home);
     free(places->instance);
     free(places->instance_dir);
@@ -100,6 +101,7 @@ int lima_find(const struct lima_options *options, struct lima_places *ret, struc
         return err_set(err, -EINVAL, "\"%s\" is no name of an instance", instance);
     places.lima_home = home != NULL ? text_copy(home) : default_home(&places);
     places.instance = text_copy(instance);
+    places.wsl = platform_wsl();
     if (places.lima_home != NULL)
         places.instance_dir = path_join(places.lima_home, instance);
     if (places.instance == NULL || places.instance_dir == NULL)

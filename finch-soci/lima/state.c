@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state.c – the state of an instance: limactl's word, else what its files say. */
+/* state.c – the state of an instance: limactl's word, else WSL's, else what its files say. */
 #include "lima/lima.h"
 
 #include "base/files.h"
@@ -32,30 +32,67 @@ static int pid_state(const char *dir, const char *name)
                : -ESRCH;
 }
 
-/* As limactl does it: host agent and driver both live, or neither has a file. */
-static enum lima_state state_by_pids(const char *dir)
+/* As limactl does it: host agent and driver both live, or neither has a file. WSL has no driver. */
+static enum lima_state state_by_pids(const char *dir, bool is_wsl)
 {
     int agent = pid_state(dir, "ha.pid");
     int driver = pid_state(dir, "vz.pid");
 
     if (driver == 0)
         driver = pid_state(dir, "qemu.pid");
+    if (driver == 0 && is_wsl)
+        driver = agent;
     if (agent == 1 && driver == 1)
         return LIMA_RUNNING;
     return agent == 0 && driver == 0 ? LIMA_STOPPED : LIMA_BROKEN;
 }
 
-static int look_at_files(const struct lima_places *places, struct lima_machine *ret,
-                         struct err *err)
+static void look_at_files(const struct lima_places *places, struct lima_machine *ret)
+{
+    *ret = (struct lima_machine){.state = state_by_pids(places->instance_dir, places->wsl != NULL)};
+}
+
+/* ---- by WSL ---------------------------------------------------------------------------------- */
+
+/* 1: it answered. */
+static int ask_wsl(const struct lima_places *places, int64_t timeout_ms, struct lima_machine *ret,
+                   struct err *err)
+{
+    const char *const argv[] = {places->wsl, "--list", "--verbose", NULL};
+    const struct process_run run = {.argv = argv, .timeout_ms = timeout_ms};
+    SCOPED(process_end) struct process_end said = PROCESS_END_NONE;
+    SCOPED(mem) char *distribution = text_format("lima-%s", places->instance);
+    bool found = false;
+    int rc = distribution == NULL ? err_set(err, -ENOMEM, "out of memory")
+                                  : process_run(&run, &said, NULL);
+
+    if (rc == -ENOMEM)
+        return rc;
+    if (rc < 0 || said.exit_status != 0) /* so too when there is no distribution at all */
+        return 0;
+    rc = lima_parse_wsl_list(buf_bytes(&said.out), distribution, ret, &found, err);
+    if (rc == 0 && !found)
+        *ret = (struct lima_machine){.state = LIMA_NONE};
+    return rc == -EBADMSG ? 0 : rc < 0 ? rc : 1;
+}
+
+/* An instance has a configuration, whatever else there is. */
+static int look_without_limactl(const struct lima_places *places, int64_t timeout_ms,
+                                struct lima_machine *ret, struct err *err)
 {
     SCOPED(mem) char *config = path_join(places->instance_dir, "lima.yaml");
+    int rc = 0;
 
     *ret = (struct lima_machine){.state = LIMA_NONE};
     if (config == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    if (path_exists(config))
-        ret->state = state_by_pids(places->instance_dir);
-    return 0;
+    if (!path_exists(config))
+        return 0;
+    if (places->wsl != NULL)
+        rc = ask_wsl(places, timeout_ms, ret, err);
+    if (rc == 0)
+        look_at_files(places, ret);
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- by limactl ------------------------------------------------------------------------------ */
@@ -105,8 +142,8 @@ int lima_look(const struct lima_places *places, int64_t timeout_ms, struct lima_
     if (rc == 0)
         (void)err_set(&why, -EIO, "%s: exit status %d: %s", places->limactl, result.exit_status,
                       last_line(&result.err));
-    rc = look_at_files(places, ret, err);
-    if (rc == 0 && ret->state != LIMA_NONE && places->limactl != NULL)
+    rc = look_without_limactl(places, timeout_ms, ret, err);
+    if (rc == 0 && ret->problem == NULL && ret->state != LIMA_NONE && places->limactl != NULL)
         ret->problem = text_copy(err_text(&why));
     return rc;
 }

@@ -334,6 +334,31 @@ static void host_keys_are_checked_where_a_file_of_them_is_named(void **state)
     assert_int_equal(open_with("user", "no-such-file", 0, &none, &err), -EACCES);
 }
 
+/* Nobody listens on the first, or somebody who does not know us. */
+static void another_address_is_tried_where_there_is_no_way_in(void **state)
+{
+    SCOPED(mem) char *identity = key("user");
+    SCOPED(mem) char *stranger = key("stranger");
+    struct machine_ssh ssh = {.host = "127.0.0.2",
+                              .other_host = "127.0.0.1",
+                              .port = PORT,
+                              .user = "root",
+                              .identity = identity};
+    SCOPED(machine) struct machine *machine = NULL;
+    SCOPED(machine) struct machine *none = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(machine_open_ssh(&ssh, &machine, &err));
+    ssh.identity = stranger;
+    assert_int_equal(machine_open_ssh(&ssh, &none, &err), -EACCES);
+    assert_non_null(strstr(err_text(&err), "127.0.0.2 port"));
+    assert_non_null(strstr(err_text(&err), "; root is not let in"));
+    ssh.host = "127.0.0.1";
+    ssh.other_host = "127.0.0.2";
+    assert_int_equal(machine_open_ssh(&ssh, &none, &err), -EAGAIN); /* it may boot still */
+}
+
 static void a_port_where_nobody_listens_is_tried_until_the_time_is_over(void **state)
 {
     SCOPED(mem) char *identity = key("user");
@@ -419,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_stranger_is_refused),
         cmocka_unit_test(an_rsa_key_works_or_says_what_is_missing),
         cmocka_unit_test(host_keys_are_checked_where_a_file_of_them_is_named),
+        cmocka_unit_test(another_address_is_tried_where_there_is_no_way_in),
         cmocka_unit_test(a_port_where_nobody_listens_is_tried_until_the_time_is_over),
         FAR(what_comes_while_the_other_output_is_asked_for_is_not_waited_for),
         FAR(a_connection_that_breaks_is_an_error_and_no_hang),

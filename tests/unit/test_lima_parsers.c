@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_lima_parsers.c – what limactl and Lima's ssh.config say, and what they must not be believed.
+/* test_lima_parsers.c – what limactl, WSL and Lima's ssh.config say, and what they must not be
+ * believed.
  */
 #include "test.h"
 
+#include "base/files.h"
 #include "base/text.h"
 #include "lima/lima.h"
 
@@ -247,6 +249,123 @@ static void brackets_are_no_patterns_but_stars_and_question_marks_are(void **sta
     assert_string_equal(ssh.user, "u");
 }
 
+/* ---- WSL ------------------------------------------------------------------------------------- */
+
+/* Of a vector. */
+static void assert_distribution(void **state, const char *vector, const char *name,
+                                enum lima_state wanted)
+{
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+    struct err err = ERR_NONE;
+    bool found = false;
+
+    (void)state;
+    assert_ok(file_read(vector, 65536, &text, NULL));
+    assert_ok(lima_parse_wsl_list(buf_bytes(&text), name, &machine, &found, &err));
+    assert_int_equal(found, wanted != LIMA_NONE);
+    assert_int_equal(machine.state, wanted);
+    if (found)
+        assert_string_equal(machine.vm_type, "wsl2");
+}
+
+#define LIMA_VECTOR(name) VECTORS_DIR "/lima/" name
+
+static void a_distribution_is_found_whatever_it_is_written_in(void **state)
+{
+    assert_distribution(state, LIMA_VECTOR("wsl-running.utf16"), "lima-finch", LIMA_RUNNING);
+    assert_distribution(state, LIMA_VECTOR("wsl-running.utf8"), "lima-finch", LIMA_RUNNING);
+    assert_distribution(state, LIMA_VECTOR("wsl-stopped-marked.utf16"), "lima-finch", LIMA_STOPPED);
+    assert_distribution(state, LIMA_VECTOR("wsl-running.utf16"), "Ubuntu-22.04", LIMA_RUNNING);
+    assert_distribution(state, LIMA_VECTOR("wsl-running.utf16"), "docker-desktop", LIMA_STOPPED);
+}
+
+static void a_distribution_of_another_name_is_not_ours(void **state)
+{
+    static const char *const names[] = {"lima-finc", "lima-finch2", "NAME", "*",
+                                        "2",         "Running",     ""};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_distribution(state, LIMA_VECTOR("wsl-running.utf16"), names[i], LIMA_NONE);
+        assert_distribution(state, LIMA_VECTOR("wsl-running.utf8"), names[i], LIMA_NONE);
+    }
+}
+
+static int distribution(const char *text, struct lima_machine *ret, bool *found)
+{
+    struct err err = ERR_NONE;
+
+    return lima_parse_wsl_list(bytes_of_str(text), "lima-finch", ret, found, &err);
+}
+
+static void a_state_of_wsl_that_is_none_of_a_machine_is_told(void **state)
+{
+    static const char *const lines[] = {"  lima-finch  Uninstalling  2\r\n",
+                                        "* lima-finch  Wird ausgef\xc3\xbchrt  2\n",
+                                        "lima-finch running 2"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        bool found = false;
+
+        assert_ok(distribution(lines[i], &machine, &found));
+        assert_true(found);
+        assert_int_equal(machine.state, LIMA_BROKEN);
+        assert_non_null(strstr(machine.problem, "WSL says"));
+    }
+}
+
+static void what_is_no_list_of_distributions_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "\n\n",
+        "Windows Subsystem for Linux has no installed distributions.\r\n",
+        "  NAME  STATE  VERSION\r\n",
+        "  lima-finch  Running\r\n",
+        "  lima-finch  2\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        bool found = true;
+
+        assert_int_equal(distribution(texts[i], &machine, &found), -EBADMSG);
+        assert_false(found);
+    }
+}
+
+static void a_list_that_was_cut_says_what_came(void **state)
+{
+    assert_distribution(state, LIMA_VECTOR("wsl-bad-half-a-unit.utf16"), "docker-desktop",
+                        LIMA_STOPPED);
+    assert_distribution(state, LIMA_VECTOR("wsl-bad-half-a-unit.utf16"), "lima-finch", LIMA_NONE);
+}
+
+static void an_address_that_is_no_address_is_not_there(void **state)
+{
+    static const struct {
+        const char *said, *address;
+    } cases[] = {{"172.28.1.2", "172.28.1.2"}, {"fe80::1", "fe80::1"}, {"", NULL},
+                 {"-oProxyCommand=x", NULL},   {"a host", NULL},       {"127.0.0.1 ", NULL}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(lima_machine) struct lima_machine machine = {.state = LIMA_NONE};
+        SCOPED(mem)
+        char *json = text_format("{\"name\":\"finch\",\"sshAddress\":\"%s\"}", cases[i].said);
+        bool found = false;
+
+        list(json, &machine, &found);
+        if (cases[i].address == NULL)
+            assert_null(machine.ssh_address);
+        else
+            assert_string_equal(machine.ssh_address, cases[i].address);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +382,12 @@ int main(void)
         cmocka_unit_test(the_first_value_wins),
         cmocka_unit_test(keys_are_checked_unless_lima_says_no),
         cmocka_unit_test(what_is_missing_or_senseless_is_named),
+        cmocka_unit_test(a_distribution_is_found_whatever_it_is_written_in),
+        cmocka_unit_test(a_distribution_of_another_name_is_not_ours),
+        cmocka_unit_test(a_state_of_wsl_that_is_none_of_a_machine_is_told),
+        cmocka_unit_test(what_is_no_list_of_distributions_is_refused),
+        cmocka_unit_test(a_list_that_was_cut_says_what_came),
+        cmocka_unit_test(an_address_that_is_no_address_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 struct world {
     char dir[64];
     struct lima_places places;
+    bool has_wsl;
 };
 
 static char *in(const struct world *world, const char *path)
@@ -44,6 +45,10 @@ static void find(struct world *world)
 
     lima_places_fini(&world->places);
     assert_ok(lima_find(&options, &world->places, &err));
+    if (world->has_wsl) {
+        free(world->places.wsl);
+        world->places.wsl = in(world, "system/wsl");
+    }
 }
 
 static int set_up(void **state)
@@ -66,6 +71,15 @@ static int tear_down(void **state)
     assert_ok(dir_remove_all(world->dir, NULL));
     free(world);
     return 0;
+}
+
+/* As on Windows: a program that prints these lines. */
+static void wsl_prints(struct world *world, const char *commands)
+{
+    SCOPED(mem) char *script = text_format("#!/bin/sh\n%s\n", commands);
+
+    write_file(world, "system/wsl", script, 0755);
+    world->has_wsl = true;
 }
 
 static void assert_state(struct world *world, enum lima_state wanted, const char *problem)
@@ -200,6 +214,56 @@ static void a_limactl_that_hangs_is_ended(void **state)
     assert_non_null(strstr(machine.problem, "no end within its time"));
 }
 
+#define WSL_LINE(state) "echo '* lima-finch  " state "  2'"
+
+static void without_limactl_wsl_speaks(void **state)
+{
+    struct world *world = *state;
+
+    wsl_prints(world, "[ \"$*\" = '--list --verbose' ] || exit 9\n" WSL_LINE("Running"));
+    assert_state(world, LIMA_NONE, NULL); /* a distribution that is no instance */
+    write_file(world, "data/finch/lima.yaml", "vmType: wsl2\n", 0644);
+    assert_state(world, LIMA_RUNNING, NULL);
+    wsl_prints(world, WSL_LINE("Stopped"));
+    assert_state(world, LIMA_STOPPED, NULL);
+    wsl_prints(world, WSL_LINE("Exporting"));
+    assert_state(world, LIMA_BROKEN, "Exporting");
+    wsl_prints(world, "echo '  other  Running  2'");
+    assert_state(world, LIMA_NONE, NULL);
+    limactl_prints(world, "exit 3");
+    wsl_prints(world, WSL_LINE("Running"));
+    assert_state(world, LIMA_RUNNING, "exit status 3");
+}
+
+static void what_limactl_says_is_not_asked_of_wsl(void **state)
+{
+    struct world *world = *state;
+
+    wsl_prints(world, WSL_LINE("Running"));
+    write_file(world, "data/finch/lima.yaml", "vmType: wsl2\n", 0644);
+    limactl_prints(world, "echo '{\"name\":\"finch\",\"status\":\"Stopped\"}'");
+    assert_state(world, LIMA_STOPPED, NULL);
+}
+
+/* A distribution of WSL has no driver's file. */
+static void where_wsl_says_nothing_the_host_agent_speaks(void **state)
+{
+    struct world *world = *state;
+    SCOPED(mem) char *mine = text_format("%d\n", (int)getpid());
+    static const char *const silent[] = {"exit 1", "echo 'no distributions'", "printf ''"};
+
+    write_file(world, "data/finch/lima.yaml", "vmType: wsl2\n", 0644);
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+        SCOPED(mem) char *agent = in(world, "data/finch/ha.pid");
+
+        wsl_prints(world, silent[i]);
+        assert_state(world, LIMA_STOPPED, NULL);
+        write_file(world, "data/finch/ha.pid", mine, 0644);
+        assert_state(world, LIMA_RUNNING, NULL);
+        assert_ok(file_unlink(agent, NULL));
+    }
+}
+
 static void ssh_config_is_found_in_the_instance(void **state)
 {
     struct world *world = *state;
@@ -229,6 +293,9 @@ int main(void)
         TEST(without_limactl_the_files_speak),
         TEST(pid_files_of_the_dead_are_a_broken_machine),
         TEST(a_limactl_that_hangs_is_ended),
+        TEST(without_limactl_wsl_speaks),
+        TEST(what_limactl_says_is_not_asked_of_wsl),
+        TEST(where_wsl_says_nothing_the_host_agent_speaks),
         TEST(ssh_config_is_found_in_the_instance),
     };
 
