@@ -20,6 +20,30 @@ struct bytes doctor_next_line(struct bytes *text);
 /* A word that every shell takes for one word, and no program for a flag. */
 bool doctor_is_word(const char *text);
 
+/* ---- scrubbing, by scrub.c ------------------------------------------------------------------- */
+
+#define DOCTOR_GONE "***" /* in the place of a secret */
+/* A line anew, without some kind of secret. 0 or -ENOMEM. */
+int doctor_scrub_environment(const char *in, struct buf *out);
+int doctor_scrub_logins(const char *in, struct buf *out);
+int doctor_scrub_schemes(const char *in, struct buf *out);
+int doctor_scrub_options(const char *in, struct buf *out);
+int doctor_scrub_tokens(const char *in, struct buf *out);
+bool doctor_is_name_char(char c);
+/* Does a name of so many bytes tell of a secret? */
+bool doctor_is_secret_name(const char *name, size_t len);
+
+/* What the lines before mean for the next; starts as zeros. */
+struct doctor_block {
+    bool in_headers;     /* a table of TOML whose values are sent to a registry */
+    bool in_environment; /* an Environment= that goes on */
+    size_t env_indent;   /* of YAML's env:, plus one; 0: not in one */
+};
+/* 1: the line is in a block, and was written; 0: it is not. -ENOMEM. */
+int doctor_scrub_in_block(struct doctor_block *block, const char *line, struct buf *out);
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
 /* Something being written; the first failure stays. */
 struct doctor_out {
     struct buf *to;

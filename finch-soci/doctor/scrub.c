@@ -4,11 +4,11 @@
  *
  * Line by line, several rules, each of which writes the line anew:
  *   private keys            from BEGIN to END
+ *   blocks                  scrub_blocks.c
  *   addresses               user and password before the host, and everything behind a ?
- *   words of HTTP           what follows Bearer or Basic
  *   names and values        name=value, name: value, "name":"value", where the name tells of a
- * secret systemd's Environment=  the value of every variable that is not known to be harmless
- *   tokens by their looks   AKIA…, eyJ…, ghp_… */
+ *                           secret
+ *   single words            scrub_words.c */
 #include "doctor/internal.h"
 
 #include <ctype.h>
@@ -16,23 +16,11 @@
 #include <string.h>
 #include <strings.h>
 
-#define GONE "***"
-
 /* ---- characters ------------------------------------------------------------------------------ */
-
-static bool is_name_char(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
-}
 
 static bool is_end_of_address(char c)
 {
     return c == '\0' || isspace((unsigned char)c) || strchr("\"'<>\\`)]},;", c) != NULL;
-}
-
-static bool starts_nocase(const char *text, const char *word)
-{
-    return strncasecmp(text, word, strlen(word)) == 0;
 }
 
 static int add(struct buf *out, const char *text, size_t len)
@@ -57,7 +45,7 @@ static bool is_query(const char *text)
 {
     size_t n = 1;
 
-    while (is_name_char(text[n]) || text[n] == '%')
+    while (doctor_is_name_char(text[n]) || text[n] == '%')
         n++;
     return text[0] == '?' && n > 1 && text[n] == '=';
 }
@@ -71,47 +59,21 @@ static int scrub_addresses(const char *in, struct buf *out)
         if (text_has_prefix(in, "://")) {
             size_t user = userinfo_bytes(in + 3);
 
-            rc = buf_add_str(out, user > 0 ? "://" GONE "@" : "://");
+            rc = buf_add_str(out, user > 0 ? "://" DOCTOR_GONE "@" : "://");
             in += 3 + user;
             in_address = true;
             continue;
         }
         in_address = in_address && !is_end_of_address(*in);
-        if (*in == '?' && (in_address || is_query(in))) {
-            rc = buf_add_str(out, "?" GONE);
+        if ((*in == '?' && (in_address || is_query(in))) ||
+            (in_address && strncasecmp(in, "%3F", 3) == 0)) {
+            rc = buf_add_str(out, "?" DOCTOR_GONE);
             while (!is_end_of_address(*in))
                 in++;
             in_address = false;
             continue;
         }
         rc = buf_add_byte(out, (uint8_t)*in++);
-    }
-    return rc;
-}
-
-/* ---- words of HTTP --------------------------------------------------------------------------- */
-
-static int scrub_schemes(const char *in, struct buf *out)
-{
-    bool at_word = true;
-    int rc = 0;
-
-    while (*in != '\0' && rc == 0) {
-        size_t word = !at_word                       ? 0
-                      : starts_nocase(in, "bearer ") ? 7
-                      : starts_nocase(in, "basic ")  ? 6
-                                                     : 0;
-
-        at_word = !isalnum((unsigned char)*in);
-        if (word == 0) {
-            rc = buf_add_byte(out, (uint8_t)*in++);
-            continue;
-        }
-        rc = add(out, in, word);
-        if (rc == 0)
-            rc = buf_add_str(out, GONE);
-        in += word;
-        in += strcspn(in, " \t\"'\\,");
     }
     return rc;
 }
@@ -129,7 +91,7 @@ static bool contains_nocase(const char *text, size_t len, const char *word)
     return false;
 }
 
-static bool is_secret_name(const char *name, size_t len)
+bool doctor_is_secret_name(const char *name, size_t len)
 {
     static const char *const parts[] = {
         "password",   "passwd",        "passphrase",  "secret",    "token",
@@ -137,7 +99,9 @@ static bool is_secret_name(const char *name, size_t len)
         "access-key", "privatekey",    "private_key", "session",   "signature",
         "cookie",     "authorization", "credential",  "username",  "certificate-data",
         "key-data"};
-    static const char *const whole[] = {"auth", "auths", "sig", "pwd", "pass", "user", "key"};
+    static const char *const whole[] = {"auths", "sig",    "user",    "key",
+                                        "env",   "header", "headers", "username"};
+    static const char *const ends[] = {"auth", "pass", "pwd", "_key", "-key", ".key"};
     static const char *const harmless[] = {"credsStore", "credHelpers", "creds_helpers",
                                            "credentials_ttl", "DOCKER_CONFIG"};
 
@@ -151,6 +115,12 @@ static bool is_secret_name(const char *name, size_t len)
     }
     for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
         if (strlen(whole[i]) == len && strncasecmp(name, whole[i], len) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        size_t n = strlen(ends[i]);
+
+        if (len >= n && strncasecmp(name + len - n, ends[i], n) == 0)
             return true;
     }
     return false;
@@ -176,7 +146,7 @@ static size_t value_bytes(const char *name, size_t name_len, const char *value, 
                                                                : strcspn(value, (char[]){quote, 0});
     while (value[n] != '\0') {
         if (quote != '\0' ? value[n] == quote && (n == 0 || value[n - 1] != '\\')
-                          : isspace((unsigned char)value[n]) || strchr(",;&\"'}", value[n]) != NULL)
+                          : isspace((unsigned char)value[n]) || strchr("&\"'}", value[n]) != NULL)
             break;
         n++;
     }
@@ -192,14 +162,14 @@ static int scrub_names(const char *in, struct buf *out)
         size_t len = 0, gap;
         char quote;
 
-        while (is_name_char(in[len]))
+        while (doctor_is_name_char(in[len]))
             len++;
         if (len == 0) {
             before = *in;
             rc = buf_add_byte(out, (uint8_t)*in++);
             continue;
         }
-        gap = is_secret_name(in, len) ? separator_bytes(in + len) : 0;
+        gap = doctor_is_secret_name(in, len) ? separator_bytes(in + len) : 0;
         rc = add(out, in, len + gap);
         if (gap > 0 && rc == 0) {
             const char *name = in, *value = in + len + gap;
@@ -213,7 +183,7 @@ static int scrub_names(const char *in, struct buf *out)
             rc = add(out, value, blank);
             skip = value_bytes(name, len, value + blank, quote);
             if (rc == 0 && skip > 0)
-                rc = buf_add_str(out, GONE);
+                rc = buf_add_str(out, DOCTOR_GONE);
             in = value + blank + skip;
         } else {
             in += len + gap;
@@ -223,84 +193,13 @@ static int scrub_names(const char *in, struct buf *out)
     return rc;
 }
 
-/* ---- systemd's variables --------------------------------------------------------------------- */
-
-static bool is_known_variable(const char *name, size_t len)
-{
-    static const char *const known[] = {"PATH",     "HOME",   "LANG",     "DOCKER_CONFIG",
-                                        "SUDO_UID", "TMPDIR", "NO_PROXY", "no_proxy"};
-
-    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        if (strlen(known[i]) == len && strncmp(name, known[i], len) == 0)
-            return true;
-    }
-    return (len > 5 && strncmp(name, "SOCI_", 5) == 0) ||
-           (len > 11 && strncmp(name, "CONTAINERD_", 11) == 0);
-}
-
-/* Environment=A=1 "B=2 3": of the others only the names stay. */
-static int scrub_environment(const char *in, struct buf *out)
-{
-    const char *equals = strstr(in, "Environment=");
-    int rc;
-
-    if (equals == NULL || strspn(in, " \t#;") != (size_t)(equals - in))
-        return buf_add_str(out, in);
-    equals += strlen("Environment=");
-    rc = add(out, in, (size_t)(equals - in));
-    while (*equals != '\0' && rc == 0) {
-        char quote = *equals == '"' || *equals == '\'' ? *equals : '\0';
-        const char *name = equals + (quote == '\0' ? 0 : 1);
-        size_t len = strcspn(name, "= \t\"'"), all;
-
-        all = quote == '\0' ? strcspn(name, " \t") : strcspn(name, (char[]){quote, 0});
-        if (is_known_variable(name, len))
-            rc = buf_addf(out, "%.*s", (int)all, name);
-        else if (all > 0)
-            rc = buf_addf(out, "%.*s=" GONE, (int)len, name);
-        equals = name + all + (quote != '\0' && name[all] == quote ? 1 : 0);
-        all = strspn(equals, " \t");
-        if (rc == 0)
-            rc = add(out, equals, all);
-        equals += all;
-    }
-    return rc;
-}
-
-/* ---- tokens by their looks ------------------------------------------------------------------- */
-
-static int scrub_tokens(const char *in, struct buf *out)
-{
-    static const char *const starts[] = {"AKIA",  "ASIA",  "eyJ",        "ghp_",   "gho_",
-                                         "ghs_",  "ghu_",  "ghr_",       "glpat-", "dckr_pat_",
-                                         "xoxb-", "xoxp-", "github_pat_"};
-    bool at_word = true;
-    int rc = 0;
-
-    while (*in != '\0' && rc == 0) {
-        size_t len = 0;
-
-        for (size_t i = 0; i < ARRAY_LEN(starts) && at_word && len == 0; i++)
-            len = text_has_prefix(in, starts[i]) ? strlen(starts[i]) : 0;
-        at_word = !isalnum((unsigned char)*in);
-        if (len == 0) {
-            rc = buf_add_byte(out, (uint8_t)*in++);
-            continue;
-        }
-        while (is_name_char(in[len]) || in[len] == '+' || in[len] == '/' || in[len] == '=')
-            len++;
-        rc = len >= 12 ? buf_add_str(out, GONE) : add(out, in, len);
-        in += len;
-    }
-    return rc;
-}
-
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static int scrub_line(const char *line, struct buf *out)
+static int scrub_by_rules(const char *line, struct buf *out)
 {
     static int (*const rules[])(const char *in, struct buf *out) = {
-        scrub_environment, scrub_addresses, scrub_schemes, scrub_names, scrub_tokens};
+        doctor_scrub_environment, scrub_addresses, doctor_scrub_logins, doctor_scrub_schemes,
+        doctor_scrub_options,     scrub_names,     doctor_scrub_tokens};
     SCOPED(mem) char *text = text_copy(line);
     int rc = text == NULL ? -ENOMEM : 0;
 
@@ -317,8 +216,16 @@ static int scrub_line(const char *line, struct buf *out)
     return rc == 0 ? buf_add_str(out, text) : rc;
 }
 
+static int scrub_line(struct doctor_block *block, const char *line, struct buf *out)
+{
+    int rc = doctor_scrub_in_block(block, line, out);
+
+    return rc == 0 ? scrub_by_rules(line, out) : rc < 0 ? rc : 0;
+}
+
 int doctor_scrub(struct bytes text, struct buf *ret)
 {
+    struct doctor_block block = {.env_indent = 0};
     bool in_key = false;
     int rc = 0;
 
@@ -335,10 +242,10 @@ int doctor_scrub(struct bytes text, struct buf *ret)
             return -ENOMEM;
         if (strstr(plain, "-----BEGIN ") != NULL && strstr(plain, "PRIVATE KEY") != NULL)
             in_key = true;
-        rc = in_key ? 0 : scrub_line(plain, ret);
+        rc = in_key ? 0 : scrub_line(&block, plain, ret);
         if (rc == 0 && strstr(plain, "-----END ") != NULL && in_key) {
             in_key = false;
-            rc = buf_add_str(ret, "(a private key) " GONE);
+            rc = buf_add_str(ret, "(a private key) " DOCTOR_GONE);
         } else if (in_key) {
             continue;
         }

@@ -52,6 +52,108 @@ static void values_of_secret_names_go_however_they_are_written(void **state)
     scrubs_to("secret='it''s'", "secret='***''s'");
 }
 
+/* In hosts.toml, finch.yaml, config.json, units, logs of all kinds, and what people type. */
+static void nothing_secret_gets_through(void **state)
+{
+    static const char *const lines[] = {
+        "https_proxy=http://bob:SECRET@proxy.corp:3128",
+        "HTTPS_PROXY: http://bob:SECRET@proxy:3128/",
+        "proxy = \"bob:SECRET@proxy.corp:3128\"",
+        "Environment=\"HTTPS_PROXY=http://bob:SECRET@proxy\" NO_PROXY=x",
+        "Environment=REGISTRY_AUTH='{\"auths\":{\"x\":{\"auth\":\"SECRET\"}}}'",
+        "  header = { Authorization = [\"Bearer SECRET\"] }",
+        "  x-api-token = \"SECRET\"",
+        "  Authorization = [\"Basic SECRET\"]",
+        "X-Amz-Security-Token: SECRET",
+        "GET /v2/app/blobs/sha256:abc?X-Amz-Signature=SECRET&X-Amz-Date=1 HTTP/1.1",
+        "url=https://bucket.s3.amazonaws.com/x%3FX-Amz-Signature%3DSECRET",
+        "redirect to \"https://cdn.example/x?sig=SECRET&se=2\"",
+        "Get \"https://r.example/token?account=u&password=SECRET\": dial tcp",
+        "--password SECRET",
+        "nerdctl login -u bob -p SECRET r.example",
+        "--token SECRET --x",
+        "password SECRET",
+        "PASSWORD: \"a \\\"SECRET\\\" b\"",
+        "aws_secret_access_key = SECRET",
+        "AWS_SESSION_TOKEN SECRET",
+        "{\"auth\":\"SECRET\",\"identitytoken\":\"SECRET\",\"registrytoken\":\"SECRET\"}",
+        "{\\\"auth\\\":\\\"SECRET\\\"}",
+        "curl -H \"Authorization: Bearer SECRET\" https://x",
+        "curl -u bob:SECRET https://x",
+        "curl --user bob:SECRET https://x",
+        "Cookie: a=SECRET; b=SECRET",
+        "Proxy-Authorization: Basic SECRET",
+        "authorization=Bearer%20SECRET",
+        "\"password\" : \"SECRET\"",
+        "'password':'SECRET'",
+        "password=SECRET,SECRET",
+        "pass: SECRET",
+        "PGPASS=SECRET",
+        "DB_PASS=SECRET",
+        "MY_KEY=SECRET",
+        "client-key: SECRET",
+        "Bearer\tSECRET",
+        "basic_auth = \"bob:SECRET\"",
+        "//registry/:_authToken=SECRET",
+        "machine r.example login bob password SECRET",
+        "realm=\"https://auth/token\",service=\"x\" token SECRET1",
+        "level=info msg=\"login\" username=bob password=SECRET host=x",
+        "eyJhbGciOiJIUzI1NiJ9.eyJSECRET.SECRETsig",
+        "x=eyJhbGciSECRET",
+        "glpat-SECRET12345",
+        "AKIASECRETABCDEF",
+        "password=\"SECRET with space\"",
+        "password='SECRET with' ",
+        "Password=SECRET",
+        "https://bob:SECRET@host:80/path",
+        "bob:SECRET@registry.example/v2",
+        "ftp://x?y=SECRET",
+        "https://host/path;token=SECRET",
+        "https://host/path#access_token=SECRET",
+        "sha256~SECRET",
+        "https://user%40x:SECRET@h/",
+        "http_proxy=bob:SECRET@proxy:3128",
+        "ExecStart=/bin/x --password=SECRET",
+        "ExecStart=/bin/x --docker-password SECRET",
+        "SetCredential=foo:SECRET",
+        "Nov 21 lima x[1]: password: SECRET",
+        "passwd:SECRET",
+        "secret SECRET1",
+        "GET https://r/v2/x?Signature=SECRET&Key-Pair-Id=SECRET",
+        "{\"url\":\"https:\\/\\/bob:SECRET@r.example\\/x?y=SECRET\"}",
+        "{\"header\":{\"X-Auth-Token\":[\"SECRET\"]}}",
+        "{\"Env\":[\"FOO=SECRET\",\"DB_PASSWORD=SECRET\"]}",
+        "-e API_KEY=SECRET -e OTHER=x"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        SCOPED(buf_value) struct buf out = BUF_EMPTY;
+
+        assert_ok(doctor_scrub(bytes_of_str(lines[i]), &out));
+        if (strstr(buf_str(&out), "SECRET") != NULL)
+            fail_msg("%s came out as %s", lines[i], buf_str(&out));
+    }
+}
+
+static void scrubs_all_to(const char *text, const char *wanted)
+{
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+
+    assert_ok(doctor_scrub(bytes_of_str(text), &out));
+    assert_string_equal(buf_str(&out), wanted);
+}
+
+static void a_block_hides_its_lines_and_ends(void **state)
+{
+    (void)state;
+    scrubs_all_to("[host.\"https://r\".header]\n  x-a = [\"a\",\n  \"b\"]\n# x\n\n[next]\na = 1\n",
+                  "[host.\"https://r\".header]\n  x-a = ***\n***\n# x\n\n[next]\na = 1\n");
+    scrubs_all_to("env:\n  PATH: /bin\n  FOO: a\n  L:\n  - b\nimages:\n- c\n",
+                  "env:\n  PATH: /bin\n  FOO: ***\n  L: ***\n***\nimages:\n- c\n");
+    scrubs_all_to("Environment=A=1 \\\n  B=2 \\\n  \"C=3 4\"\nExecStart=/x\n",
+                  "Environment=A=*** \\\n  B=*** \\\n  C=***\nExecStart=/x\n");
+}
+
 static void what_is_no_secret_stays(void **state)
 {
     static const char *const plain[] = {
@@ -60,6 +162,9 @@ static void what_is_no_secret_stays(void **state)
         "level=info msg=\"layer mounted\" layer=sha256:0123 took_ms=4",
         "DOCKER_CONFIG=/home/lima.guest/.finch-vm-config",
         "[proxy_plugins.soci]",
+        "pulled r.example/app:1@sha256:0123, user@host 12:00:01 a@b",
+        "the token is of no use; a password",
+        "systemctl --user show -p MainPID",
         "Environment=DOCKER_CONFIG=/home/u SUDO_UID=501",
     };
 
@@ -173,6 +278,8 @@ int main(void)
         cmocka_unit_test(an_address_keeps_its_host_and_path_alone),
         cmocka_unit_test(headers_lose_what_they_carry),
         cmocka_unit_test(values_of_secret_names_go_however_they_are_written),
+        cmocka_unit_test(nothing_secret_gets_through),
+        cmocka_unit_test(a_block_hides_its_lines_and_ends),
         cmocka_unit_test(what_is_no_secret_stays),
         cmocka_unit_test(variables_of_units_lose_what_is_not_known_to_be_harmless),
         cmocka_unit_test(keys_and_tokens_are_known_by_their_looks),
