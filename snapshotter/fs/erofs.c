@@ -31,7 +31,10 @@ enum { IMAGE_VERSION = 1 };
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    session_agree(userdata, conn, 0);
+    struct fuse_mount *f = userdata;
+
+    f->is_tar = true;
+    session_agree(f, conn, 0);
 }
 
 static uint64_t tar_file_bytes(const struct fuse_mount *f)

@@ -23,6 +23,7 @@ struct fuse_mount {
     /* Fixed when the kernel said hello. */
     bool is_ready, has_no_open, has_no_opendir;
     bool has_acls, has_labels; /* of the backend `fuse`: some node has */
+    bool is_tar;               /* of the backend `erofs`: what is read are blocks of the tar */
 
     pthread_mutex_t lock;       /* taken alone, and inside libfuse's own of a request */
     pthread_cond_t answered;    /* answering became 0 */

@@ -97,6 +97,11 @@ size_t ztoc_find(const struct ztoc *toc, const char *name);
 
 const char *ztoc_type_name(enum ztoc_type type); /* "reg", "dir", … as on the wire */
 
+/* `len` bytes of the tar at uncomp_off are made what files are where blocks of the tar are shown:
+ * from the end of each file to that of its last block, of 512 bytes, there are zeros. True: there
+ * was something else. */
+bool ztoc_clear_padding(const struct ztoc *toc, uint8_t *data, size_t len, uint64_t uncomp_off);
+
 /* ---- its spans ------------------------------------------------------------------------------- */
 
 struct ztoc_span {
