@@ -81,13 +81,12 @@ static void check_one(const char *name, const struct operation *operation)
     }
 }
 
-static void every_text_is_edited_as_the_table_says(void **state)
+static void check_all(void (*check)(const char *name, const struct operation *operation))
 {
     SCOPED(dir) DIR *dir = opendir(DIR_NAME);
     const struct dirent *entry;
     size_t count = 0;
 
-    (void)state;
     assert_non_null(dir);
     while ((entry = readdir(dir)) != NULL) {
         size_t len = strlen(entry->d_name);
@@ -97,10 +96,50 @@ static void every_text_is_edited_as_the_table_says(void **state)
             continue;
         name = strndup(entry->d_name, len - strlen(".yaml"));
         for (size_t i = 0; i < ARRAY_LEN(operations); i++)
-            check_one(name, &operations[i]);
+            check(name, &operations[i]);
         count++;
     }
     assert_true(count >= TEXTS_AT_LEAST);
+}
+
+static void every_text_is_edited_as_the_table_says(void **state)
+{
+    (void)state;
+    check_all(check_one);
+}
+
+static void add_crs(struct bytes text, struct buf *ret)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] == '\n')
+            assert_ok(buf_add_byte(ret, '\r'));
+        assert_ok(buf_add_byte(ret, text.data[i]));
+    }
+}
+
+/* The same operation on the text of the table, and on it as Windows' editors write it. */
+static void check_crlf(const char *name, const struct operation *operation)
+{
+    SCOPED(buf_value) struct buf lf = BUF_EMPTY, lf_after = BUF_EMPTY, wanted = BUF_EMPTY;
+    SCOPED(buf_value) struct buf crlf = BUF_EMPTY, crlf_after = BUF_EMPTY;
+    int rc;
+
+    assert_true(load(name, "yaml", &lf));
+    if (lf.len == 0 || memchr(lf.data, '\r', lf.len) != NULL ||
+        memchr(lf.data, '\n', lf.len) == NULL)
+        return;
+    add_crs(buf_bytes(&lf), &crlf);
+    rc = operation->run(buf_bytes(&lf), &lf_after, NULL);
+    assert_int_equal(operation->run(buf_bytes(&crlf), &crlf_after, NULL), rc);
+    add_crs(buf_bytes(&lf_after), &wanted);
+    if (rc == 1)
+        assert_same(name, operation->name, buf_bytes(&crlf_after), buf_bytes(&wanted));
+}
+
+static void every_text_with_crlf_is_edited_alike_and_keeps_it(void **state)
+{
+    (void)state;
+    check_all(check_crlf);
 }
 
 /* Whatever enable writes, disable takes out again and leaves no `soci` behind. */
@@ -222,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_text_is_edited_as_the_table_says),
+        cmocka_unit_test(every_text_with_crlf_is_edited_alike_and_keeps_it),
         cmocka_unit_test(what_enable_wrote_disable_takes_out),
         cmocka_unit_test(defaults_are_finchs),
         cmocka_unit_test(the_keys_that_matter_are_read),
