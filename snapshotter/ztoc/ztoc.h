@@ -175,4 +175,18 @@ MUST_CHECK int ztoc_extract(const struct ztoc *toc, struct bytes blob,
                             const struct ztoc_source *layer, const struct ztoc_file *file,
                             const struct ztoc_sink *sink, struct err *err);
 
+/* Is this the table of that tar? The tar is given once, from its start, with what comes after the
+ * end of the archive; memory is that of one entry. -EBADMSG: an entry differs in its name, type,
+ * offset, size, mode, owner, time, target, device number or extended attributes, there are more or
+ * fewer of them, or it is no tar; the text says which and what. After a failure only
+ * ztoc_comparison_free() may follow. -ENOMEM. */
+struct ztoc_comparison;
+MUST_CHECK int ztoc_comparison_new(const struct ztoc *toc, struct ztoc_comparison **ret,
+                                   struct err *err); /* borrows the ztoc */
+MUST_CHECK int ztoc_comparison_feed(struct ztoc_comparison *c, struct bytes uncomp,
+                                    struct err *err);
+MUST_CHECK int ztoc_comparison_finish(struct ztoc_comparison *c, struct err *err);
+void ztoc_comparison_free(struct ztoc_comparison *c); /* NULL is fine */
+DEFINE_SCOPED_PTR(ztoc_comparison, struct ztoc_comparison, ztoc_comparison_free)
+
 #endif

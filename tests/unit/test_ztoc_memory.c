@@ -21,8 +21,18 @@ static void make_tar(struct buf *tar)
     tar_end(tar);
 }
 
-/* Build, parse and read a file. */
-static int use(enum ztoc_compression compression, struct bytes layer)
+static int compare(const struct ztoc *toc, struct bytes tar, struct err *err)
+{
+    SCOPED(ztoc_comparison) struct ztoc_comparison *c = NULL;
+    int rc = ztoc_comparison_new(toc, &c, err);
+
+    if (rc == 0)
+        rc = ztoc_comparison_feed(c, tar, err);
+    return rc < 0 ? rc : ztoc_comparison_finish(c, err);
+}
+
+/* Build, parse, read a file, and compare with the tar. */
+static int use(enum ztoc_compression compression, struct bytes layer, struct bytes tar)
 {
     SCOPED(buf_value) struct buf blob = BUF_EMPTY;
     SCOPED(buf_value) struct buf out = BUF_EMPTY;
@@ -39,7 +49,7 @@ static int use(enum ztoc_compression compression, struct bytes layer)
         ztoc_file_at(toc, 0, &file);
         rc = ztoc_extract(toc, buf_bytes(&blob), &source, &file, &sink, &err);
     }
-    return rc;
+    return rc < 0 ? rc : compare(toc, tar, &err);
 }
 
 static void any_allocation_that_fails_is_an_answer_like_any_other(void **state)
@@ -58,7 +68,7 @@ static void any_allocation_that_fails_is_an_answer_like_any_other(void **state)
 
         do {
             allocations_left = failed;
-            rc = use(kinds[i], layer);
+            rc = use(kinds[i], layer, buf_bytes(&tar));
             allocations_left = -1;
             assert_true(rc == 0 || rc == -ENOMEM);
             failed += rc == -ENOMEM;
