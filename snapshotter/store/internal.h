@@ -8,10 +8,11 @@
 #include <pthread.h>
 
 struct store {
-    char *root;       /* fixed at creation, as all the others */
-    char *blobs_dir;  /* <root>/content/blobs/sha256 */
-    char *layers_dir; /* <root>/layers */
-    int lock_fd;      /* <root>/lock, held exclusively by this process */
+    char *root;        /* fixed at creation, as all the others */
+    char *blobs_dir;   /* <root>/content/blobs/sha256 */
+    char *layers_dir;  /* <root>/layers */
+    char *refused_dir; /* <root>/refused; made when something is refused */
+    int lock_fd;       /* <root>/lock, held exclusively by this process */
 };
 
 /* ---- the span map: docs/span-file.md --------------------------------------------------------- */
@@ -70,6 +71,30 @@ void span_map_encode_record(const struct span_map_header *header, uint64_t index
 uint64_t span_map_replay(const struct span_map_header *header, struct bytes log,
                          const struct span_map_table *table);
 
+/* ---- verdicts: docs/verdicts.md -------------------------------------------------------------- */
+
+enum verdict_kind { VERDICT_CHECKED = 1, VERDICT_REFUSED = 2 };
+struct verdict {
+    enum verdict_kind kind;
+    struct digest layer, ztoc;
+    struct digest digest; /* checked: the diff ID; refused: for whom it is, zeros: for all */
+    char text[ERR_TEXT_BYTES];
+};
+enum {
+    /* magic, version, kind, layer, ztoc, digest, length of the text; text; CRC */
+    VERDICT_HEAD_BYTES = 8 + 4 + 4 + 32 + 32 + 32 + 4,
+    VERDICT_BYTES_MAX = VERDICT_HEAD_BYTES + ERR_TEXT_BYTES + 4,
+};
+_Static_assert(VERDICT_HEAD_BYTES == 116, "a verdict is an on-disk format");
+
+size_t verdict_encode(const struct verdict *verdict, uint8_t out[VERDICT_BYTES_MAX]);
+/* -EBADMSG: not one of this version, or damaged. */
+MUST_CHECK int verdict_parse(struct bytes raw, struct verdict *ret, struct err *err);
+/* -ENOENT; -EBADMSG: as above, or of another layer or ztoc. */
+MUST_CHECK int verdict_read(const char *path, const struct digest *layer, const struct digest *ztoc,
+                            struct verdict *ret, struct err *err);
+MUST_CHECK int verdict_write(const char *path, const struct verdict *verdict, struct err *err);
+
 /* ---- an open span file ----------------------------------------------------------------------- */
 
 struct span_file {
@@ -79,6 +104,8 @@ struct span_file {
     int map_fd;                    /* fixed at creation */
     struct span_map_header header; /* fixed at creation */
     char *path;                    /* fixed at creation; of the directory, for error texts */
+    char *data_path;               /* fixed at creation, as the next */
+    char *checked_path;
 
     pthread_mutex_t sync_lock; /* held while a sync is on the disk: that is what serialises syncs */
     uint64_t records;          /* sync_lock; valid ones in the map */
@@ -88,6 +115,9 @@ struct span_file {
     bool *known;          /* lock; [span_count] */
     uint32_t *crc;        /* lock; [span_count] */
     struct buf pending; /* lock; struct span_map_record, in the order in which they go to the map */
+    bool is_checked;    /* lock */
+    struct digest diff_id; /* lock; of a checked one */
+    uint64_t forgets;      /* lock; spans that were forgotten so far */
 };
 
 #endif

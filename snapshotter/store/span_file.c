@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 bool span_file_recorded(struct span_file *file, size_t n, uint32_t *ret_crc32)
 {
@@ -37,6 +38,11 @@ int span_file_write(struct span_file *file, struct bytes uncomp, uint64_t uncomp
     return file_pwrite_all(file->data_fd, uncomp.data, uncomp.len, uncomp_off, err);
 }
 
+const char *span_file_data_path(const struct span_file *file)
+{
+    return file->data_path;
+}
+
 static int note_locked(struct span_file *file, const struct span_map_record *record,
                        struct err *err)
 {
@@ -58,13 +64,82 @@ int span_file_add(struct span_file *file, size_t n, uint32_t crc32, struct err *
     return note_locked(file, &record, err);
 }
 
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static uint64_t forgets(struct span_file *file)
+{
+    LOCKED(&file->lock);
+    return file->forgets;
+}
+
+/* False: a span was forgotten meanwhile. */
+static bool note_checked(struct span_file *file, const struct digest *diff_id, uint64_t before)
+{
+    LOCKED(&file->lock);
+
+    file->is_checked = file->forgets == before;
+    file->diff_id = *diff_id;
+    return file->is_checked;
+}
+
+static void remove_checked(const struct span_file *file)
+{
+    if (unlinkat(file->dir_fd, "checked", 0) < 0 || fsync(file->dir_fd) < 0)
+        log_warn("a layer stays recorded as checked", "path=%s err=%s", file->path,
+                 strerror(errno));
+}
+
+int span_file_set_checked(struct span_file *file, const struct digest *diff_id, struct err *err)
+{
+    const struct verdict verdict = {.kind = VERDICT_CHECKED,
+                                    .layer = file->header.layer,
+                                    .ztoc = file->header.ztoc,
+                                    .digest = *diff_id};
+    uint64_t before = forgets(file);
+    int rc = span_file_sync(file, err);
+
+    /* Also when no span was added: the file may just have got its length. */
+    if (rc == 0 && fdatasync(file->data_fd) < 0)
+        rc = err_sys(err, -errno, "%s: sync of the data", file->path);
+    if (rc == 0)
+        rc = verdict_write(file->checked_path, &verdict, err);
+    if (rc == 0 && !note_checked(file, diff_id, before)) {
+        remove_checked(file);
+        rc = err_set(err, -EAGAIN, "%s: a span was forgotten meanwhile", file->path);
+    }
+    return rc;
+}
+
+bool span_file_is_checked(struct span_file *file, struct digest *ret_diff_id)
+{
+    LOCKED(&file->lock);
+
+    if (file->is_checked)
+        *ret_diff_id = file->diff_id;
+    return file->is_checked;
+}
+
+/* A span is wrong, so the whole is not what it was. True: that it was checked is on the disk. */
+static bool note_forgotten(struct span_file *file)
+{
+    LOCKED(&file->lock);
+    bool was_checked = file->is_checked;
+
+    file->forgets++;
+    file->is_checked = false;
+    return was_checked;
+}
+
 int span_file_forget(struct span_file *file, size_t n, struct err *err)
 {
     struct span_map_record record = {.span = (uint32_t)n, .kind = SPAN_MAP_FORGOTTEN};
-    LOCKED(&file->lock);
 
     if (n >= file->header.span_count)
         return err_set(err, -EINVAL, "%s: there is no span %zu", file->path, n);
+    if (note_forgotten(file))
+        remove_checked(file);
+
+    LOCKED(&file->lock);
     return note_locked(file, &record, err);
 }
 
@@ -181,5 +256,7 @@ void span_file_close(struct span_file *file)
     free(file->known);
     free(file->crc);
     free(file->path);
+    free(file->data_path);
+    free(file->checked_path);
     free(file);
 }

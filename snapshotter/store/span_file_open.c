@@ -93,6 +93,13 @@ static int read_map(struct span_file *file, struct buf *ret, struct err *err)
     return rc;
 }
 
+static off_t data_file_bytes(const struct span_file *file)
+{
+    return (off_t)((file->header.data_bytes + SPAN_FILE_BLOCK_BYTES - 1) / SPAN_FILE_BLOCK_BYTES *
+                   SPAN_FILE_BLOCK_BYTES);
+}
+
+/* Those of earlier versions end where the tar does. */
 static int open_data(struct span_file *file, struct err *err)
 {
     struct stat st;
@@ -100,8 +107,11 @@ static int open_data(struct span_file *file, struct err *err)
     file->data_fd = openat(file->dir_fd, "data", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (file->data_fd < 0 || fstat(file->data_fd, &st) < 0)
         return err_sys(err, -errno, "data");
-    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != file->header.data_bytes)
+    if (!S_ISREG(st.st_mode) ||
+        ((uint64_t)st.st_size != file->header.data_bytes && st.st_size != data_file_bytes(file)))
         return err_set(err, -EBADMSG, "data: not the tar's size");
+    if (st.st_size != data_file_bytes(file) && ftruncate(file->data_fd, data_file_bytes(file)) < 0)
+        return err_sys(err, -errno, "data");
     return 0;
 }
 
@@ -157,19 +167,25 @@ static int write_header(struct span_file *file, int map_fd, struct err *err)
     return file_pwrite_all(map_fd, raw, sizeof(raw), 0, err);
 }
 
-/* The old map must be gone for good before there is another data file, or after a power loss it
- * could speak of that one. A data file that someone still has open lives on without its name. */
+static int remove_name(const struct span_file *file, const char *name, struct err *err)
+{
+    if (unlinkat(file->dir_fd, name, 0) < 0 && errno != ENOENT)
+        return err_sys(err, -errno, "%s", name);
+    return 0;
+}
+
+/* The old map, and that the data was checked, must be gone for good before there is another data
+ * file, or after a power loss it they could speak of that one. A data file that someone still has
+ * open lives on without its name. */
 static int remove_old(const struct span_file *file, struct err *err)
 {
-    if (unlinkat(file->dir_fd, "map", 0) == 0) {
-        if (fsync(file->dir_fd) < 0)
-            return err_sys(err, -errno, "sync of the directory");
-    } else if (errno != ENOENT) {
-        return err_sys(err, -errno, "map");
-    }
-    if (unlinkat(file->dir_fd, "data", 0) < 0 && errno != ENOENT)
-        return err_sys(err, -errno, "data");
-    return 0;
+    int rc = remove_name(file, "checked", err);
+
+    if (rc == 0)
+        rc = remove_name(file, "map", err);
+    if (rc == 0 && fsync(file->dir_fd) < 0)
+        rc = err_sys(err, -errno, "sync of the directory");
+    return rc < 0 ? rc : remove_name(file, "data", err);
 }
 
 static int start_anew(struct span_file *file, struct err *err)
@@ -186,7 +202,7 @@ static int start_anew(struct span_file *file, struct err *err)
     file->names_synced = false;
     file->map_fd = -1;
     file->data_fd = openat(file->dir_fd, "data", FLAGS, 0600);
-    if (file->data_fd < 0 || ftruncate(file->data_fd, (off_t)file->header.data_bytes) < 0)
+    if (file->data_fd < 0 || ftruncate(file->data_fd, data_file_bytes(file)) < 0)
         return err_sys(err, -errno, "data");
     file->map_fd = openat(file->dir_fd, "map", FLAGS, 0600);
     if (file->map_fd < 0)
@@ -242,6 +258,22 @@ static int compact(struct span_file *file, struct err *err)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* What cannot be read is checked again. */
+static void read_checked(struct span_file *file)
+{
+    struct err err = ERR_NONE;
+    struct verdict verdict;
+    int rc =
+        verdict_read(file->checked_path, &file->header.layer, &file->header.ztoc, &verdict, &err);
+
+    file->is_checked = rc == 0 && verdict.kind == VERDICT_CHECKED;
+    if (file->is_checked)
+        file->diff_id = verdict.digest;
+    if (rc < 0 && rc != -ENOENT)
+        log_debug("that a layer was checked is not known any more", "path=%s err=%s", file->path,
+                  err_text(&err));
+}
+
 static int open_files(struct store *store, struct span_file *file, struct err *err)
 {
     int rc = open_dirs(store, file, err);
@@ -253,6 +285,8 @@ static int open_files(struct store *store, struct span_file *file, struct err *e
         log_debug("starting a span file anew", "path=%s err=%s", file->path, err_text(err));
         return start_anew(file, err);
     }
+    if (rc == 0)
+        read_checked(file);
     if (rc == 0 && file->records > records_kept(file->header.span_count))
         rc = compact(file, err);
     return rc;
@@ -274,9 +308,14 @@ static int alloc_file(struct store *store, const struct span_file_options *optio
     (void)pthread_mutex_init(&file->lock, NULL);
     (void)pthread_mutex_init(&file->sync_lock, NULL);
     file->path = layer_path(store, &options->layer, &options->ztoc);
+    file->data_path = file->path == NULL ? NULL : path_join(file->path, "data");
+    file->checked_path = file->path == NULL ? NULL : path_join(file->path, "checked");
     file->known = calloc(options->span_count, sizeof(*file->known));
     file->crc = calloc(options->span_count, sizeof(*file->crc));
-    return file->path == NULL || file->known == NULL || file->crc == NULL ? -ENOMEM : 0;
+    return file->data_path == NULL || file->checked_path == NULL || file->known == NULL ||
+                   file->crc == NULL
+               ? -ENOMEM
+               : 0;
 }
 
 int span_file_open(struct store *store, const struct span_file_options *options,

@@ -82,7 +82,8 @@ static int open_in(struct store *store, const char *given, struct err *err)
         return err_sys(err, -errno, "the current directory");
     store->blobs_dir = path_join(root, "content/blobs/sha256");
     store->layers_dir = path_join(root, "layers");
-    if (store->blobs_dir == NULL || store->layers_dir == NULL)
+    store->refused_dir = path_join(root, "refused");
+    if (store->blobs_dir == NULL || store->layers_dir == NULL || store->refused_dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     rc = dir_make_all(root, 0700, err);
     if (rc == 0)
@@ -117,6 +118,7 @@ void store_close(struct store *store)
     free(store->root);
     free(store->blobs_dir);
     free(store->layers_dir);
+    free(store->refused_dir);
     free(store);
 }
 

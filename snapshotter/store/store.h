@@ -3,8 +3,11 @@
  * leaves garbage to collect and never a wrong answer:
  *
  *   <root>/content/blobs/sha256/<hex>       ztocs, SOCI indexes, manifests; checked by digest
- *   <root>/layers/<hex of layer>-<hex of ztoc>/{data,map}
- *                                           the layer's tar, sparse, and which spans are present
+ *   <root>/layers/<hex of layer>-<hex of ztoc>/{data,map,checked}
+ *                                           the layer's tar, sparse, which spans are present, and
+ *                                           that the whole was found to be what the image says
+ *   <root>/refused/<hex of layer>-<hex of ztoc>
+ *                                           it was found to be something else
  *   <root>/snapshotter/metadata.sqlite      snapshots (SQLite, WAL)
  *   <root>/snapshotter/set-aside-<time>/    a broken one, with the snapshots' directories
  *   <root>/erofs/                           not the store's: images of fs/, while they are mounted
@@ -58,6 +61,10 @@ MUST_CHECK int store_blob_walk(struct store *store, int64_t min_age_ms,
 
 /* ---- a layer's spans ------------------------------------------------------------------------- */
 
+/* File systems that are mounted straight from a layer's data read whole blocks of it, so the file's
+ * length is rounded up to such a block; zeros follow the tar. */
+enum { SPAN_FILE_BLOCK_BYTES = 512 };
+
 /* The tar of a layer, sparse, with a log of which spans are present (docs/span-file.md). Keyed by
  * the layer, whose bytes they are, and by the ztoc, which cuts it into spans: blobs that differ in
  * their gzip header alone share a ztoc. A record in the log carries a CRC of the span's bytes, and
@@ -68,7 +75,7 @@ struct span_file_options {
     struct digest layer; /* checked against what the map says: another layer, another file */
     struct digest ztoc;
     size_t span_count;
-    uint64_t uncomp_bytes; /* size of the data file */
+    uint64_t uncomp_bytes; /* of the tar */
 };
 /* Files that do not fit the options, or are damaged, are started anew. -EBUSY: open already, here
  * or elsewhere; -EFBIG: more spans or bytes than a file can have; -ENOSPC, -EIO, -ENOMEM. */
@@ -98,6 +105,15 @@ MUST_CHECK int span_file_sync(struct span_file *file, struct err *err);
 MUST_CHECK int span_file_forget(struct span_file *file, size_t n, struct err *err);
 /* For pread(2) and splice(2) of present spans; lives as long as the file. */
 int span_file_fd(const struct span_file *file);
+const char *span_file_data_path(const struct span_file *file); /* absolute; borrowed */
+/* Every span is in the file, and the whole tar, with what the layer has behind it, was found to be
+ * what the image says: it has this diff ID, and its headers are those of the ztoc. All of it is
+ * synced, then so recorded (docs/verdicts.md); it holds until a span is forgotten. */
+MUST_CHECK int span_file_set_checked(struct span_file *file, const struct digest *diff_id,
+                                     struct err *err);
+/* So recorded, by this or an earlier process? Whether all spans are there is the caller's to see.
+ */
+bool span_file_is_checked(struct span_file *file, struct digest *ret_diff_id);
 /* Remove the files of a layer that nobody has open (-EBUSY: somebody has). -ENOENT is success. */
 MUST_CHECK int span_file_remove(struct store *store, const struct digest *layer,
                                 const struct digest *ztoc, struct err *err);
@@ -106,6 +122,22 @@ MUST_CHECK int span_file_walk(struct store *store,
                               int (*each)(void *arg, const struct digest *layer,
                                           const struct digest *ztoc),
                               void *arg, struct err *err);
+
+/* ---- layers that are not what their image says ------------------------------------------------
+ */
+
+/* Kept when the layer itself is removed; of so many, then the oldest goes. */
+enum { STORE_REFUSED_MAX = 1024 };
+/* From now on store_refused() says `why` of this layer and ztoc: whatever an image claims of them
+ * (`claim` NULL), or for those that claim the same. */
+MUST_CHECK int store_refuse(struct store *store, const struct digest *layer,
+                            const struct digest *ztoc, const struct digest *claim, const char *why,
+                            struct err *err);
+/* 0: not refused. -EBADMSG: it is, and err says why; also when no claim is known (NULL) and it is
+ * refused for some. What is damaged is a refusal too. */
+MUST_CHECK int store_refused(struct store *store, const struct digest *layer,
+                             const struct digest *ztoc, const struct digest *claim,
+                             struct err *err);
 
 /* ---- how much it is -------------------------------------------------------------------------- */
 

@@ -468,6 +468,138 @@ static void a_full_disk_is_an_error_and_the_span_is_not_recorded(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static struct digest some_diff_id(void)
+{
+    struct digest digest;
+
+    memset(digest.sha256, 0xd1, sizeof(digest.sha256));
+    return digest;
+}
+
+static void set_checked(struct fixture *f)
+{
+    struct digest diff_id = some_diff_id();
+    struct err err = ERR_NONE;
+
+    for (size_t n = 0; n < SPANS; n++)
+        add(f, n);
+    assert_ok(span_file_set_checked(f->file, &diff_id, &err));
+}
+
+static bool is_checked(struct fixture *f)
+{
+    struct digest diff_id = some_diff_id(), seen;
+    bool yes = span_file_is_checked(f->file, &seen);
+
+    if (yes)
+        assert_true(digest_equal(&seen, &diff_id));
+    return yes;
+}
+
+/* In a process that is killed right after it. */
+static void do_and_die(struct fixture *f, void (*what)(struct fixture *f))
+{
+    int status = 0;
+    struct err err = ERR_NONE;
+    pid_t child;
+
+    span_file_close(f->file);
+    f->file = NULL;
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (span_file_open(f->store, &f->options, &f->file, &err) < 0)
+            _exit(1);
+        what(f);
+        (void)raise(SIGKILL);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    reopen(f);
+}
+
+static void that_the_whole_was_checked_is_known_to_the_next_process_with_its_spans(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(is_checked(f));
+    do_and_die(f, set_checked);
+    assert_true(is_checked(f));
+    for (size_t n = 0; n < SPANS; n++)
+        assert_true(recorded(f, n));
+}
+
+static void forget_one(struct fixture *f)
+{
+    struct err err = ERR_NONE;
+
+    assert_ok(span_file_forget(f->file, 1, &err));
+    assert_false(is_checked(f));
+}
+
+static void a_span_that_is_forgotten_ends_it_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    set_checked(f);
+    do_and_die(f, forget_one); /* before any sync */
+    assert_false(is_checked(f));
+}
+
+static void data_that_is_started_anew_is_not_checked(void **state)
+{
+    struct fixture *f = *state;
+
+    set_checked(f);
+    flip_map_byte(f, 20); /* in its header */
+    reopen(f);
+    assert_false(is_checked(f));
+}
+
+static void a_check_that_is_damaged_or_of_another_layer_is_none(void **state)
+{
+    struct fixture *f = *state;
+    char path[300];
+
+    (void)snprintf(path, sizeof(path), "%s/checked", f->dir);
+    for (off_t at = 0; at < 120; at += 7) {
+        uint8_t byte;
+        int fd;
+
+        set_checked(f);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= 0x10;
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        assert_int_equal(close(fd), 0);
+        reopen(f);
+        assert_false(is_checked(f));
+    }
+}
+
+static void the_length_is_in_whole_blocks_also_of_files_that_end_with_the_tar(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = ERR_NONE;
+    struct stat st;
+
+    span_file_close(f->file);
+    f->options.uncomp_bytes -= 100;
+    assert_ok(span_file_open(f->store, &f->options, &f->file, &err));
+    assert_int_equal(fstat(span_file_fd(f->file), &st), 0);
+    assert_int_equal(st.st_size % SPAN_FILE_BLOCK_BYTES, 0);
+    assert_true((uint64_t)st.st_size >= f->options.uncomp_bytes);
+    add(f, 0);
+    assert_int_equal(ftruncate(span_file_fd(f->file), (off_t)f->options.uncomp_bytes), 0);
+    reopen(f);
+    assert_true(recorded(f, 0));
+    assert_int_equal(fstat(span_file_fd(f->file), &st), 0);
+    assert_int_equal(st.st_size % SPAN_FILE_BLOCK_BYTES, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +619,11 @@ int main(void)
         TEST(a_layer_that_is_open_is_not_opened_or_removed),
         TEST(bytes_and_spans_past_the_end_are_refused),
         TEST(impossible_sizes_are_refused),
+        TEST(that_the_whole_was_checked_is_known_to_the_next_process_with_its_spans),
+        TEST(a_span_that_is_forgotten_ends_it_at_once),
+        TEST(data_that_is_started_anew_is_not_checked),
+        TEST(a_check_that_is_damaged_or_of_another_layer_is_none),
+        TEST(the_length_is_in_whole_blocks_also_of_files_that_end_with_the_tar),
         TEST(a_full_disk_is_an_error_and_the_span_is_not_recorded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
