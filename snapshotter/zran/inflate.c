@@ -161,3 +161,59 @@ int zran_inflate(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES], struct b
 #endif
     return inflate_rest(bits, window, comp, &to, &done, out, err);
 }
+
+/* ---- to the end ------------------------------------------------------------------------------ */
+
+/* A member has ended. 1: and so has the stream. */
+static int next_member_if_any(struct inflation *in, struct err *err)
+{
+    if (in->raw && !skip_in(in, GZIP_TRAILER_BYTES))
+        return err_set(err, -EBADMSG, "inflate: ends in a gzip trailer");
+    in->raw = false;
+    return in->z.avail_in == 0 && in->left.len == 0 ? 1 : next_member(in, err);
+}
+
+/* As step(). 1: there is no more. */
+static int step_to_end(struct inflation *in, size_t *ret_len, struct err *err)
+{
+    int rc = Z_OK;
+
+    in->z.next_out = in->out;
+    in->z.avail_out = INFLATE_OUT_BYTES;
+    while (in->z.avail_out > 0 && rc == Z_OK) {
+        refill(in);
+        rc = inflate(&in->z, Z_NO_FLUSH);
+    }
+    *ret_len = INFLATE_OUT_BYTES - in->z.avail_out;
+    if (rc == Z_STREAM_END)
+        return next_member_if_any(in, err);
+    if (rc == Z_OK || rc == Z_BUF_ERROR)
+        return rc == Z_OK ? 0 : 1;
+    if (rc == Z_MEM_ERROR)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+    return err_set(err, -EBADMSG, "inflate: %s", in->z.msg != NULL ? in->z.msg : "does not decode");
+}
+
+int zran_inflate_to_end(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES], struct bytes comp,
+                        uint64_t skip, int (*sink)(void *arg, struct bytes out, struct err *err),
+                        void *arg, struct err *err)
+{
+    SCOPED(mem) uint8_t *out = malloc(INFLATE_OUT_BYTES);
+    SCOPED(inflation) struct inflation in = {.left = comp, .raw = true, .out = out};
+    bool ended = false;
+    int rc;
+
+    if (out == NULL || inflateInit2(&in.z, RAW_DEFLATE) != Z_OK)
+        return err_set(err, -ENOMEM, "inflate: out of memory");
+    rc = start(&in, bits, window, err);
+    while (rc == 0 && !ended) {
+        size_t len = 0;
+
+        rc = step_to_end(&in, &len, err);
+        ended = rc == 1;
+        if (rc >= 0)
+            rc = len > skip ? sink(arg, bytes_of(out + skip, len - skip), err) : 0;
+        skip -= len < skip ? len : skip;
+    }
+    return rc;
+}

@@ -52,6 +52,14 @@ MUST_CHECK int zran_inflate(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES
                             int (*sink)(void *arg, struct bytes out, struct err *err), void *arg,
                             struct err *err);
 
+/* The same, but whatever `comp` holds, however much that is, without its first `skip` bytes: of a
+ * span that is not the last the very bytes up to the next one, because the bits that they share do
+ * not make a byte. 0, or as above. */
+MUST_CHECK int zran_inflate_to_end(uint8_t bits, const uint8_t window[ZRAN_WINDOW_BYTES],
+                                   struct bytes comp, uint64_t skip,
+                                   int (*sink)(void *arg, struct bytes out, struct err *err),
+                                   void *arg, struct err *err);
+
 /* ---- scanning a layer for checkpoints -------------------------------------------------------- */
 
 /* What a scan reports, in the order of the stream. Each returns 0, or <0 which ends the scan with

@@ -115,6 +115,55 @@ static void every_span_inflates_to_its_part_of_the_tar(void **state)
     assert_int_not_equal(bits, 0); /* or the shared byte was never tried */
 }
 
+static void every_span_inflates_to_its_end_when_that_is_not_known(void **state)
+{
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(scanned) struct scanned s = {.count = 0};
+    struct err err = ERR_NONE;
+
+    (void)state;
+    make_gzip(&gz);
+    scan(buf_bytes(&gz), &s);
+    for (size_t i = 0; i < s.count; i++) {
+        uint64_t len = uncomp_len_of(&s, i);
+        const uint64_t skips[] = {0, 1, len / 2, len, len + 1};
+
+        for (size_t j = 0; j < ARRAY_LEN(skips); j++) {
+            SCOPED(buf_value) struct buf out = BUF_EMPTY;
+            uint64_t left = skips[j] > len ? 0 : len - skips[j];
+
+            assert_ok(zran_inflate_to_end(s.points[i].bits, s.windows[i],
+                                          comp_of(&s, i, buf_bytes(&gz)), skips[j], buf_write, &out,
+                                          &err));
+            assert_int_equal(out.len, left);
+            if (left > 0)
+                assert_memory_equal(out.data, s.tar.data + s.points[i].uncomp_off + skips[j], left);
+        }
+    }
+}
+
+static void to_the_end_bytes_that_do_not_decode_are_refused(void **state)
+{
+    SCOPED(buf_value) struct buf gz = BUF_EMPTY;
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    SCOPED(scanned) struct scanned s = {.count = 0};
+    struct err err = ERR_NONE;
+    uint8_t noise[5000];
+
+    (void)state;
+    make_gzip(&gz);
+    scan(buf_bytes(&gz), &s);
+    assert_ok(buf_add(&gz, "more", 4)); /* behind the last member */
+    assert_int_equal(zran_inflate_to_end(s.points[s.count - 1].bits, s.windows[s.count - 1],
+                                         comp_of(&s, s.count - 1, buf_bytes(&gz)), 0, buf_write,
+                                         &out, &err),
+                     -EBADMSG);
+    memset(noise, 0xff, sizeof(noise));
+    assert_int_equal(zran_inflate_to_end(0, s.windows[0], bytes_of(noise, sizeof(noise)), 0,
+                                         buf_write, &out, &err),
+                     -EBADMSG);
+}
+
 static void a_part_of_a_span_inflates_too(void **state)
 {
     SCOPED(buf_value) struct buf gz = BUF_EMPTY;
@@ -217,6 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_span_inflates_to_its_part_of_the_tar),
+        cmocka_unit_test(every_span_inflates_to_its_end_when_that_is_not_known),
+        cmocka_unit_test(to_the_end_bytes_that_do_not_decode_are_refused),
         cmocka_unit_test(a_part_of_a_span_inflates_too),
         cmocka_unit_test(a_span_that_is_too_short_is_refused),
         cmocka_unit_test(more_than_the_last_span_has_is_refused),
