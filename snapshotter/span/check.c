@@ -123,3 +123,16 @@ int span_check_start_locked(struct span_set *set, size_t n)
     pool_submit(set->engine->pool, &check->job, POOL_URGENT);
     return 0;
 }
+
+int span_set_doubt(struct span_set *set, size_t n, struct err *err)
+{
+    enum span_state state;
+    LOCKED(&set->engine->lock);
+
+    state = span_state_of(set, n);
+    if (set->closing || (state != SPAN_PRESENT && state != SPAN_RECORDED))
+        return 0; /* it is being looked at, or fetched */
+    if (span_check_start_locked(set, n) < 0)
+        return err_set(err, -ENOMEM, "%s: out of memory", set->name);
+    return 0;
+}

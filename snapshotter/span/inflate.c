@@ -101,10 +101,12 @@ static void settle_present(struct span_task *task)
 {
     struct span_set *set = task->get->set;
     struct span_want *ready = NULL;
+    bool is_complete;
 
     {
         LOCKED(&set->engine->lock);
         span_set_state_locked(set, task->n, SPAN_PRESENT);
+        is_complete = set->missing == 0;
         set->refused[task->n] = false;
         set->backoff_ms = 0;
         set->background_at_ms = 0;
@@ -113,6 +115,8 @@ static void settle_present(struct span_task *task)
         span_collect_present_locked(set, task->n, &ready);
     }
     span_deliver(ready, NULL);
+    if (is_complete && set->completed != NULL)
+        set->completed(set->completed_arg);
 }
 
 static void settle_failed(struct span_task *task, int rc, const struct err *err)

@@ -7,6 +7,7 @@
  *   inflate.c   its bytes, into the data file        check.c     spans of an earlier process
  *   set.c, engine.c  opening and closing             wait.c      reads that block
  *   prefer.c    what will be wanted                  trace.c     what was wanted
+ *   behind.c    what is behind the tar
  *
  * One lock, span_engine->lock, guards the engine and all its sets: events are as rare as spans, and
  * all that happens under it is flipping states and moving list entries. Reads of spans that are
@@ -131,11 +132,13 @@ struct span_engine {
 };
 
 struct span_set {
-    struct span_engine *engine; /* fixed at creation, as the next seven */
+    struct span_engine *engine; /* fixed at creation, as the next nine */
     char *name;
     struct span_layout layout;
     struct span_file *file;
     struct metrics_layer *metrics;
+    void (*completed)(void *arg);
+    void *completed_arg;
     size_t span_count;
     uint64_t uncomp_bytes;
     uint8_t *state; /* [span_count] enum span_state; engine->lock to write, atomic to read */
@@ -167,6 +170,9 @@ struct span_set {
 
     bool traced;                    /* atomic: `traces` is not NULL */
     struct span_trace_link *traces; /* who wants to know what is read */
+
+    struct span_behind *behind; /* of behind.c, while it is fetched */
+    bool behind_cancelled;      /* and it will be fetched no more */
 
     size_t unsynced;    /* spans added since the last sync began */
     int64_t sync_at_ms; /* 0: nothing to sync */

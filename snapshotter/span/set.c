@@ -152,6 +152,8 @@ static int alloc_set(struct span_engine *engine, const struct span_set_options *
     set->span_count = options->layout.count(options->layout.self);
     set->file = options->file;
     set->metrics = options->metrics;
+    set->completed = options->completed;
+    set->completed_arg = options->completed_arg;
     set->name = text_copy(options->name);
     set->state = calloc(set->span_count, sizeof(*set->state));
     set->refused = calloc(set->span_count, sizeof(*set->refused));

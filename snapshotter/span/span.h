@@ -133,6 +133,10 @@ struct span_set_options {
     struct span_source source; /* owned by the set on success: span_set_close() calls its close() */
     struct span_file *file;    /* owned by the set on success */
     struct metrics_layer *metrics; /* borrowed, until the set is closed; NULL: none */
+    /* The last span that was missing is there; may come again, when one was damaged meanwhile. From
+     * a thread of the engine's: does not block. NULL: nobody wants to know. */
+    void (*completed)(void *arg);
+    void *completed_arg;
 };
 /* -EBADMSG: the layout has gaps or goes backwards; -EFBIG: a span is too large; -ENOMEM. */
 MUST_CHECK int span_set_open(struct span_engine *engine, const struct span_set_options *options,
@@ -192,6 +196,20 @@ int span_set_fd(const struct span_set *set);
  * twice. */
 uint64_t span_set_present_bytes(struct span_set *set);
 bool span_set_is_complete(struct span_set *set); /* all of them */
+/* Span n is perhaps not what its record's CRC says: find out, and fetch it again if so. -ENOMEM. */
+MUST_CHECK int span_set_doubt(struct span_set *set, size_t n, struct err *err);
+/* What the layer has behind the end of its tar, in order: fetched for this call alone, which blocks
+ * on the network. Of a set one call at a time; none runs when it is closed. -ECANCELED, or what the
+ * source returned; -EAGAIN: bytes that do not match their digest; -EBADMSG: they do, and do not
+ * inflate; -ENOMEM; what write() returned. */
+struct span_sink {
+    int (*write)(void *self, struct bytes piece, struct err *err);
+    void *self;
+};
+MUST_CHECK int span_set_read_behind(struct span_set *set, const struct span_sink *sink,
+                                    struct err *err);
+/* That call ends soon, and so do all that follow. */
+void span_set_cancel_behind(struct span_set *set);
 /* Of the last fetch that failed; code 0 when none did since the last one that went well. */
 void span_set_last_error(struct span_set *set, struct err *ret);
 int64_t span_set_last_error_ms(struct span_set *set); /* when, on clock_wall_ms(); 0: none */
