@@ -16,6 +16,13 @@ int layer_check_bytes(const struct layer *layer, uint64_t layer_bytes, struct er
                    (unsigned long long)ztoc_says, (unsigned long long)layer_bytes);
 }
 
+static void completed(void *arg)
+{
+    struct layer *layer = arg;
+
+    checker_add(layer->checker, layer);
+}
+
 static int open_spans(struct layer *layer, struct store *store, struct span_engine *engine,
                       const struct span_source *source, struct err *err)
 {
@@ -29,6 +36,8 @@ static int open_spans(struct layer *layer, struct store *store, struct span_engi
         .layout = layer_span_layout(&layer->layout),
         .source = *source,
         .metrics = layer->metrics,
+        .completed = completed,
+        .completed_arg = layer,
     };
     SCOPED(span_file) struct span_file *file = NULL;
     int rc = span_file_open(store, &file_options, &file, err);
@@ -39,7 +48,7 @@ static int open_spans(struct layer *layer, struct store *store, struct span_engi
     options.file = file;
     rc = span_set_open(engine, &options, &layer->spans, err);
     if (rc == 0)
-        file = NULL; /* the set's */
+        layer->file = TAKE(file); /* the set's */
     return rc;
 }
 
@@ -65,8 +74,11 @@ int layer_load(struct layer *layer, struct store *store, struct span_engine *eng
 
 void layer_unload(struct layer *layer)
 {
+    if (layer->spans != NULL)
+        checker_forget(layer->checker, layer);
     span_set_close(layer->spans);
     layer->spans = NULL;
+    layer->file = NULL;
     tree_free(layer->tree);
     layer->tree = NULL;
     layer_layout_close(&layer->layout);
@@ -125,6 +137,17 @@ int layer_fd(const struct layer *layer)
     return span_set_fd(layer->spans);
 }
 
+/* A span may have turned out to be damaged since. */
+const char *layer_checked_file(struct layer *layer)
+{
+    struct digest diff_id;
+
+    if (!checker_passed(layer->checker, layer, &diff_id) || !span_set_is_complete(layer->spans) ||
+        !span_file_is_checked(layer->file, &diff_id))
+        return NULL;
+    return span_file_data_path(layer->file);
+}
+
 void layer_start_background(struct layer *layer)
 {
     span_set_start_background(layer->spans);
@@ -152,6 +175,11 @@ void layer_get_status(struct layer *layer, struct layer_status *ret)
         fetched_bytes = size_bytes;
     ret->size_bytes = size_bytes;
     ret->fetched_bytes = fetched_bytes;
+    ret->check = layer_checked_file(layer) != NULL ? LAYER_CHECKED : LAYER_UNCHECKED;
+    if (checker_failed(layer->checker, layer, &ret->last_error, &ret->last_error_ms)) {
+        ret->check = LAYER_REFUSED;
+        return;
+    }
     span_set_last_error(layer->spans, &ret->last_error);
     ret->last_error_ms = span_set_last_error_ms(layer->spans);
 }

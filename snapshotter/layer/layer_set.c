@@ -3,6 +3,7 @@
  * up the others. */
 #include "layer/internal.h"
 
+#include "base/log.h"
 #include "base/threads.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@ struct layer_set {
     pthread_mutex_t lock;       /* guards the list; not held while a layer is loaded or unloaded */
     pthread_cond_t settled;     /* a layer is open, or gone */
     struct layer *layers;       /* lock */
+    struct checker checker;     /* has a lock of its own, taken alone */
 };
 
 int layer_set_new(struct store *store, struct span_engine *engine, struct layer_set **ret,
@@ -24,6 +26,10 @@ int layer_set_new(struct store *store, struct span_engine *engine, struct layer_
 
     if (set == NULL)
         return err_set(err, -ENOMEM, "layers: out of memory");
+    if (checker_init(&set->checker, store, engine) < 0) {
+        free(set);
+        return err_set(err, -ENOMEM, "layers: out of memory");
+    }
     set->store = store;
     set->engine = engine;
     (void)pthread_mutex_init(&set->lock, NULL);
@@ -37,6 +43,14 @@ void layer_set_count_in(struct layer_set *set, struct metrics *metrics)
     set->metrics = metrics;
 }
 
+void layer_set_tell(struct layer_set *set,
+                    void (*told)(void *arg, struct layer *layer, enum layer_check check,
+                                 const struct err *why),
+                    void *arg)
+{
+    checker_tell(&set->checker, told, arg);
+}
+
 int layer_trace_new(struct layer_set *set, const struct span_trace_options *options,
                     struct span_trace **ret, struct err *err)
 {
@@ -47,6 +61,7 @@ void layer_set_free(struct layer_set *set)
 {
     if (set == NULL)
         return;
+    checker_fini(&set->checker);
     (void)pthread_cond_destroy(&set->settled);
     (void)pthread_mutex_destroy(&set->lock);
     free(set);
@@ -96,6 +111,7 @@ static struct layer *add_opening_locked(struct layer_set *set, const struct laye
     layer->disable_xattrs = options->disable_xattrs;
     layer->layout = (struct layer_layout)LAYER_LAYOUT_NONE;
     layer->set = set;
+    layer->checker = &set->checker;
     layer->metrics = metrics_layer_ref(set->metrics, &options->layer);
     layer->refs = 1;
     layer->state = LAYER_OPENING;
@@ -132,11 +148,77 @@ static void close_source(struct layer_options *options)
     options->source = (struct span_source){.self = NULL};
 }
 
+/* ---- what it should be ------------------------------------------------------------------------
+ */
+
+/* Does the store, or what this process has seen, speak against it? */
+static int check_refused(struct layer_set *set, const struct layer_options *options,
+                         struct err *err)
+{
+    const struct layer_claim *claim = &options->claim;
+    struct digest identity;
+
+    if (claim->kind == LAYER_CLAIM_NONE)
+        return store_refused(set->store, &options->layer, &options->ztoc, NULL, err);
+    if (claim_identity(claim, &identity) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    return store_refused(set->store, &options->layer, &options->ztoc, &identity, err);
+}
+
+/* What the layer hashes to is known: that is the same for all images. */
+static int check_diff_id(struct layer *layer, const struct layer_claim *claim,
+                         const struct digest *diff_id, struct err *err)
+{
+    struct err ignored = ERR_NONE;
+    struct digest identity;
+    int rc = claim->kind == LAYER_CLAIM_NONE ? 1 : claim_fits(claim, diff_id);
+
+    if (rc < 0 || claim_identity(claim, &identity) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (rc == 1)
+        return 0;
+    rc = claim_refuse(claim, diff_id, err);
+    if (store_refuse(layer->set->store, &layer->digest, &layer->ztoc_digest, &identity,
+                     err_text(err), &ignored) < 0)
+        log_debug("refused again each time", "err=%s", err_text(&ignored));
+    return rc;
+}
+
+/* Of a layer that is loaded: -EBADMSG: the image says something else of it. */
+static int use_claim(struct layer *layer, const struct layer_claim *claim, struct err *err)
+{
+    struct digest diff_id;
+    int64_t ignored_ms;
+    int rc;
+
+    if (checker_failed(layer->checker, layer, err == NULL ? &(struct err)ERR_NONE : err,
+                       &ignored_ms))
+        return -EBADMSG;
+    if (span_file_is_checked(layer->file, &diff_id)) {
+        rc = check_diff_id(layer, claim, &diff_id, err);
+        if (rc < 0)
+            return rc;
+        if (span_set_is_complete(layer->spans))
+            checker_set_passed(layer->checker, layer, &diff_id);
+    }
+    checker_claim(layer->checker, layer, claim);
+    checker_add(layer->checker, layer);
+    return 0;
+}
+
 static int load_new(struct layer *layer, struct layer_options *options, struct err *err)
 {
     struct layer_set *set = layer->set;
-    int rc = layer_load(layer, set->store, set->engine, options, err);
+    int rc = check_refused(set, options, err);
 
+    if (rc == 0)
+        rc = layer_load(layer, set->store, set->engine, options, err);
+    if (rc == 0) {
+        options->source = (struct span_source){.self = NULL}; /* the span set's */
+        rc = use_claim(layer, &options->claim, err);
+        if (rc < 0)
+            layer_unload(layer);
+    }
     (void)pthread_mutex_lock(&set->lock);
     if (rc < 0)
         unlink_locked(set, layer);
@@ -146,8 +228,6 @@ static int load_new(struct layer *layer, struct layer_options *options, struct e
     (void)pthread_mutex_unlock(&set->lock);
     if (rc < 0)
         layer_free(layer);
-    else
-        options->source = (struct span_source){.self = NULL}; /* the span set's */
     return rc;
 }
 
@@ -155,6 +235,10 @@ static int use_open(struct layer *layer, struct layer_options *options, struct e
 {
     int rc = layer_check_bytes(layer, options->layer_bytes, err);
 
+    if (rc == 0)
+        rc = check_refused(layer->set, options, err);
+    if (rc == 0)
+        rc = use_claim(layer, &options->claim, err);
     if (rc < 0)
         return rc;
     rc = span_set_replace_source(layer->spans, options->source, err);

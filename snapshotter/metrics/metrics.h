@@ -42,6 +42,8 @@ enum metrics_counter {
     METRICS_BACKGROUND_FAILURES,
     METRICS_FUSE_MOUNT_FAILURES,  /* of no layer */
     METRICS_LOCAL_MOUNT_FAILURES, /* of no layer: unpacking failed */
+    METRICS_LAYERS_CHECKED,       /* whole, and they are what their images say */
+    METRICS_LAYERS_REFUSED,       /* and they are not */
     METRICS_BYTES_SERVED,         /* to readers, uncompressed */
 };
 enum { METRICS_COUNTERS = METRICS_BYTES_SERVED + 1 };

@@ -40,6 +40,8 @@ static const char *const counter_names[METRICS_COUNTERS] = {
     [METRICS_BACKGROUND_FAILURES] = "background_span_fetch_failure_count",
     [METRICS_FUSE_MOUNT_FAILURES] = "fuse_mount_failure_count",
     [METRICS_LOCAL_MOUNT_FAILURES] = "local_mount_failure_count",
+    [METRICS_LAYERS_CHECKED] = "layer_checked_count",
+    [METRICS_LAYERS_REFUSED] = "layer_refused_count",
     [METRICS_BYTES_SERVED] = "synchronous_bytes_served",
 };
 

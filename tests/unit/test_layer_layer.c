@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opened layers: real gzip layers with ztocs, shared, refused, closed. */
-#include "test.h"
+#include "array_source.h"
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 30000 };
-
 /* The first three have 116 208, 67 150 and 32 933 bytes. Of the others, one has checkpoints behind
  * the end of its archive, two are not compressed and go on behind it. */
 static const char *const vectors[] = {
@@ -25,72 +23,6 @@ static const char *const vectors[] = {
     "ztoc/plain.tar",
     "ztoc/plain-random.tar",
 };
-
-/* ---- a source that answers on a thread per fetch --------------------------------------------- */
-
-struct array_source {
-    struct bytes layer;
-    unsigned fetches, closed; /* atomic */
-};
-
-struct array_fetch {
-    const struct array_source *source;
-    struct span_fetch *fetch;
-};
-
-static void *answer(void *arg)
-{
-    struct array_fetch *call = arg;
-    struct span_fetch *fetch = call->fetch;
-
-    memcpy(fetch->buf, call->source->layer.data + fetch->comp_off, fetch->len);
-    free(call);
-    fetch->done(fetch, 0, NULL);
-    return NULL;
-}
-
-static int array_start(void *self, struct span_fetch *fetch, struct err *err)
-{
-    struct array_source *source = self;
-    struct array_fetch *call = calloc(1, sizeof(*call));
-    pthread_t thread;
-
-    if (call == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    (void)__atomic_add_fetch(&source->fetches, 1, __ATOMIC_RELAXED);
-    call->source = source;
-    call->fetch = fetch;
-    if (thread_start(&thread, "array", answer, call) < 0) {
-        free(call);
-        return err_set(err, -EAGAIN, "no thread");
-    }
-    return -pthread_detach(thread);
-}
-
-static void array_cancel(void *self, struct span_fetch *fetch)
-{
-    (void)self;
-    (void)fetch;
-}
-
-static void array_close(void *self)
-{
-    (void)__atomic_add_fetch(&((struct array_source *)self)->closed, 1, __ATOMIC_RELEASE);
-}
-
-static unsigned closed(struct array_source *source)
-{
-    return __atomic_load_n(&source->closed, __ATOMIC_ACQUIRE);
-}
-
-static void wait_closed(struct array_source *source, unsigned count)
-{
-    int64_t deadline_ms = clock_mono_ms() + DEADLINE_MS;
-
-    while (closed(source) < count && clock_mono_ms() < deadline_ms)
-        clock_sleep_ms(1);
-    assert_int_equal(closed(source), count);
-}
 
 /* ---- fixture --------------------------------------------------------------------------------- */
 
