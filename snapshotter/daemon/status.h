@@ -27,7 +27,7 @@ int status_main(const struct status_options *options);
 /* As in proto/status.proto, borrowed from `messages`. Never NULL, where it may be none at all. */
 struct status_layer {
     const char *directory, *image, *namespace_, *manifest, *digest, *index, *backend, *state,
-        *error;
+        *check, *error;
     uint64_t snapshot, size_bytes, present_bytes;
     int64_t error_ms;
 };

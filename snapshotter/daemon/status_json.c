@@ -160,6 +160,7 @@ static void layer_object(struct writer *w, const struct status_layer *layer)
     text_field(w, "digest", layer->digest);
     text_field(w, "backend", layer->backend);
     text_field(w, "state", layer->state);
+    text_field(w, "check", layer->check);
     number_field(w, "sizeBytes", layer->size_bytes);
     number_field(w, "presentBytes", layer->present_bytes);
     text_field(w, "error", layer->error);

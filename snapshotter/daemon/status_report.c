@@ -71,6 +71,7 @@ static int take_layers(struct status_report *report, const Wire__StatusResponse 
             .index = layer->index,
             .backend = layer->backend,
             .state = layer->state,
+            .check = layer->check,
             .error = layer->error,
             .snapshot = layer->snapshot,
             .size_bytes = layer->size_bytes,

@@ -194,15 +194,17 @@ static void print_images(struct page *p, const struct status_report *r)
 static void print_layer(struct page *p, const struct status_layer *layer)
 {
     char digest[CELL_BYTES], progress[CELL_BYTES], ago[SIZE_TEXT_BYTES];
-    bool is_bad = strcmp(layer->state, "not-mounted") == 0;
+    bool is_checked = layer->check != NULL && layer->check[0] != '\0';
+    bool is_bad = strcmp(layer->state, "not-mounted") == 0 ||
+                  (is_checked && strcmp(layer->check, "refused") == 0);
     int64_t age_ms = p->style->now_ms - layer->error_ms;
 
     short_digest(layer->digest, digest);
     progress_text(layer->present_bytes, layer->size_bytes, progress);
     if (is_bad)
         code(p, "\033[31m");
-    linef(p, "%-12s  %-11s  %-7s  %-26s  %s", digest, layer->state, layer->backend, progress,
-          layer->directory[0] == '\0' ? "-" : layer->directory);
+    linef(p, "%-12s  %-11s  %-7s  %-26s  %s", digest, is_checked ? layer->check : layer->state,
+          layer->backend, progress, layer->directory[0] == '\0' ? "-" : layer->directory);
     if (layer->error[0] != '\0' && layer->error_ms > 0)
         linef(p, "              %s ago: %s",
               duration_text(age_ms < 0 ? 0 : (uint64_t)age_ms / 1000, ago), layer->error);
@@ -237,6 +239,8 @@ static const char *kind_text(const char *kind)
         return "left to containerd";
     if (strcmp(kind, "unpacked") == 0)
         return "unpacked instead of mounted";
+    if (strcmp(kind, "refused") == 0)
+        return "not what the image says, its index is not used any more";
     return strcmp(kind, "failed") == 0 ? "not mounted" : kind;
 }
 

@@ -7,6 +7,10 @@
  * mounted there takes both; while someone uses the upper one, the kernel keeps the lower one for
  * it; and those who count FUSE mounts see one for each layer.
  *
+ * A layer that is all on the disk, and was checked, has its tar there as a plain file: then that is
+ * the image's device, and reads come to nobody but the kernel. The FUSE file system lies below all
+ * the same, for those who count.
+ *
  * The image's file has a name only until it is mounted: nothing is left that could be old. It is
  * on a disk, since the kernel mounts none that is on tmpfs, and written out before it is mounted: a
  * disk that is full or broken is noticed here and not by a reader. */
@@ -166,18 +170,40 @@ static void take_back_session(struct fs_mount *mount)
     session_free(mount);
 }
 
-static int start_with_image(struct fs_mount *mount, const char *image, struct err *err)
+/* -ENOENT: the layer has no such file. */
+static int mount_on_file(const struct fs_mount *mount, const char *image, struct err *err)
+{
+    const char *file = layer_checked_file(mount->layer);
+    int rc = file == NULL ? -ENOENT : kernel_mount_erofs(image, file, mount->dir, err);
+
+    if (rc == 0)
+        log_debug("a layer is mounted from its file", "dir=%s file=%s", mount->dir, file);
+    else if (rc != -ENOENT)
+        log_warn("a layer that is on the disk is not mounted from there", "dir=%s err=%s",
+                 mount->dir, err_text(err));
+    return rc;
+}
+
+static int mount_image(const struct fs_mount *mount, const char *image, struct err *err)
 {
     SCOPED(mem) char *tar = path_join(mount->dir, TAR_NAME);
+
+    if (mount_on_file(mount, image, err) == 0)
+        return 0;
+    if (tar == NULL)
+        return err_sys(err, -ENOMEM, "mount");
+    return kernel_mount_erofs(image, tar, mount->dir, err);
+}
+
+static int start_with_image(struct fs_mount *mount, const char *image, struct err *err)
+{
     int rc = write_image(mount, image, err);
 
-    if (rc == 0 && tar == NULL)
-        rc = err_sys(err, -ENOMEM, "mount");
     if (rc == 0)
         rc = session_start(mount, &tar_ops, err);
     if (rc < 0)
         return rc;
-    rc = kernel_mount_erofs(image, tar, mount->dir, err);
+    rc = mount_image(mount, image, err);
     if (rc < 0)
         take_back_session(mount);
     return rc;

@@ -24,8 +24,9 @@ struct lazy_target {
     char *index_digest;   /* "": none named */
     struct digest ztoc;
     uint64_t ztoc_bytes;
-    struct digest index; /* the one that the ztoc is in, or would have to be */
-    bool has_index;      /* `index` is known */
+    struct layer_claim claim; /* what it should unpack to, as the runtime says */
+    struct digest index;      /* the one that the ztoc is in, or would have to be */
+    bool has_index;           /* `index` is known */
     bool disable_xattrs;
     bool on_nothing; /* prepared without a parent; not kept in the row */
 };
@@ -55,6 +56,22 @@ MUST_CHECK int lazy_target_add_labels(const struct lazy_target *target, const ch
 /* Of them those that a layer should have which is not mounted but unpacked: for the status. */
 MUST_CHECK int lazy_target_add_found(const struct lazy_target *target, const char *namespace_,
                                      struct text_map *labels);
+
+/* ---- claim.c --------------------------------------------------------------------------------- */
+
+/* The chain ID below; 1: there is none. Our names and containerd's end with it, ours perhaps with
+ * @<id> behind. -EINVAL: it cannot be told. */
+MUST_CHECK int lazy_chain_below(const struct text_map *labels, const char *parent,
+                                struct digest *ret);
+/* LAYER_CLAIM_NONE where nothing is said, or nothing that makes sense. */
+void lazy_claim_of_prepare(const struct text_map *labels, const char *parent,
+                           struct layer_claim *ret);
+void lazy_claim_of_row(const struct text_map *labels, struct layer_claim *ret);
+/* 0 or -ENOMEM. */
+MUST_CHECK int lazy_claim_add_labels(const struct layer_claim *claim, struct text_map *labels);
+/* For layer_set_tell(). */
+void lazy_was_checked(void *lazy, struct layer *layer, enum layer_check check,
+                      const struct err *why);
 
 /* ---- lazy.c ---------------------------------------------------------------------------------- */
 

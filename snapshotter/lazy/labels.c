@@ -163,6 +163,7 @@ int lazy_target_from_row(const struct text_map *labels, struct lazy_target *ret,
     if (rc < 0)
         return rc;
     target.disable_xattrs = text_map_get(labels, LABEL_NO_XATTRS) != NULL;
+    lazy_claim_of_row(labels, &target.claim);
     *ret = target;
     target = (struct lazy_target){.image_ref = NULL};
     return 0;
@@ -215,6 +216,8 @@ int lazy_target_add_labels(const struct lazy_target *target, const char *namespa
         rc = set_bytes(labels, LABEL_ZTOC_BYTES, target->ztoc_bytes);
     if (rc == 0 && target->disable_xattrs)
         rc = text_map_set(labels, LABEL_NO_XATTRS, "true");
+    if (rc == 0)
+        rc = lazy_claim_add_labels(&target->claim, labels);
     if (rc == 0)
         rc = text_map_set(labels, LABEL_HAS_INDEX, "true");
     if (rc == 0)

@@ -90,6 +90,7 @@ static void ask_layer(struct layer *layer, struct lazy_layer *ret)
     layer_get_status(layer, &status);
     ret->size_bytes = status.size_bytes;
     ret->present_bytes = status.fetched_bytes;
+    ret->check = status.check;
     ret->last_error = status.last_error;
     ret->last_error_ms = status.last_error_ms;
     if (status.fetched_bytes >= status.size_bytes)

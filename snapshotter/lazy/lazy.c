@@ -151,6 +151,7 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     lazy_opening_begin(lazy);
     rc = lazy_target_from_prepare(labels, &entry->target, err);
     entry->target.on_nothing = parent[0] == '\0';
+    lazy_claim_of_prepare(labels, parent, &entry->target.claim);
     if (rc == 0)
         rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
     count_mount(lazy, entry, rc, start_ns);
@@ -384,6 +385,8 @@ int lazy_new(const struct lazy_options *options, struct lazy **ret, struct err *
     (void)pthread_cond_init(&lazy->collected, NULL);
     TAILQ_INIT(&lazy->entries);
     TAILQ_INIT(&lazy->mapped);
+    if (options->layers != NULL)
+        layer_set_tell(options->layers, lazy_was_checked, lazy);
     *ret = lazy;
     return 0;
 }
@@ -394,6 +397,8 @@ void lazy_free(struct lazy *lazy)
 
     if (lazy == NULL)
         return;
+    if (lazy->options.layers != NULL)
+        layer_set_tell(lazy->options.layers, NULL, NULL);
     lazy_learn_free(lazy->learn);
     lazy_end_mapped(lazy);
     while ((entry = TAILQ_FIRST(&lazy->entries)) != NULL) {

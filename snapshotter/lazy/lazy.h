@@ -100,6 +100,7 @@ struct lazy_layer {
     const char *backend;    /* a constant: how it is mounted; "local": unpacked; "": not at all */
     uint64_t size_bytes;    /* compressed; 0: not known */
     uint64_t present_bytes; /* of those */
+    enum layer_check check; /* of a mounted one */
     struct err last_error;  /* code 0: none */
     int64_t last_error_ms;  /* when, on clock_wall_ms(); 0: not known */
 };
@@ -122,6 +123,8 @@ enum lazy_event_kind {
     LAZY_EVENT_DEFERRED, /* left to containerd */
     LAZY_EVENT_UNPACKED, /* of an image with an index, and yet not mounted but unpacked */
     LAZY_EVENT_FAILED,   /* a layer that should be mounted is not */
+    LAZY_EVENT_REFUSED,  /* a mounted layer is not what its image says; it will not be mounted again
+                          */
 };
 struct lazy_event {
     enum lazy_event_kind kind;

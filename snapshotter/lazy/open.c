@@ -35,6 +35,7 @@ static int open_layer(struct lazy *lazy, const struct lazy_target *target, struc
         .ztoc = target->ztoc,
         .layer_bytes = target->layer_bytes,
         .disable_xattrs = target->disable_xattrs,
+        .claim = target->claim,
     };
     int rc = lazy_source_new(lazy->repos, lazy->origins, target, &options.source, err);
 

@@ -9,7 +9,6 @@
 
 #define LABEL_IMAGE_LAYERS "containerd.io/snapshot/cri.image-layers"
 #define LABEL_DIFF_ID "containerd.io/snapshot/diff-id"
-#define LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
 
 /* ---- which will be needed -------------------------------------------------------------------- */
 
@@ -59,23 +58,6 @@ static const char *label_of(const struct text_map *labels, const char *key)
     return value == NULL ? "" : value;
 }
 
-/* The chain ID below; 1: there is none. Our names and containerd's end with it, ours perhaps with
- * @<id> behind. */
-static int chain_below(const struct snapshot_unpack *how, struct digest *ret)
-{
-    const char *label = label_of(how->labels, LABEL_PARENT_CHAIN), *slash;
-    char text[DIGEST_TEXT_BYTES];
-    struct err ignored = ERR_NONE;
-
-    if (label[0] != '\0')
-        return digest_parse(label, ret, &ignored);
-    if (how->parent[0] == '\0')
-        return 1;
-    slash = strrchr(how->parent, '/');
-    (void)snprintf(text, sizeof(text), "%s", slash == NULL ? how->parent : slash + 1);
-    return digest_parse(text, ret, &ignored);
-}
-
 static int chain_of(const struct digest *below, const struct digest *diff_id, struct digest *ret)
 {
     char text[2 * DIGEST_TEXT_BYTES];
@@ -94,7 +76,7 @@ int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *dif
                *named = label_of(how->labels, LABEL_DIFF_ID);
     char text[DIGEST_TEXT_BYTES];
     struct digest below, chain = *diff_id, wanted;
-    int rc = chain_below(how, &below);
+    int rc = lazy_chain_below(how->labels, how->parent, &below);
 
     digest_format(diff_id, text);
     if (named[0] != '\0' && strcmp(named, text) != 0)

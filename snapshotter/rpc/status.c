@@ -150,6 +150,13 @@ static const char *state_name(enum lazy_layer_state state)
     return "";
 }
 
+static const char *check_name(enum layer_check check)
+{
+    if (check == LAYER_CHECKED)
+        return "checked";
+    return check == LAYER_REFUSED ? "refused" : "";
+}
+
 static int add_lazy_layer(struct layer_batch *batch, const struct lazy_layer *layer)
 {
     char manifest[DIGEST_TEXT_BYTES] = "", digest[DIGEST_TEXT_BYTES] = "";
@@ -169,6 +176,7 @@ static int add_lazy_layer(struct layer_batch *batch, const struct lazy_layer *la
     out.index = layer->index;
     out.backend = as_field(layer->backend);
     out.state = as_field(state_name(layer->state));
+    out.check = as_field(check_name(layer->check));
     out.size_bytes = layer->size_bytes;
     out.present_bytes = layer->present_bytes;
     if (layer->last_error.code != 0) {
@@ -262,6 +270,8 @@ static const char *kind_name(enum lazy_event_kind kind)
         return "unpacked";
     case LAZY_EVENT_FAILED:
         return "failed";
+    case LAZY_EVENT_REFUSED:
+        return "refused";
     }
     return "";
 }

@@ -199,7 +199,8 @@ static void json_has_layers_images_and_events(void **state)
         "\",\"index\":\"\",\"layers\":{\"lazy\":0,\"local\":0,\"pending\":0,\"failed\":1},"
         "\"sizeBytes\":1000,\"presentBytes\":250}],\"layers\":[{\"snapshot\":0,\"directory\":\"\","
         "\"image\":\"r/b:1\",\"namespace\":\"\",\"manifest\":\"" MANIFEST_B
-        "\",\"digest\":\"\",\"backend\":\"fuse\",\"state\":\"not-mounted\",\"sizeBytes\":1000,"
+        "\",\"digest\":\"\",\"backend\":\"fuse\",\"state\":\"not-mounted\",\"check\":\"\","
+        "\"sizeBytes\":1000,"
         "\"presentBytes\":250,\"error\":\"no \\u001b[31mindex\",\"errorTime\":\"\"}],"
         "\"events\":[{\"kind\":\"deferred\",\"time\":\"\",\"count\":3,\"image\":\"r/b:1\","
         "\"layer\":\"\",\"text\":\"no \\u001b[31mindex\"}]}\n"));

@@ -133,8 +133,7 @@ static void a_source_that_hangs_is_left_when_nobody_wants_to_know_any_more(void 
 
 static void a_span_that_is_doubted_is_fetched_again_if_it_is_wrong(void **state)
 {
-    const struct rig_options options = {
-        .kind = RIG_GZIP, .count = SPANS, .span_bytes = SPAN_BYTES};
+    const struct rig_options options = {.kind = RIG_GZIP, .count = SPANS, .span_bytes = SPAN_BYTES};
     int64_t deadline_ms = clock_mono_ms() + RIG_DEADLINE_MS;
     struct err err = ERR_NONE;
     struct rig rig;
