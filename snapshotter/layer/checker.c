@@ -82,6 +82,7 @@ static void note(struct checker *c, struct layer *layer, enum check_state state,
         LOCKED(&c->lock);
         layer->check.state = state;
         layer->check.diff_id = finding->diff_id;
+        layer->check.needs_daemon = finding->needs_daemon;
         layer->check.why = *why;
         layer->check.why_ms = clock_wall_ms();
         told = c->told;
@@ -134,7 +135,7 @@ static void check_one(struct checker *c, struct layer *layer, const struct layer
         note(c, layer, CHECK_FAILED, &finding, &err);
         return;
     }
-    if (rc == 0)
+    if (rc == 0 && !finding.needs_daemon)
         rc = span_file_set_checked(layer->file, &finding.diff_id, &err);
     if (rc == 0) {
         log_debug("a layer is what its image says", "layer=%s took_ms=%lld", name,
@@ -264,7 +265,7 @@ void checker_add(struct checker *c, struct layer *layer)
 
     if (!is_complete || layer->check.claim.kind == LAYER_CLAIM_NONE)
         return;
-    if (layer->check.state == CHECK_PASSED && !is_recorded)
+    if (layer->check.state == CHECK_PASSED && !is_recorded && !layer->check.needs_daemon)
         layer->check.state = CHECK_IDLE; /* a span was damaged, and has come again */
     layer->check.is_complete_again = true;
     if (layer->check.state == CHECK_QUEUED)

@@ -55,6 +55,7 @@ struct whole_pause {
 };
 struct whole_finding {
     struct digest diff_id; /* of a layer that passes */
+    bool needs_daemon;     /* though it passes: what is behind the end of a file is not all zeros */
     bool is_of_claim;      /* of one that does not: it may be what another image says */
 };
 /* All spans are on the disk: is the layer what the image says? 0, or -EBADMSG: it is not, err says
@@ -83,6 +84,7 @@ struct check {
     struct err why;           /* of one that failed */
     int64_t why_ms;           /* when, on clock_wall_ms() */
     int64_t at_ms, retry_ms;  /* not before, and how long that was */
+    bool needs_daemon;        /* of one that passed: its file is not for others */
     bool is_complete_again;   /* since the check began that is running */
     TAILQ_ENTRY(layer) link;
 };

@@ -166,6 +166,7 @@ int layer_trace(struct layer *layer, struct span_trace *trace, uint32_t tag, str
 
 void layer_get_status(struct layer *layer, struct layer_status *ret)
 {
+    struct digest ignored;
     uint64_t size_bytes = layer_comp_bytes(layer);
     uint64_t fetched_bytes = span_set_present_bytes(layer->spans);
 
@@ -175,7 +176,7 @@ void layer_get_status(struct layer *layer, struct layer_status *ret)
         fetched_bytes = size_bytes;
     ret->size_bytes = size_bytes;
     ret->fetched_bytes = fetched_bytes;
-    ret->check = layer_checked_file(layer) != NULL ? LAYER_CHECKED : LAYER_UNCHECKED;
+    ret->check = checker_passed(layer->checker, layer, &ignored) ? LAYER_CHECKED : LAYER_UNCHECKED;
     if (checker_failed(layer->checker, layer, &ret->last_error, &ret->last_error_ms)) {
         ret->check = LAYER_REFUSED;
         return;

@@ -25,7 +25,8 @@ struct whole {
     struct hasher *hasher;
     struct ztoc_comparison *comparison;
     uint8_t *piece;
-    struct err differs; /* code 0: the headers agree so far */
+    struct err differs;   /* code 0: the headers agree so far */
+    bool has_odd_padding; /* so far */
 };
 
 static void whole_fini(struct whole *w)
@@ -81,6 +82,8 @@ static int read_span(struct whole *w, const struct span_info *info, uint32_t *re
         rc = take(w, bytes_of(w->piece, len), err);
         if (rc < 0)
             return rc;
+        if (ztoc_clear_padding(w->layer->layout.toc, w->piece, len, uncomp_off))
+            w->has_odd_padding = true;
     }
     *ret = (uint32_t)crc;
     return 0;
@@ -168,7 +171,7 @@ int layer_check_whole(struct layer *layer, const struct layer_claim *claim,
     size_t count = layer_span_count(layer);
     int rc = whole_init(&w, err);
 
-    ret->is_of_claim = false;
+    *ret = (struct whole_finding){.is_of_claim = false};
     for (size_t n = 0; n < count && rc == 0; n++)
         rc = check_span(&w, n, err);
     if (rc == 0)
@@ -179,5 +182,6 @@ int layer_check_whole(struct layer *layer, const struct layer_claim *claim,
         if (rc == 0)
             return claim_refuse(claim, &ret->diff_id, err);
     }
+    ret->needs_daemon = w.has_odd_padding;
     return rc < 0 ? rc : ztoc_comparison_finish(w.comparison, err);
 }
