@@ -36,6 +36,7 @@ struct config config_default(void)
 void config_fini(struct config *config)
 {
     config_hosts_fini(config);
+    config_streams_fini(config);
     text_list_fini(&config->plain_http_hosts);
     text_list_fini(&config->strings);
     text_list_fini(&config->unused);

@@ -56,11 +56,20 @@ struct config_background_fetch {
     int64_t emit_metric_period_s;
 };
 
+/* [pull_modes.parallel_pull_unpack.decompress_streams.<kind of layer>] */
+struct config_stream {
+    char *path;            /* NULL: not in the file */
+    struct text_list args; /* without the program's name */
+    unsigned line;         /* of the table */
+};
+enum { CONFIG_STREAM_GZIP, CONFIG_STREAM_ZSTD, CONFIG_STREAMS };
+
 struct config_parallel {
     bool enable, as_fallback, discard_unpacked_layers;
     int64_t max_downloads, max_downloads_per_image; /* negative: no limit */
     int64_t max_unpacks, max_unpacks_per_image;     /* the same */
-    const char *chunk_size;                         /* "": layers whole; config_size() reads it */
+    const char *chunk_size;                         /* "": not said; config_size() reads it */
+    struct config_stream streams[CONFIG_STREAMS];
 };
 
 /* [[resolver.host."of".mirrors]], in the order of the file. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_check.c – values of the right type that make no sense, and tables that are only checked.
- */
+/* config_check.c – values of the right type that make no sense. */
 #include "daemon/config_internal.h"
 
 #include "metrics/metrics.h"
@@ -145,33 +144,7 @@ int config_check(const struct config *config, struct err *err)
     if (rc < 0)
         return rc;
     rc = check_metrics(config, err);
-    return rc < 0 ? rc : check_parallel(config, err);
-}
-
-/* ---- decompress_streams ---------------------------------------------------------------------- */
-
-/* pull_modes.parallel_pull_unpack.decompress_streams.<algorithm>.<key>[.<n>] */
-int config_streams_value(struct config *config, const char *const *path, size_t depth,
-                         const struct toml_value *value, struct err *err)
-{
-    enum { STREAM_DEPTH = 4, KEY_DEPTH = 5, ITEM_DEPTH = 6 };
-    bool is_args = depth >= KEY_DEPTH && text_equal_nocase(path[KEY_DEPTH - 1], "args");
-    const char *name = path[depth >= KEY_DEPTH ? KEY_DEPTH - 1 : depth - 1];
-    enum toml_kind wanted = TOML_STRING;
-
-    if (depth > ITEM_DEPTH ||
-        (depth >= KEY_DEPTH && !is_args && !text_equal_nocase(path[KEY_DEPTH - 1], "path")))
-        return TOML_SKIP;
-    if (depth <= STREAM_DEPTH)
-        wanted = TOML_TABLE;
-    else if (is_args && depth == KEY_DEPTH)
-        wanted = TOML_ARRAY;
-    if (value->kind != wanted || (depth == ITEM_DEPTH && !is_args))
-        return err_set(err, -EINVAL, "toml: line %u: %s must be %s", value->line, name,
-                       is_args                ? "a list of strings"
-                       : wanted == TOML_TABLE ? "a table"
-                                              : "a string");
-    if (depth == KEY_DEPTH && config_note(&config->unused, path, depth, value) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    return 0;
+    if (rc == 0)
+        rc = check_parallel(config, err);
+    return rc < 0 ? rc : config_streams_check(config, err);
 }

@@ -71,5 +71,8 @@ MUST_CHECK int config_hosts_print(const struct config *config, struct buf *ret);
 void config_hosts_fini(struct config *config);
 MUST_CHECK int config_streams_value(struct config *config, const char *const *path, size_t depth,
                                     const struct toml_value *value, struct err *err);
+MUST_CHECK int config_streams_check(const struct config *config, struct err *err);
+MUST_CHECK int config_streams_print(const struct config *config, struct buf *ret);
+void config_streams_fini(struct config *config);
 
 #endif

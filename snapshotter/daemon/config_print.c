@@ -52,5 +52,7 @@ int config_print(const struct config *config, struct buf *ret)
         if (rc == 0)
             rc = print_key(config, &config_keys[i], ret);
     }
+    if (rc == 0)
+        rc = config_streams_print(config, ret);
     return rc < 0 ? rc : config_hosts_print(config, ret);
 }

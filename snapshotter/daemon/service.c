@@ -22,6 +22,7 @@
 #include "snapshot/snapshot.h"
 #include "span/span.h"
 #include "store/store.h"
+#include "unpack/unpack.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -40,6 +41,8 @@ struct service {
     struct span_engine *engine;
     struct layer_set *layers;
     struct fs *fs;
+    const char **unpack_argv[CONFIG_STREAMS]; /* NULL: none; strings are the configuration's */
+    struct unpack_programs programs;
     struct local *local;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
@@ -113,6 +116,30 @@ static size_t limit_of(int64_t configured)
     return configured < 0 ? 0 : (size_t)configured;
 }
 
+static int set_program(const struct config_stream *stream, const char ***argv, struct err *err)
+{
+    if (stream->path == NULL)
+        return 0;
+    *argv = calloc(stream->args.count + 2, sizeof(**argv));
+    if (*argv == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    (*argv)[0] = stream->path;
+    for (size_t i = 0; i < stream->args.count; i++)
+        (*argv)[i + 1] = stream->args.items[i];
+    return 0;
+}
+
+static int set_programs(struct service *s, const struct config_parallel *parallel, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < CONFIG_STREAMS && rc == 0; i++)
+        rc = set_program(&parallel->streams[i], &s->unpack_argv[i], err);
+    s->programs.gzip = s->unpack_argv[CONFIG_STREAM_GZIP];
+    s->programs.zstd = s->unpack_argv[CONFIG_STREAM_ZSTD];
+    return rc;
+}
+
 /* Beside the snapshots, for which it unpacks. */
 static int start_local(struct service *s, const struct config *config, struct err *err)
 {
@@ -126,11 +153,15 @@ static int start_local(struct service *s, const struct config *config, struct er
         .gets_per_image = parallel->max_downloads_per_image < 0
                               ? SIZE_MAX
                               : (size_t)parallel->max_downloads_per_image,
+        .programs = &s->programs,
     };
     uint64_t chunk_bytes = 0;
+    int rc = set_programs(s, parallel, err);
 
-    if (dir == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
+    if (rc == 0 && dir == NULL)
+        rc = err_set(err, -ENOMEM, "out of memory");
+    if (rc < 0)
+        return rc;
     (void)!config_size(parallel->chunk_size, &chunk_bytes); /* was checked */
     options.chunk_bytes = (size_t)chunk_bytes;
     return local_new(&options, &s->local, err);
@@ -349,6 +380,8 @@ void service_free(struct service *s, bool unmount)
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy);
     local_free(s->local);
+    for (size_t i = 0; i < CONFIG_STREAMS; i++)
+        free(s->unpack_argv[i]);
     fs_free(s->fs);
     layer_set_free(s->layers);
     span_engine_free(s->engine);

@@ -43,6 +43,8 @@ struct local_registry {
     void (*unref)(struct registry_repo *repo);
 };
 
+struct unpack_programs;
+
 struct local_options {
     const char *dir;                       /* made, and emptied */
     const struct local_registry *registry; /* NULL: registry/ */
@@ -58,7 +60,8 @@ struct local_options {
     /* What was begun ahead ends when nobody has asked for a layer of the image for so long: its
      * client must be gone. 0: 1 minute, more than a client waits for a layer that is mounted. */
     int64_t idle_ms;
-    bool userxattr; /* as in unpack.h */
+    bool userxattr;                         /* as in unpack.h, and the next too */
+    const struct unpack_programs *programs; /* lives as long as local */
 };
 struct local;
 MUST_CHECK int local_new(const struct local_options *options, struct local **ret, struct err *err);

@@ -84,7 +84,11 @@ static int unpack_chunk(struct local *local, struct job *job, struct unpack *u, 
 static int fill(struct local *local, struct job *job, struct local_layer *layer, struct err *err)
 {
     const struct unpack_options options = {
-        .dir = layer->fs_dir, .layer = job->layer, .userxattr = local->options.userxattr};
+        .dir = layer->fs_dir,
+        .layer = job->layer,
+        .programs = local->options.programs,
+        .userxattr = local->options.userxattr,
+    };
     SCOPED(unpack) struct unpack *u = NULL;
     struct bytes bytes = {.data = NULL, .len = 0};
     int rc = unpack_new(&options, &u, err);

@@ -34,6 +34,20 @@ enum { CODEC_MAGIC_BYTES = 4 };
 /* By the first bytes of a layer; all of it when it has fewer. */
 const struct codec *codec_of(struct bytes start);
 
+/* ---- program.c: a program in the place of a codec ---------------------------------------------
+ */
+
+struct program;
+/* `argv` ends with NULL; argv[0] is a path, or looked for in PATH. -ENOENT, -EACCES: it cannot be
+ * run. */
+MUST_CHECK int program_open(const char *const *argv, struct program **ret, struct err *err);
+MUST_CHECK int program_feed(struct program *program, struct bytes comp, const struct sink *sink,
+                            struct err *err);
+/* There are no more bytes: what it still has to say. -EBADMSG: it does not end well. */
+MUST_CHECK int program_finish(struct program *program, const struct sink *sink, struct err *err);
+void program_close(struct program *program); /* killed, if it has not ended; NULL is fine */
+DEFINE_SCOPED_PTR(program, struct program, program_close)
+
 /* ---- place.c: the directory that an entry goes to -------------------------------------------- */
 
 /* Entries come in runs of one directory, so it is kept open. What is done in it changes its
@@ -99,9 +113,11 @@ struct unpack {
     struct digest layer; /* fixed at creation, as are the next two */
     bool userxattr;
     int root_fd;
+    const struct unpack_programs *programs; /* fixed at creation; NULL: none */
     struct hasher *comp_hasher, *uncomp_hasher;
     const struct codec *codec; /* NULL: too few bytes so far to tell */
     void *codec_state;
+    struct program *program; /* in the codec's place; NULL: none */
     uint8_t start[CODEC_MAGIC_BYTES];
     size_t start_len;
     struct tar_parser *tar;

@@ -2,10 +2,14 @@
 /* unpack.c – the way of the bytes: hash, unpack, hash again, parse, and onto the disk. */
 #include "unpack/internal.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { PROGRAM_LOG_PERIOD_MS = 60 * 1000 };
 
 static int open_root(struct unpack *u, const char *dir, struct err *err)
 {
@@ -24,6 +28,7 @@ int unpack_new(const struct unpack_options *options, struct unpack **ret, struct
     u->root_fd = u->place.fd = u->file_fd = -1;
     u->layer = options->layer;
     u->userxattr = options->userxattr;
+    u->programs = options->programs;
     u->comp_hasher = hasher_new();
     u->uncomp_hasher = hasher_new();
     if (u->comp_hasher == NULL || u->uncomp_hasher == NULL)
@@ -43,8 +48,9 @@ void unpack_free(struct unpack *u)
 {
     if (u == NULL)
         return;
-    if (u->codec != NULL)
+    if (u->codec != NULL && u->program == NULL)
         u->codec->close(u->codec_state);
+    program_close(u->program);
     tar_parser_free(u->tar);
     hasher_free(u->comp_hasher);
     hasher_free(u->uncomp_hasher);
@@ -69,18 +75,62 @@ static int on_tar(void *arg, struct bytes piece, struct err *err)
     return tar_parser_feed(u->tar, piece, err);
 }
 
+static const char *const *program_for(const struct unpack *u, const struct codec *codec)
+{
+    if (u->programs == NULL || codec == &codec_plain)
+        return NULL;
+    return codec == &codec_gzip ? u->programs->gzip : u->programs->zstd;
+}
+
+static void start_program(struct unpack *u, const struct codec *codec)
+{
+    static struct log_limit limit = LOG_LIMIT_START;
+    const char *const *argv = program_for(u, codec);
+    struct err err = ERR_NONE;
+
+    if (argv == NULL || program_open(argv, &u->program, &err) == 0)
+        return;
+    if (log_limit_pass(&limit, PROGRAM_LOG_PERIOD_MS))
+        log_warn("a program to unpack layers cannot be run, doing it here", "program=%s err=%s",
+                 argv[0], err_text(&err));
+}
+
+static int feed_codec(struct unpack *u, struct bytes comp, struct err *err)
+{
+    const struct sink sink = {.write = on_tar, .arg = u};
+    int rc;
+
+    if (u->program == NULL)
+        return u->codec->feed(u->codec_state, comp, &sink, err);
+    rc = program_feed(u->program, comp, &sink, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", program_for(u, u->codec)[0]) : 0;
+}
+
+static int finish_codec(struct unpack *u, struct err *err)
+{
+    const struct sink sink = {.write = on_tar, .arg = u};
+    int rc;
+
+    if (u->program == NULL)
+        return u->codec->finish(u->codec_state, err);
+    rc = program_finish(u->program, &sink, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", program_for(u, u->codec)[0]) : 0;
+}
+
 /* The first bytes, kept back until they tell how the layer is packed. */
 static int start_codec(struct unpack *u, struct err *err)
 {
-    const struct sink sink = {.write = on_tar, .arg = u};
     struct bytes start = bytes_of(u->start, u->start_len);
     const struct codec *codec = codec_of(start);
-    int rc = codec->open(&u->codec_state, err);
+    int rc = 0;
 
+    start_program(u, codec);
+    if (u->program == NULL)
+        rc = codec->open(&u->codec_state, err);
     if (rc < 0)
         return rc;
     u->codec = codec;
-    return start.len == 0 ? 0 : codec->feed(u->codec_state, start, &sink, err);
+    return start.len == 0 ? 0 : feed_codec(u, start, err);
 }
 
 static int take_start(struct unpack *u, struct bytes *comp, struct err *err)
@@ -97,7 +147,6 @@ static int take_start(struct unpack *u, struct bytes *comp, struct err *err)
 
 int unpack_feed(struct unpack *u, struct bytes comp, struct err *err)
 {
-    const struct sink sink = {.write = on_tar, .arg = u};
     int rc = 0;
 
     if (comp.len == 0)
@@ -107,7 +156,7 @@ int unpack_feed(struct unpack *u, struct bytes comp, struct err *err)
     if (u->codec == NULL)
         rc = take_start(u, &comp, err);
     if (rc == 0 && comp.len > 0)
-        rc = u->codec->feed(u->codec_state, comp, &sink, err);
+        rc = feed_codec(u, comp, err);
     return rc;
 }
 
@@ -129,7 +178,7 @@ int unpack_finish(struct unpack *u, struct digest *ret_diff_id, struct err *err)
     int rc = u->codec == NULL ? start_codec(u, err) : 0;
 
     if (rc == 0)
-        rc = u->codec->finish(u->codec_state, err);
+        rc = finish_codec(u, err);
     if (rc == 0)
         rc = check_layer(u, err);
     if (rc == 0)

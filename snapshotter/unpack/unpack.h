@@ -27,9 +27,17 @@
 
 #include <stdbool.h>
 
+/* What unpacks layers of these kinds: a program and its arguments, with NULL at the end, which gets
+ * the layer and gives the tar. NULL: it is done here. So too, with a warning, when the program
+ * cannot be run. */
+struct unpack_programs {
+    const char *const *gzip, *const *zstd;
+};
+
 struct unpack_options {
     const char *dir;     /* exists and is empty; nobody else changes it meanwhile */
     struct digest layer; /* of the layer as it is stored, which unpack_finish() insists on */
+    const struct unpack_programs *programs; /* NULL: none; lives as long as the object */
     bool userxattr; /* in a user namespace: opaque markers are user.overlay.opaque, and there are no
                        devices */
 };

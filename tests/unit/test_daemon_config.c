@@ -111,17 +111,36 @@ static void keys_without_meaning_are_listed_when_they_are_not_their_defaults(voi
     (void)state;
     assert_ok(parse("namespace = \"finch\"\nresolve_result_entry = 50\nmetadata_store = \"db\"\n"
                     "[directory_cache]\nmax_cache_fds = 0\ndirect = false\n"
-                    "[pull_modes.parallel_pull_unpack]\n"
-                    "[pull_modes.parallel_pull_unpack.decompress_streams.\"gzip\"]\n"
-                    "path = \"/usr/bin/unpigz\"\nargs = [\"-d\", \"-c\"]\n"
                     "[snapshotter]\nallow_invalid_mounts_on_restart = true\n",
                     &c, &err));
     assert_ok(config_list_unused(&c, &unused));
     assert_string_equal(buf_str(&unused),
-                        "resolve_result_entry (line 2), directory_cache.direct (line 6), "
-                        "pull_modes.parallel_pull_unpack.decompress_streams.gzip.args (line 10), "
-                        "pull_modes.parallel_pull_unpack.decompress_streams.gzip.path (line 9)");
+                        "resolve_result_entry (line 2), directory_cache.direct (line 6)");
     assert_int_equal(c.unknown.count, 0);
+}
+
+static void programs_that_unpack_layers_are_read_and_printed(void **state)
+{
+    SCOPED(config) struct config c = config_default();
+    SCOPED(config) struct config again = config_default();
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    const struct config_stream *gzip = &again.parallel.streams[CONFIG_STREAM_GZIP];
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(parse("[pull_modes.parallel_pull_unpack.decompress_streams.\"gzip\"]\n"
+                    "path = \"/usr/bin/unpigz\"\nargs = [\"-d\", \"-c\"]\n"
+                    "[pull_modes.parallel_pull_unpack.decompress_streams.bzip2]\n"
+                    "path = \"bunzip2\"\n",
+                    &c, &err));
+    assert_ok(config_print(&c, &text));
+    assert_ok(config_parse(buf_bytes(&text), &again, &err));
+    assert_string_equal(gzip->path, "/usr/bin/unpigz");
+    assert_int_equal(gzip->args.count, 2);
+    assert_string_equal(gzip->args.items[0], "-d");
+    assert_string_equal(gzip->args.items[1], "-c");
+    assert_null(again.parallel.streams[CONFIG_STREAM_ZSTD].path);
+    assert_true(c.unknown.count > 0); /* no layer is packed so */
 }
 
 static void an_insecure_mirror_names_a_plain_http_registry_once(void **state)
@@ -296,6 +315,8 @@ static void a_value_that_makes_no_sense_is_refused_with_key_and_line(void **stat
          "3\nmax_concurrent_unpacks = 2\n",
          "line 3: pull_modes.parallel_pull_unpack.max_concurrent_unpacks: global unpack limit less "
          "than per-image unpack limit"},
+        {"[pull_modes.parallel_pull_unpack.decompress_streams.zstd]\nargs = [\"-d\"]\n",
+         "line 1: pull_modes.parallel_pull_unpack.decompress_streams.zstd: path is missing"},
         {"[pull_modes.parallel_pull_unpack]\nconcurrent_download_chunk_size = \"8 mib\"\n",
          "line 2: pull_modes.parallel_pull_unpack.concurrent_download_chunk_size: invalid size "
          "format: 8 mib"},
@@ -470,6 +491,7 @@ int main(void)
         cmocka_unit_test(the_list_of_unknown_keys_has_an_end),
         cmocka_unit_test(keys_without_meaning_are_listed_when_they_are_not_their_defaults),
         cmocka_unit_test(sizes_are_numbers_with_a_unit_of_1024),
+        cmocka_unit_test(programs_that_unpack_layers_are_read_and_printed),
         cmocka_unit_test(an_insecure_mirror_names_a_plain_http_registry_once),
         cmocka_unit_test(an_insecure_mirror_elsewhere_says_nothing_of_the_registry),
         cmocka_unit_test(mirrors_are_kept_in_their_order),

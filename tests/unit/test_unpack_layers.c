@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -419,6 +420,80 @@ static void junk_behind_the_last_gzip_member_is_refused(void **state)
     assert_int_equal(unpack_bytes(w->dir, buf_bytes(layer), &err), -EBADMSG);
 }
 
+/* ---- by programs ----------------------------------------------------------------------------- */
+
+static int unpack_by(const struct world *w, const char *const *argv, struct digest *diff_id,
+                     struct err *err)
+{
+    SCOPED(buf) struct buf *layer = vector_load("ztoc/basic-gnu.tar.gz");
+    const struct unpack_programs programs = {.gzip = argv};
+    struct unpack_options options = {.dir = w->dir, .programs = &programs};
+    SCOPED(unpack) struct unpack *u = NULL;
+    int rc = 0;
+
+    assert_ok(digest_of(buf_bytes(layer), &options.layer));
+    assert_ok(unpack_new(&options, &u, err));
+    for (size_t off = 0; off < layer->len && rc == 0; off += 100)
+        rc = unpack_feed(
+            u, bytes_of(layer->data + off, layer->len - off < 100 ? layer->len - off : 100), err);
+    return rc < 0 ? rc : unpack_finish(u, diff_id, err);
+}
+
+static void empty_again(const struct world *w)
+{
+    struct err err = ERR_NONE;
+
+    assert_ok(dir_remove_all(w->dir, &err));
+    assert_ok(dir_make_all(w->dir, 0755, &err));
+}
+
+static void a_program_unpacks_what_we_would(void **state)
+{
+    const char *const gzip[] = {"gzip", "-d", "-c", NULL};
+    const struct world *w = *state;
+    struct digest ours, its;
+    struct err err = ERR_NONE;
+
+    assert_ok(unpack_by(w, NULL, &ours, &err));
+    empty_again(w);
+    assert_ok(unpack_by(w, gzip, &its, &err));
+    assert_true(digest_equal(&ours, &its));
+}
+
+static void a_program_that_is_not_there_is_done_without(void **state)
+{
+    const char *const none[] = {"/nowhere/gzip", "-d", NULL};
+    const struct world *w = *state;
+    struct digest diff_id;
+    struct err err = ERR_NONE;
+
+    assert_ok(unpack_by(w, none, &diff_id, &err));
+}
+
+static void a_program_that_does_not_end_well_unpacks_nothing(void **state)
+{
+    static const char *const scripts[] = {
+        "exit 0",                          /* takes nothing, says nothing */
+        "head -c 100 >/dev/null",          /* takes a part */
+        "gzip -dc; exit 3",                /* says it was no good */
+        "gzip -dc | head -c 1000; exit 0", /* half of it */
+        "kill -9 $$",
+    };
+    const struct world *w = *state;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+        const char *const argv[] = {"/bin/sh", "-c", scripts[i], NULL};
+        struct digest diff_id;
+        struct err err = ERR_NONE;
+        int rc = unpack_by(w, argv, &diff_id, &err);
+
+        if (rc != -EBADMSG)
+            fail_msg("%s: %d, %s", scripts[i], rc, err_text(&err));
+        empty_again(w);
+    }
+}
+
 static void what_is_no_layer_at_all_is_refused(void **state)
 {
     struct world *w = *state;
@@ -626,6 +701,9 @@ int main(void)
         TEST(what_is_cut_off_anywhere_is_refused),
         TEST(another_digest_is_refused),
         TEST(junk_behind_the_last_gzip_member_is_refused),
+        TEST(a_program_unpacks_what_we_would),
+        TEST(a_program_that_is_not_there_is_done_without),
+        TEST(a_program_that_does_not_end_well_unpacks_nothing),
         TEST(what_is_no_layer_at_all_is_refused),
         TEST(zstd_is_unpacked_where_it_is_built_in),
         TEST(zstd_that_is_cut_off_is_refused),
