@@ -4,7 +4,7 @@
  * The input is text, a line per entry, its fields separated by tabs: type (f d l h c b p), name,
  * target, PAX key, PAX value, size, offset in the tar, time, owner. A value of the form *N is N
  * times a letter. This program defines the three functions of ztoc/ that the tree asks. */
-#include "../unit/erofs_check.h"
+#include "image_check.h"
 
 #include "base/text.h"
 
@@ -78,25 +78,6 @@ static void cut(struct ztoc *toc, char *text)
         }
         line = text;
     }
-}
-
-static int collect(void *self, struct bytes piece, struct err *err)
-{
-    (void)err;
-    check(buf_add(self, piece.data, piece.len) == 0, "memory");
-    return 0;
-}
-
-static void write_and_check(const struct tree *tree, const struct erofs_options *options)
-{
-    SCOPED(buf_value) struct buf image = BUF_EMPTY;
-    const struct erofs_sink sink = {.write = collect, .self = &image};
-    struct err err = ERR_NONE;
-    int rc = erofs_write(tree, options, &sink, &err);
-
-    check(rc == 0 || (rc == -EOPNOTSUPP && image.len == 0), "refused in an odd way");
-    if (rc == 0)
-        check_erofs(buf_bytes(&image), tree, options);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
