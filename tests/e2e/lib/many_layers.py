@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""many_layers.py REGISTRY NAME BASE COUNT – pushes an image of COUNT layers: the first is the file BASE (tar + gzip), the
-others hold one file each, many/<n>, which belongs to user and group n. As one process: a shell script takes a minute."""
+"""many_layers.py REGISTRY NAME BASE COUNT [FIRST] – pushes an image of COUNT layers: the first is the file BASE (tar + gzip),
+the others hold one file each, many/<n> with n from FIRST (1), which belongs to user and group n. As one process: a shell
+script takes a minute."""
 import gzip, hashlib, http.client, io, json, platform, sys, tarfile
 
 registry, (name, tag), base, count = sys.argv[1], sys.argv[2].split(":"), sys.argv[3], int(sys.argv[4])
+first = int(sys.argv[5]) if len(sys.argv) > 5 else 1
 connection = http.client.HTTPConnection(registry)
 
 
@@ -39,7 +41,7 @@ def layer(n):
 with open(base, "rb") as f:
     blobs = [f.read()]
 diffs = [digest(gzip.decompress(blobs[0]))]
-for n in range(1, count):
+for n in range(first, first + count - 1):
     tar = layer(n)
     diffs.append(digest(tar))
     blobs.append(gzip.compress(tar, mtime=0))
