@@ -231,7 +231,7 @@ static int ask_registries(const struct session *session, struct machine *machine
     }
     if (rc < 0)
         return err_set(err, rc, "%s", err_text(&why));
-    doctor_judge_images(doctor, &images);
+    doctor_judge_images(doctor, &images, vm);
     return 0;
 }
 
@@ -245,6 +245,7 @@ static int look_deeper(const struct session *session, struct machine *machine,
         .is_told = guest_containerd_is_told(guest),
         .containerd = guest_containerd(guest),
         .unit = unit,
+        .unit_says = guest_unit_says(guest),
         .before_s = clock_wall_ms() / 1000 - 1,
     };
     int rc =

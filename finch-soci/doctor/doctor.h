@@ -139,12 +139,13 @@ struct doctor_context {
     bool is_told;              /* containerd has the settings for transfers */
     const char *containerd;    /* its version, as it says; "": none */
     const char *unit;          /* that should run: "soci-snapshotter.service" */
+    const char *unit_says;     /* why it does not; "" or NULL: not known */
 };
 void doctor_judge(struct doctor *doctor, const struct doctor_facts *facts,
                   const struct doctor_context *context);
 /* What keeps these from being lazy that is no fault of the image itself:
  * networks, credentials, ranges, clocks. One finding for a registry. */
-void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images);
+void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images, const char *vm);
 
 /* Has the machine do what is to be fixed in it, but for DOCTOR_FIX_PROVISION; what came of it is in
  * doctor->done. */

@@ -17,6 +17,10 @@ struct bytes doctor_next_line(struct bytes *text);
 /* In front of a command for the machine; root's there. Finch's limactl is in nobody's PATH. */
 #define DOCTOR_INSIDE "finch-soci vm run -- "
 
+/* The daemon's configuration cannot be read, as `why` says: it is put aside, and ours comes in its
+ * place. false: that is not why. */
+bool doctor_mend_config(const char *why, const char *vm, char ret[DOCTOR_TEXT_BYTES]);
+
 /* A word that every shell takes for one word, and no program for a flag. */
 bool doctor_is_word(const char *text);
 

@@ -279,12 +279,34 @@ static void judge_programs(const struct judge *j)
     }
 }
 
-static void judge_own_unit(const struct judge *j, const char *name, const char *active,
-                           const char *result)
+/* It cannot start, as it says itself: --fix would try in vain. */
+static void judge_failed_unit(const struct judge *j, const char *name, const char *active)
 {
-    bool is_told = strcmp(result, "success") != 0;
+    const char *says = j->context->unit_says;
+    char mend[DOCTOR_TEXT_BYTES];
+    bool is_config = doctor_mend_config(says, j->context->vm, mend);
 
-    if (strcmp(active, "active") != 0)
+    add(j, "unit", is_config ? DOCTOR_FIX_NONE : DOCTOR_FIX_START,
+        is_config ? mend : "finch-soci doctor --fix", "%s is %s: %s", name, active, says);
+}
+
+static void judge_own_unit(const struct judge *j, const char *name, const char *active,
+                           const char *result, const char *enabled)
+{
+    const char *says = j->context->unit_says;
+    bool is_told = strcmp(result, "success") != 0;
+    char mend[256];
+
+    if (strcmp(active, "active") == 0)
+        return;
+    (void)snprintf(mend, sizeof(mend), "sudo systemctl unmask %s && %sfinch-soci doctor --fix",
+                   name, j->context->vm == NULL ? "sudo " : "");
+    if (strncmp(enabled, "masked", 6) == 0)
+        add(j, "unit", DOCTOR_FIX_NONE, mend, "%s is masked: somebody does not want it to run",
+            name);
+    else if (says != NULL && *says != '\0')
+        judge_failed_unit(j, name, active);
+    else
         add(j, "unit", DOCTOR_FIX_START, "finch-soci doctor --fix", "%s is %s%s%s", name, active,
             is_told ? ": " : "", is_told ? result : "");
 }
@@ -299,7 +321,7 @@ static void judge_unit(const struct judge *j, const char *unit)
     next_word(&unit, result, sizeof(result));
     next_word(&unit, enabled, sizeof(enabled));
     if (strcmp(name, j->context->unit) == 0) {
-        judge_own_unit(j, name, active, result);
+        judge_own_unit(j, name, active, result, enabled);
         return;
     }
     if (strcmp(active, "inactive") == 0 && strncmp(enabled, "enabled", 7) != 0)

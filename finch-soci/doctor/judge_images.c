@@ -70,17 +70,29 @@ static void judge_skew(struct doctor *doctor, const struct doctor_image *image)
     doctor_add(doctor, &finding);
 }
 
-static void judge_failure(struct doctor *doctor, const struct doctor_image *image)
+bool doctor_mend_config(const char *why, const char *vm, char ret[DOCTOR_TEXT_BYTES])
+{
+    static const char path[] = "/etc/soci-snapshotter-grpc/config.toml";
+
+    if (strstr(why, path) == NULL)
+        return false;
+    (void)snprintf(ret, DOCTOR_TEXT_BYTES, "%smv %s %s.broken && %sfinch-soci provision",
+                   vm == NULL ? "sudo " : DOCTOR_INSIDE, path, path, vm == NULL ? "sudo " : "");
+    return true;
+}
+
+static void judge_failure(struct doctor *doctor, const struct doctor_image *image, const char *vm)
 {
     struct doctor_finding finding = {.area = "config"};
 
     (void)snprintf(finding.text, sizeof(finding.text), "%.200s cannot be checked: %.280s",
                    image->word, image->text);
-    (void)strcpy(finding.mend, "finch-soci provision --force");
+    if (!doctor_mend_config(image->text, vm, finding.mend))
+        (void)strcpy(finding.mend, "finch-soci provision --force");
     doctor_add(doctor, &finding);
 }
 
-void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images)
+void doctor_judge_images(struct doctor *doctor, const struct doctor_images *images, const char *vm)
 {
     for (size_t i = 0; i < images->count; i++) {
         const struct doctor_image *image = &images->items[i];
@@ -88,7 +100,7 @@ void doctor_judge_images(struct doctor *doctor, const struct doctor_images *imag
         if (is_of_registry(image) && !is_told(images, i))
             judge_registry(doctor, image);
         if (strcmp(image->problem, "failed") == 0 || strcmp(image->problem, "off") == 0)
-            judge_failure(doctor, image);
+            judge_failure(doctor, image, vm);
         else if (!is_of_registry(image) && image->reachable)
             doctor_add_fine(doctor, "registry", "%.200s answers the machine", image->registry);
         judge_skew(doctor, image);

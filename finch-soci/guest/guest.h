@@ -37,6 +37,8 @@ const char *guest_containerd(const struct guest_facts *facts);
 bool guest_containerd_is_told(const struct guest_facts *facts);
 /* The snapshotter's unit, without ".service". */
 const char *guest_unit_name(const struct guest_facts *facts);
+/* What it wrote last, when it has failed or starts again and again; "". Hostile. */
+const char *guest_unit_says(const struct guest_facts *facts);
 
 struct guest_options {
     bool now;        /* swap or restart the snapshotter at once, whatever runs on it */

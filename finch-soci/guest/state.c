@@ -177,6 +177,11 @@ const char *guest_containerd(const struct guest_facts *facts)
     return guest_value(facts, "containerd");
 }
 
+const char *guest_unit_says(const struct guest_facts *facts)
+{
+    return guest_value(facts, "unit-says");
+}
+
 bool guest_containerd_is_told(const struct guest_facts *facts)
 {
     return containerd_is_told(buf_bytes(&facts->effective),

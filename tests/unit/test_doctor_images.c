@@ -120,7 +120,7 @@ static void one_registry_is_one_finding_and_a_missing_index_none(void **state)
         assert_ok(text_list_add(&words, "r/app:1"));
     doctor_images_fini(&images);
     assert_ok(doctor_parse_images(bytes_of_str(text), &words, "finch", &images, &err));
-    doctor_judge_images(doctor, &images);
+    doctor_judge_images(doctor, &images, "finch");
     assert_int_equal(doctor->count, 2);
     assert_string_equal(doctor->findings[0].area, "registry");
     assert_string_equal(doctor->findings[0].mend, "finch login r");
@@ -140,7 +140,7 @@ static void a_registry_without_ranges_is_a_finding_and_one_that_is_fine_is_told(
         assert_ok(text_list_add(&words, "r/app:1"));
     doctor_images_fini(&images);
     assert_ok(doctor_parse_images(bytes_of_str(text), &words, "finch", &images, &err));
-    doctor_judge_images(doctor, &images);
+    doctor_judge_images(doctor, &images, "finch");
     assert_int_equal(doctor->count, 1);
     assert_non_null(strstr(doctor->findings[0].text, "r gives no parts of layers"));
     assert_int_equal(doctor->findings[0].mend[0], '#');

@@ -200,6 +200,30 @@ static void a_daemon_of_systemds_or_one_that_was_replaced_is_no_other(void **sta
     assert_int_equal(doctor.count, 0);
 }
 
+static void a_unit_that_cannot_start_is_told_with_the_reason(void **state)
+{
+    struct doctor_context context = vm_context;
+
+    (void)state;
+    context.unit_says = "failed to load config file \"/etc/soci-snapshotter-grpc/config.toml\": x";
+    judge("fuse-device yes\nunit soci-snapshotter.service activating exit-code enabled /x\n",
+          &context);
+    assert_non_null(strstr(only()->text, "soci-snapshotter.service is activating: failed to load"));
+    assert_string_equal(only()->mend,
+                        "finch-soci vm run -- mv /etc/soci-snapshotter-grpc/config.toml "
+                        "/etc/soci-snapshotter-grpc/config.toml.broken && finch-soci provision");
+    assert_int_equal(only()->fix, DOCTOR_FIX_NONE);
+    context.unit_says = "no room";
+    judge("fuse-device yes\nunit soci-snapshotter.service failed exit-code enabled /x\n", &context);
+    assert_non_null(strstr(only()->text, "failed: no room"));
+    assert_int_equal(only()->fix, DOCTOR_FIX_START);
+    judge("fuse-device yes\nunit soci-snapshotter.service inactive success masked /x\n",
+          &vm_context);
+    assert_non_null(strstr(only()->text, "is masked"));
+    assert_string_equal(only()->mend, "finch-soci vm run -- systemctl unmask "
+                                      "soci-snapshotter.service && finch-soci doctor --fix");
+}
+
 static void a_denial_of_selinux_is_told(void **state)
 {
     (void)state;
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(nerdctl_2_3_needs_the_transfer_settings_of_containerd_2),
         cmocka_unit_test(what_competes_is_told_with_its_name),
         cmocka_unit_test(a_daemon_of_systemds_or_one_that_was_replaced_is_no_other),
+        cmocka_unit_test(a_unit_that_cannot_start_is_told_with_the_reason),
         cmocka_unit_test(a_denial_of_selinux_is_told),
         cmocka_unit_test(a_command_holds_no_words_of_an_enemys),
         cmocka_unit_test(on_this_system_commands_need_no_way),
