@@ -170,7 +170,8 @@ const struct config_key config_keys[] = {
                     parallel.max_unpacks, -1),
     ANY_INTEGER_KEY(CONFIG_USED, "pull_modes.parallel_pull_unpack.max_concurrent_unpacks_per_image",
                     parallel.max_unpacks_per_image, -1),
-    BOOL_KEY(CONFIG_UNUSED, "pull_modes.parallel_pull_unpack.discard_unpacked_layers",
+    /* They are never kept. */
+    BOOL_KEY(CONFIG_SILENT, "pull_modes.parallel_pull_unpack.discard_unpacked_layers",
              parallel.discard_unpacked_layers, false),
     BOOL_KEY(CONFIG_USED, "pull_modes.parallel_pull_unpack.experimental_parallel_pull_as_fallback",
              parallel.as_fallback, false),
