@@ -76,8 +76,9 @@ struct metrics_layer *layer_metrics(const struct layer *layer); /* borrowed; NUL
 MUST_CHECK int layer_want(struct layer *layer, struct span_want *want, struct err *err);
 int layer_fd(const struct layer *layer);
 /* The file with the layer's tar, in whole blocks, when all of it is there and was checked; it stays
- * as it is for whoever opens it. Absolute; lives as long as the layer. NULL: not yet, or refused.
- */
+ * as it is for whoever opens it. Absolute; lives as long as the layer. NULL: not yet, or
+ * refused, or files in it are not followed by zeros to the end of their blocks, and only we hide
+ * that. */
 const char *layer_checked_file(struct layer *layer);
 void layer_start_background(struct layer *layer);
 MUST_CHECK int layer_prefer(struct layer *layer, const struct span_preferred *spans, size_t count,

@@ -323,6 +323,29 @@ static void zeros_that_should_be_other_bytes_are_refused(void **state)
     assert_verdict(w, &claim, LAYER_REFUSED);
 }
 
+/* A program that maps a file would see them. */
+static void a_layer_with_bytes_behind_its_files_has_no_file_for_others(void **state)
+{
+    struct world *w = *state;
+    struct layer_claim claim;
+    struct layer *layer;
+
+    make_layer(w, bytes_of(NULL, 0));
+    w->tar.data[BLOCK + 100] = 'x'; /* the first file has six bytes */
+    use_tar(w);
+    claim = right(w);
+    layer = open_layer(w, &claim);
+    layer_start_background(layer);
+    (void)wait_status(layer, LAYER_CHECKED);
+    assert_null(layer_checked_file(layer));
+    layer_unref(layer);
+    restart(w);
+    layer = open_layer(w, &claim);
+    (void)wait_status(layer, LAYER_CHECKED);
+    assert_null(layer_checked_file(layer));
+    layer_unref(layer);
+}
+
 static void after_a_restart_it_is_known_without_network(void **state)
 {
     struct world *w = *state;
@@ -564,6 +587,7 @@ int main(void)
         TEST(zeros_behind_the_archive_need_no_network),
         TEST(other_bytes_behind_the_archive_are_part_of_the_layer),
         TEST(zeros_that_should_be_other_bytes_are_refused),
+        TEST(a_layer_with_bytes_behind_its_files_has_no_file_for_others),
         TEST(after_a_restart_it_is_known_without_network),
         TEST(what_was_not_checked_is_after_a_restart),
         TEST(a_layer_that_hashes_to_something_else_is_refused_for_good),
