@@ -112,8 +112,11 @@ void lazy_was_checked(void *arg, struct layer *layer, enum layer_check check, co
     SCOPED(mem) char *image = NULL;
     char digest[DIGEST_TEXT_BYTES];
 
-    if (check != LAYER_REFUSED)
+    if (check == LAYER_CHECKED) {
+        if (lazy->options.fs_ops->use_checked != NULL)
+            lazy->options.fs_ops->use_checked(lazy->options.fs, layer);
         return;
+    }
     image = image_of(lazy, layer);
     digest_format(layer_digest(layer), digest);
     lazy_note(lazy, LAZY_EVENT_REFUSED, image, digest, why);

@@ -19,7 +19,8 @@ static const struct lazy_fs real_fs = {.mount = fs_mount,
                                        .abandon = fs_abandon,
                                        .clear = fs_clear_mounts,
                                        .layer = fs_mount_layer,
-                                       .backend = fs_mount_backend};
+                                       .backend = fs_mount_backend,
+                                       .use_checked = fs_use_checked};
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
