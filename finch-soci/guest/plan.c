@@ -154,8 +154,9 @@ static int add_environment(const struct guest_facts *facts, struct buf *ret, str
     return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
-/* Finch's override.conf has a literal $HOME, which systemd does not expand; ours is read later. The
- * data disk is mounted over the directory of data late in the boot, and containerd is restarted
+/* Finch's override.conf has a literal $HOME, which systemd does not expand; ours is read later.
+ * Lima writes the proxies of the host into /etc/environment, which only logins are given by itself.
+ * The data disk is mounted over the directory of data late in the boot, and containerd is restarted
  * then: the daemon waits for that instead of starting on the directory below. */
 static int add_drop_in(const struct guest_facts *facts, struct buf *ret, struct err *err)
 {
@@ -164,7 +165,7 @@ static int add_drop_in(const struct guest_facts *facts, struct buf *ret, struct 
     if (rc == 0 && guest_flag(facts, "data-disk"))
         rc = buf_add_str(ret,
                          "[Unit]\nConditionPathIsMountPoint=/var/lib/soci-snapshotter-grpc\n\n");
-    rc = rc == 0 ? buf_add_str(ret, "[Service]\n") : rc;
+    rc = rc == 0 ? buf_add_str(ret, "[Service]\nEnvironmentFile=-/etc/environment\n") : rc;
     return rc < 0 ? err_set(err, rc, "out of memory") : add_environment(facts, ret, err);
 }
 

@@ -81,6 +81,7 @@ static void a_fresh_machine_gets_everything(void **state)
     assert_true(holds(find_step(plan, GUEST_DROP_IN),
                       "Environment=\"DOCKER_CONFIG=/home/u.guest/.finch-vm-config\"\n"));
     assert_true(holds(find_step(plan, GUEST_DROP_IN), "SUDO_UID=501\n"));
+    assert_true(holds(find_step(plan, GUEST_DROP_IN), "EnvironmentFile=-/etc/environment\n"));
 }
 
 static void soci_comes_after_all_that_finchs_script_would_install_with_it(void **state)
