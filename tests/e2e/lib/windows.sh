@@ -4,7 +4,7 @@
 # a user whose name is not of ASCII. Sourced after guest.sh by those scripts that need it.
 #
 #   windows_make           before guest_start; finch.yaml, with CRLF, is then $yaml, for the test's Finch too
-#   soci_exe ARGS…         the program
+#   soci_exe ARGS…         the program; finch-soci in PATH is it, too
 #   windows_finch ARGS…    finch.exe, which passes on to the test's (../windows/relay.c)
 #   hook_…                 of hook.sh, over this user's log
 #
@@ -17,7 +17,12 @@ if [ ! -x "$windows_build/bin/finch-soci.exe" ] || [ ! -x "$windows_build/tests/
 fi
 export WINEPREFIX=$work/wine RELAY_PORT=7123
 wine() { env -u LIMA_HOME "$E2E_ROOT/tests/windows/wine" "$@"; }
-soci_exe() { wine "$windows_build/bin/finch-soci.exe" "$@" </dev/null; }
+mkdir -p "$work/windows-bin"
+printf '#!/bin/sh\nexec env -u LIMA_HOME "%s" "%s" "$@" </dev/null\n' "$E2E_ROOT/tests/windows/wine" \
+    "$windows_build/bin/finch-soci.exe" >"$work/windows-bin/finch-soci"
+chmod +x "$work/windows-bin/finch-soci"
+PATH=$work/windows-bin:$PATH
+soci_exe() { finch-soci "$@"; }
 
 windows_root="$WINEPREFIX/drive_c/Program Files/Finch"
 windows_instance=$windows_root/lima/data/finch
