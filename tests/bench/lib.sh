@@ -49,9 +49,9 @@ check_lazy() {
 
 status_of() { soci-snapshotter-grpc status --address "/run/soci-$1/snapshotter.sock" --json; }
 
-# is_here NAME: all bytes of all layers; is_complete NAME: and checked against the image.
+# is_here NAME: all bytes of all layers; is_checked NAME: and they are what the image says.
 is_here() { status_of "$1" | jq -e '[.layers[] | select(.presentBytes != .sizeBytes)] | length == 0'; }
-is_complete() { status_of "$1" | jq -e '[.layers[] | select(.state != "complete")] | length == 0'; }
+is_checked() { status_of "$1" | jq -e '[.layers[] | select(.check != "checked")] | length == 0'; }
 
 # ---- times ---------------------------------------------------------------------------------------
 
