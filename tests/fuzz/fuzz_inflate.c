@@ -6,6 +6,7 @@
  * two that seed the window, then the span. */
 #include "zran/zran.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -63,6 +64,27 @@ static bool inflate_by_zlib(uint8_t bits, const uint8_t *window, uint8_t *comp, 
     return z.avail_out == 0 && (rc == Z_OK || rc == Z_STREAM_END) && (bits == 0 || len > 0);
 }
 
+static int take_some(void *arg, struct bytes out, struct err *err)
+{
+    struct buf *got = arg;
+
+    return got->len > MAX_OUT_BYTES ? err_set(err, -EFBIG, "enough") : take(arg, out, err);
+}
+
+/* To the end it is the same, and more. */
+static void check_to_end(uint8_t bits, const uint8_t *window, struct bytes comp,
+                         const struct buf *want)
+{
+    struct buf got = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    int rc = zran_inflate_to_end(bits, window, comp, 0, take_some, &got, &err);
+
+    CHECK(rc == 0 || rc == -EBADMSG || rc == -EFBIG);
+    if (rc != -EBADMSG)
+        CHECK(got.len >= want->len && memcmp(got.data, want->data, want->len) == 0);
+    buf_fini(&got);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t window[ZRAN_WINDOW_BYTES];
@@ -85,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = zran_inflate(bits, window, bytes_of(comp, size - HEAD_BYTES), want, take, &got, &err);
     if (inflate_by_zlib(bits, window, comp, size - HEAD_BYTES, want, out)) {
         CHECK(rc == 0 && got.len == want && memcmp(got.data, out, want) == 0);
+        check_to_end(bits, window, bytes_of(comp, size - HEAD_BYTES), &got);
     } else {
         CHECK(rc == 0 ? got.len == want : got.len < want);
     }

@@ -2,7 +2,8 @@
 /* fuzz_layer.c – a layer becomes a ztoc, the ztoc is read, and what it says is held against the
  * layer. Exercises: gzip headers and deflate streams as they come, tar headers with their checksums
  * put right (else nothing would get past them), pax records, sparse maps, checkpoints at every
- * block, pieces of any size, the encoder, the parser, spans inflated one by one.
+ * block, pieces of any size, the encoder, the parser, spans inflated one by one,
+ * the table compared with the tar.
  *
  * Input: a byte of flags, a byte that sets the size of the pieces, then the layer. */
 #include "ztoc/ztoc.h"
@@ -155,6 +156,17 @@ static bool may_be_refused(const struct err *err)
            strstr(err->text, "spans up to number -1") != NULL;
 }
 
+/* The table that was made of a tar is that of this tar. */
+static void check_comparison(const struct ztoc *toc, const struct buf *tar)
+{
+    SCOPED(ztoc_comparison) struct ztoc_comparison *c = NULL;
+    struct err err = ERR_NONE;
+
+    CHECK(ztoc_comparison_new(toc, &c, &err) == 0);
+    CHECK(ztoc_comparison_feed(c, buf_bytes(tar), &err) == 0);
+    CHECK(ztoc_comparison_finish(c, &err) == 0);
+}
+
 static void check_blob(const struct buf *blob, const struct ztoc_build_info *info,
                        const struct buf *tar, struct bytes layer)
 {
@@ -171,6 +183,8 @@ static void check_blob(const struct buf *blob, const struct ztoc_build_info *inf
     CHECK(info->uncomp_size == ztoc_uncomp_size(toc) && info->file_count == ztoc_file_count(toc));
     CHECK(info->span_count == ztoc_span_count(toc));
     check_spans(toc, tar, layer, blob);
+    if (tar != NULL)
+        check_comparison(toc, tar);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -675,6 +675,54 @@ static void labels_of_another_program_cannot_be_mounted_again(void **state)
     world_free(w);
 }
 
+/* ---- layers that are not what their image says ------------------------------------------------
+ */
+
+static void refuse_it(struct world *w)
+{
+    struct digest ztoc = ztoc_of(w);
+    struct err err = ERR_NONE;
+
+    assert_ok(store_refuse(w->store, &w->layer, &ztoc, NULL, "its table is forged", &err));
+}
+
+static void a_layer_that_was_refused_is_not_mounted_but_left_to_who_fetches_it_whole(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    SCOPED(mem) struct lazy_event *events = NULL;
+    struct err err = ERR_NONE;
+    size_t count = 0;
+
+    (void)state;
+    refuse_it(w);
+    assert_int_equal(mount_it(w, &row, &err), -EBADMSG);
+    assert_non_null(strstr(err_text(&err), "its table is forged"));
+    assert_int_equal(w->fs.mounts, 0);
+    assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
+    assert_int_equal(count, 1);
+    assert_int_equal(events[0].kind, LAZY_EVENT_DEFERRED);
+    world_free(w);
+}
+
+static void nor_is_it_after_a_restart(void **state)
+{
+    struct world *w = world_new();
+    SCOPED(text_map) struct text_map row = TEXT_MAP_EMPTY;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_ok(mount_it(w, &row, &err));
+    refuse_it(w);
+    world_stop(w);
+    world_start(w);
+    assert_int_equal(remount(w, &row, &err), -EBADMSG);
+    assert_int_equal(check(w, &err), -EAGAIN);
+    assert_non_null(strstr(err_text(&err), "its table is forged"));
+    assert_int_equal(w->fs.mounted, 0);
+    world_free(w);
+}
+
 /* ---- how it is ------------------------------------------------------------------------------- */
 
 static void mounted_layers_are_listed_with_what_they_are(void **state)
@@ -888,6 +936,8 @@ int main(void)
         cmocka_unit_test(a_lost_ztoc_is_fetched_again_when_the_layer_is_asked_for),
         cmocka_unit_test(a_layer_that_cannot_heal_is_refused_and_not_tried_each_time),
         cmocka_unit_test(labels_of_another_program_cannot_be_mounted_again),
+        cmocka_unit_test(a_layer_that_was_refused_is_not_mounted_but_left_to_who_fetches_it_whole),
+        cmocka_unit_test(nor_is_it_after_a_restart),
         cmocka_unit_test(mounted_layers_are_listed_with_what_they_are),
         cmocka_unit_test(after_a_restart_the_index_is_known),
         cmocka_unit_test(a_layer_that_is_not_mounted_again_is_listed_with_the_reason),
