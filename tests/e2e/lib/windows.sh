@@ -6,6 +6,7 @@
 #   windows_make           before guest_start; finch.yaml, with CRLF, is then $yaml, for the test's Finch too
 #   soci_exe ARGS…         the program; finch-soci in PATH is it, too
 #   windows_finch ARGS…    finch.exe, which passes on to the test's (../windows/relay.c)
+#   windows_wsl STATE      from now on there is a wsl.exe, which says that of the machine
 #   hook_…                 of hook.sh, over this user's log
 #
 # Lima's instance is a directory of its own there, which ../windows/windows_lima.py keeps like the machine's.
@@ -46,11 +47,19 @@ windows_make() {
     export WINEPATH FINCH_SOCI_BUNDLE
     ln -sfn / "$WINEPREFIX/dosdevices/y:"
     start relay python3 "$E2E_ROOT/tests/windows/relay.py" $RELAY_PORT "finch=$finch_root/bin/finch" \
-        "limactl=$finch_root/lima/bin/limactl"
+        "limactl=$finch_root/lima/bin/limactl" "wsl=$work/wsl"
     start windows-lima env -u LIMA_HOME python3 "$E2E_ROOT/tests/windows/windows_lima.py" "$instance" "$windows_instance" \
         'C:\Program Files\Finch\lima\data\finch\ha.pid' "$E2E_ROOT/tests/windows/wine" "$limactl"
     hook_state=${yaml%/*}/finch-soci/finch
     hook_log=$hook_state/hook.log
+}
+
+windows_wsl() {
+    # shellcheck disable=SC2016 # the program's own
+    printf '#!/bin/bash\n[ "$*" = "--list --verbose" ] || exit 9\n' >"$work/wsl"
+    printf 'printf "  NAME  STATUS  VERSION\\r\\n* andere  Running  2\\r\\n  lima-finch  %s  2\\r\\n" | iconv -t UTF-16LE\n' "$1" >>"$work/wsl"
+    chmod +x "$work/wsl"
+    cp "$windows_build/tests/windows/limactl.exe" "$WINEPREFIX/drive_c/windows/system32/wsl.exe"
 }
 
 # windows_all_green: `status` finds nothing wrong. What it says is then in $work/status.
