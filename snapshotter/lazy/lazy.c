@@ -159,8 +159,7 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
     lazy_opening_end(lazy);
-    /* That an image is unpacked as a whole is as it should be. */
-    if (rc < 0 || (rc > 0 && !lazy_whole_is(lazy, ret_labels)))
+    if (rc != 0)
         lazy_note(lazy, rc < 0 ? LAZY_EVENT_DEFERRED : LAZY_EVENT_UNPACKED,
                   lazy_label_image(labels), lazy_label_layer(labels), err);
     return rc;

@@ -122,7 +122,7 @@ MUST_CHECK int lazy_layer_of_row(const struct snapdb_row *row, struct lazy_layer
 
 enum lazy_event_kind {
     LAZY_EVENT_DEFERRED, /* left to containerd */
-    LAZY_EVENT_UNPACKED, /* of an image with an index, and yet not mounted but unpacked */
+    LAZY_EVENT_UNPACKED, /* not mounted but unpacked: this layer, or the whole image */
     LAZY_EVENT_FAILED,   /* a layer that should be mounted is not */
     LAZY_EVENT_REFUSED,  /* a mounted layer is not what its image says; it will not be mounted again
                           */

@@ -202,7 +202,8 @@ static inline void start(struct world *w, struct local_options options)
     struct err err = ERR_NONE;
 
     options.dir = w->dir;
-    options.registry = &fake_registry;
+    if (options.registry == NULL)
+        options.registry = &fake_registry;
     options.chunk_bytes = 4096;
     if (local_new(&options, &w->local, &err) < 0)
         fail_msg("%s", err_text(&err));
