@@ -220,6 +220,8 @@ static int mount_new(struct fs *fs, const struct fs_backend *backend, struct lay
 static void mount_stop(struct fs_mount *mount)
 {
     mount->backend->stop(mount);
+    if (mount->backend->keeps_tree)
+        layer_release_tree(mount->layer);
     layer_unref(TAKE(mount->layer)); /* the last one brings the done() of every read that waits */
 }
 
@@ -256,6 +258,18 @@ static bool wait_gone_or_orphan(struct fs_mount *mount)
     return mount->is_gone;
 }
 
+static int start_with_tree(struct fs_mount *mount, struct err *err)
+{
+    int rc = layer_hold_tree(mount->layer, err);
+
+    if (rc < 0)
+        return rc;
+    rc = mount->backend->start(mount, err);
+    if (rc < 0 || !mount->backend->keeps_tree)
+        layer_release_tree(mount->layer);
+    return rc;
+}
+
 static int mount_with(struct fs *fs, const struct fs_backend *backend, struct layer *layer,
                       const struct fs_mount_options *options, struct fs_mount **ret,
                       struct err *err)
@@ -265,7 +279,7 @@ static int mount_with(struct fs *fs, const struct fs_backend *backend, struct la
 
     if (rc < 0)
         return err_sys(err, rc, "mount %s", options->dir);
-    rc = backend->start(mount, err);
+    rc = start_with_tree(mount, err);
     if (rc < 0) {
         layer_unref(TAKE(mount->layer));
         fs_mount_unref(mount);

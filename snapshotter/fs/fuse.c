@@ -51,6 +51,7 @@ static int fuse_start(struct fs_mount *mount, struct err *err)
 const struct fs_backend fs_backend_fuse = {
     .name = "fuse",
     .kernel_mounts = 1,
+    .keeps_tree = true,
     .start = fuse_start,
     .stop = session_stop,
     .free = session_free,

@@ -15,7 +15,7 @@ struct fuse_wait;
 struct fuse_mount {
     size_t refs;                        /* atomic */
     struct fs_mount *mount;             /* until it was stopped */
-    const struct tree *tree;            /* the same */
+    const struct tree *tree;            /* the same; NULL: the kernel has it */
     char layer_name[DIGEST_TEXT_BYTES]; /* for log lines */
     struct log_limit read_log;
     struct fuse_session *session;

@@ -43,7 +43,7 @@ static int answer_from_file(const struct fuse_wait *wait, struct err *err)
         metrics_since(layer_metrics(mount->layer), METRICS_SYNCHRONOUS_READ, wait->came_ns);
         metrics_count(layer_metrics(mount->layer), METRICS_BYTES_SERVED, want->len);
         if (wait->f->is_tar)
-            (void)ztoc_clear_padding(tree_ztoc(wait->f->tree), data, want->len, want->uncomp_off);
+            (void)layer_clear_padding(mount->layer, data, want->len, want->uncomp_off);
         memset(data + want->len, 0, wait->zeros);
         (void)fuse_reply_buf(wait->req, (const char *)data, len);
     }

@@ -25,6 +25,7 @@
 struct fs_backend {
     const char *name;
     unsigned kernel_mounts; /* how many lie on one another at mount->dir */
+    bool keeps_tree;        /* the layer's tree is held until stop(), not only for start() */
     /* Put mount->layer at mount->dir and serve it: mount->backend_data is the backend's. */
     int (*start)(struct fs_mount *mount, struct err *err);
     /* Stop serving and let go of the kernel's end; what waits in it is told so. A sweep may still

@@ -157,7 +157,7 @@ int session_start(struct fs_mount *mount, const struct fuse_lowlevel_ops *ops, s
     *f = (struct fuse_mount){
         .refs = 1,
         .mount = mount,
-        .tree = layer_tree(mount->layer),
+        .tree = mount->backend->keeps_tree ? layer_tree(mount->layer) : NULL,
         .channel = {.fd = -1, .serve = serve, .gone = gone},
     };
     digest_format(layer_digest(mount->layer), f->layer_name);

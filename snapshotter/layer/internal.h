@@ -31,6 +31,9 @@ struct layer_layout {
 MUST_CHECK int layer_layout_open(struct layer_layout *layout, struct store *store,
                                  const struct digest *ztoc, struct err *err);
 void layer_layout_close(struct layer_layout *layout);
+/* The files of the toc, which were dropped. */
+MUST_CHECK int layer_layout_read_files(struct layer_layout *layout, struct store *store,
+                                       const struct digest *ztoc, struct err *err);
 /* Borrows the layout. */
 struct span_layout layer_span_layout(struct layer_layout *layout);
 
@@ -121,20 +124,35 @@ void checker_tell(struct checker *c,
 bool checker_passed(struct checker *c, const struct layer *layer, struct digest *ret_diff_id);
 bool checker_failed(struct checker *c, const struct layer *layer, struct err *ret, int64_t *ret_ms);
 
+/* ---- files.c ----------------------------------------------------------------------------------
+ */
+
+enum files_state { FILES_DROPPED, FILES_READING, FILES_HERE };
+/* The files of layer->layout.toc, and layer->tree; see layer_hold_tree(). All of it is the layer
+ * set's lock's; the files themselves belong to those who hold them, and to who reads them. */
+struct files {
+    enum files_state state;
+    size_t holders;
+};
+
 /* ---- layer.c ----------------------------------------------------------------------------------
  */
 
 struct layer {
-    struct digest digest; /* fixed at creation, as all but `check` and the last three */
+    struct digest digest; /* fixed at creation, as all but what says otherwise */
     struct digest ztoc_digest;
     bool disable_xattrs;
     struct layer_layout layout;
-    struct tree *tree;
+    struct files files;            /* set->lock */
+    struct tree *tree;             /* theirs; NULL: dropped */
     struct span_set *spans;        /* NULL until it is open */
     struct span_file *file;        /* the set's; NULL with it */
     struct metrics_layer *metrics; /* a reference; NULL: none */
 
     struct layer_set *set;
+    struct store *store;
+    pthread_mutex_t *files_lock; /* the set's, for files.c, as the next */
+    pthread_cond_t *files_settled;
     struct checker *checker;                                 /* the set's */
     struct check check;                                      /* its lock's */
     size_t refs;                                             /* set->lock */

@@ -63,6 +63,7 @@ int layer_load(struct layer *layer, struct store *store, struct span_engine *eng
     rc = layer_check_bytes(layer, options->layer_bytes, err);
     if (rc == 0)
         rc = tree_build(layer->layout.toc, &layer->tree, err);
+    layer->files.state = FILES_HERE; /* nobody else knows the layer yet */
     if (rc == 0)
         metrics_since(layer->metrics, METRICS_INIT_METADATA_STORE, start_ns);
     if (rc == 0)
@@ -90,6 +91,11 @@ void layer_unload(struct layer *layer)
 const struct tree *layer_tree(const struct layer *layer)
 {
     return layer->tree;
+}
+
+bool layer_clear_padding(const struct layer *layer, uint8_t *data, size_t len, uint64_t uncomp_off)
+{
+    return ztoc_clear_padding(layer->layout.toc, data, len, uncomp_off);
 }
 
 const struct digest *layer_digest(const struct layer *layer)

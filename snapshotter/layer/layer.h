@@ -63,7 +63,15 @@ struct layer *layer_ref(struct layer *layer);
 void layer_unref(struct layer *layer);
 DEFINE_SCOPED_PTR(layer, struct layer, layer_unref)
 
-const struct tree *layer_tree(const struct layer *layer);
+/* The layer's files are in memory while somebody holds them; what the kernel has as an image it
+ * does not ask for again. Held, there is a tree, and it does not change. The first time that nobody
+ * holds it any more it is dropped, and the next to hold it reads it from the store again: errors as
+ * for layer_open(). Blocks on the disk. */
+MUST_CHECK int layer_hold_tree(struct layer *layer, struct err *err);
+void layer_release_tree(struct layer *layer);
+const struct tree *layer_tree(const struct layer *layer); /* while it is held */
+/* ztoc_clear_padding() of the layer's tar; held or not. */
+bool layer_clear_padding(const struct layer *layer, uint8_t *data, size_t len, uint64_t uncomp_off);
 const struct digest *layer_digest(const struct layer *layer);
 const struct digest *layer_ztoc_digest(const struct layer *layer);
 size_t layer_span_count(const struct layer *layer);

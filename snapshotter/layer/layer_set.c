@@ -111,6 +111,9 @@ static struct layer *add_opening_locked(struct layer_set *set, const struct laye
     layer->disable_xattrs = options->disable_xattrs;
     layer->layout = (struct layer_layout)LAYER_LAYOUT_NONE;
     layer->set = set;
+    layer->store = set->store;
+    layer->files_lock = &set->lock;
+    layer->files_settled = &set->settled;
     layer->checker = &set->checker;
     layer->metrics = metrics_layer_ref(set->metrics, &options->layer);
     layer->refs = 1;

@@ -69,6 +69,21 @@ int layer_layout_open(struct layer_layout *layout, struct store *store, const st
     return err_prefix(err, rc, "ztoc %s", text);
 }
 
+int layer_layout_read_files(struct layer_layout *layout, struct store *store,
+                            const struct digest *ztoc, struct err *err)
+{
+    SCOPED(blob_map) struct bytes blob = {.data = NULL};
+    char text[DIGEST_TEXT_BYTES];
+    int rc = store_blob_map(store, ztoc, ZTOC_BYTES_MAX, &blob, err);
+
+    if (rc == 0)
+        rc = ztoc_read_files(layout->toc, blob, err);
+    if (rc == 0)
+        return 0;
+    digest_format(ztoc, text);
+    return err_prefix(err, rc, "ztoc %s", text);
+}
+
 void layer_layout_close(struct layer_layout *layout)
 {
     ztoc_free(layout->toc);

@@ -164,7 +164,7 @@ static int read_behind(struct whole *w, struct digest *ret, struct err *err)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-int layer_check_whole(struct layer *layer, const struct layer_claim *claim,
+static int check_held(struct layer *layer, const struct layer_claim *claim,
                       const struct whole_pause *pause, struct whole_finding *ret, struct err *err)
 {
     SCOPED(whole) struct whole w = {.layer = layer, .claim = claim, .pause = pause};
@@ -184,4 +184,17 @@ int layer_check_whole(struct layer *layer, const struct layer_claim *claim,
     }
     ret->needs_daemon = w.has_odd_padding;
     return rc < 0 ? rc : ztoc_comparison_finish(w.comparison, err);
+}
+
+/* The comparison is with the layer's files. */
+int layer_check_whole(struct layer *layer, const struct layer_claim *claim,
+                      const struct whole_pause *pause, struct whole_finding *ret, struct err *err)
+{
+    int rc = layer_hold_tree(layer, err);
+
+    if (rc < 0)
+        return rc;
+    rc = check_held(layer, claim, pause, ret, err);
+    layer_release_tree(layer);
+    return rc;
 }

@@ -22,11 +22,6 @@ void tree_free(struct tree *tree)
     free(tree);
 }
 
-const struct ztoc *tree_ztoc(const struct tree *tree)
-{
-    return tree->toc;
-}
-
 size_t tree_count(const struct tree *tree)
 {
     return tree->count;

@@ -40,8 +40,7 @@ struct tree_node {
     int64_t mtime_sec;
     uint32_t mtime_nsec;
 };
-const struct ztoc *tree_ztoc(const struct tree *tree); /* borrowed: what it was built of */
-size_t tree_count(const struct tree *tree);            /* ids are 1 … count */
+size_t tree_count(const struct tree *tree); /* ids are 1 … count */
 void tree_get(const struct tree *tree, tree_id id, struct tree_node *ret);
 const char *tree_link_target(const struct tree *tree,
                              tree_id id); /* borrowed; "" when no symlink */

@@ -6,6 +6,7 @@
 
 #include "tar/tar.h"
 #include "zran/zran.h"
+#include "ztoc/padding.h"
 #include "ztoc/ztoc.h"
 
 /* ---- the FlatBuffer's fields, by table ------------------------------------------------------- */
@@ -97,7 +98,8 @@ struct ztoc {
     enum ztoc_compression compression;
     char *version, *build_tool;
     uint64_t comp_size, uncomp_size, span_size;
-    struct table table;
+    struct table table; /* empty when the files were dropped */
+    struct padding padding;
     size_t span_count;
     struct zran_point *points; /* span_count of them; NULL when not compressed */
     uint64_t *window_offs;     /* in the ztoc blob; NULL when not compressed */

@@ -4,26 +4,59 @@
  * Who writes a tar puts zeros there, but nothing says that he must; and where the kernel reads
  * files in blocks from a tar, those bytes are what a program finds behind the end of a file that it
  * maps into memory. */
-#include "ztoc/internal.h"
+#include "ztoc/padding.h"
 
-static uint64_t block_end(const struct ztoc_file *f)
+#include "tar/tar.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static uint64_t block_end(uint64_t uncomp_off)
 {
-    uint64_t end = f->uncomp_off + f->uncomp_size; /* of a parsed ztoc: no overflow */
-
-    return (end + TAR_BLOCK_BYTES - 1) / TAR_BLOCK_BYTES * TAR_BLOCK_BYTES;
+    return (uncomp_off + TAR_BLOCK_BYTES - 1) / TAR_BLOCK_BYTES * TAR_BLOCK_BYTES;
 }
 
-/* The first entry whose blocks end behind that place: entries are in order and do not overlap. */
-static size_t first_behind(const struct ztoc *toc, uint64_t uncomp_off)
+/* Of a parsed ztoc: no overflow. 0: there is none, which is no place of padding either. */
+static uint64_t start_at(const struct ztoc *toc, size_t i)
 {
-    size_t low = 0, high = ztoc_file_count(toc);
+    struct ztoc_file file;
+    uint64_t start;
+
+    ztoc_file_at(toc, i, &file);
+    start = file.uncomp_off + file.uncomp_size;
+    return file.type == ZTOC_REG && start % TAR_BLOCK_BYTES > 0 ? start : 0;
+}
+
+int padding_init(struct padding *padding, const struct ztoc *toc, struct err *err)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < ztoc_file_count(toc); i++)
+        count += start_at(toc, i) > 0;
+    padding->starts = calloc(count == 0 ? 1 : count, sizeof(*padding->starts));
+    if (padding->starts == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < ztoc_file_count(toc); i++) /* in order, and not overlapping */
+        if (start_at(toc, i) > 0)
+            padding->starts[padding->count++] = start_at(toc, i);
+    return 0;
+}
+
+void padding_fini(struct padding *padding)
+{
+    free(padding->starts);
+    *padding = (struct padding){.starts = NULL};
+}
+
+/* The first that ends behind that place. */
+static size_t first_behind(const struct padding *padding, uint64_t uncomp_off)
+{
+    size_t low = 0, high = padding->count;
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        struct ztoc_file f;
 
-        ztoc_file_at(toc, mid, &f);
-        if (block_end(&f) > uncomp_off)
+        if (block_end(padding->starts[mid]) > uncomp_off)
             high = mid;
         else
             low = mid + 1;
@@ -42,23 +75,19 @@ static bool clear(uint8_t *data, size_t len)
     return !was_clear;
 }
 
-bool ztoc_clear_padding(const struct ztoc *toc, uint8_t *data, size_t len, uint64_t uncomp_off)
+bool padding_clear(const struct padding *padding, uint8_t *data, size_t len, uint64_t uncomp_off)
 {
     uint64_t end = uncomp_off + len;
     bool changed = false;
 
-    for (size_t i = first_behind(toc, uncomp_off); i < ztoc_file_count(toc); i++) {
-        struct ztoc_file f;
-        uint64_t from, to;
+    for (size_t i = first_behind(padding, uncomp_off); i < padding->count; i++) {
+        uint64_t from = padding->starts[i], to = block_end(from);
 
-        ztoc_file_at(toc, i, &f);
-        if (f.uncomp_off >= end)
+        if (from >= end)
             break;
-        from = f.uncomp_off + f.uncomp_size;
         from = from < uncomp_off ? uncomp_off : from;
-        to = block_end(&f) < end ? block_end(&f) : end;
-        if (f.type == ZTOC_REG && from < to)
-            changed = clear(data + (from - uncomp_off), (size_t)(to - from)) || changed;
+        to = to < end ? to : end;
+        changed = clear(data + (from - uncomp_off), (size_t)(to - from)) || changed;
     }
     return changed;
 }

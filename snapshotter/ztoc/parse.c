@@ -257,7 +257,7 @@ static int parse_root(struct flatbuf *fb, struct ztoc *toc, struct err *err)
         rc = parse_files(fb, files, toc, err);
     if (rc == 0 && fb->failed)
         rc = err_set(err, -EBADMSG, "leads out of its bytes");
-    return rc;
+    return rc < 0 ? rc : padding_init(&toc->padding, toc, err);
 }
 
 int ztoc_parse(struct bytes blob, struct ztoc **ret, struct err *err)

@@ -13,8 +13,33 @@ void ztoc_free(struct ztoc *toc)
     free(toc->points);
     free(toc->window_offs);
     free(toc->digests);
+    padding_fini(&toc->padding);
     table_fini(&toc->table);
     free(toc);
+}
+
+void ztoc_drop_files(struct ztoc *toc)
+{
+    table_fini(&toc->table);
+    toc->table = (struct table){.entries = NULL};
+}
+
+int ztoc_read_files(struct ztoc *toc, struct bytes blob, struct err *err)
+{
+    SCOPED(ztoc) struct ztoc *fresh = NULL;
+    int rc = ztoc_parse(blob, &fresh, err);
+
+    if (rc < 0)
+        return rc;
+    table_fini(&toc->table);
+    toc->table = fresh->table;
+    fresh->table = (struct table){.entries = NULL};
+    return 0;
+}
+
+bool ztoc_clear_padding(const struct ztoc *toc, uint8_t *data, size_t len, uint64_t uncomp_off)
+{
+    return padding_clear(&toc->padding, data, len, uncomp_off);
 }
 
 enum ztoc_compression ztoc_compression(const struct ztoc *toc)

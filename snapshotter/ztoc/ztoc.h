@@ -97,6 +97,13 @@ size_t ztoc_find(const struct ztoc *toc, const char *name);
 
 const char *ztoc_type_name(enum ztoc_type type); /* "reg", "dir", … as on the wire */
 
+/* Most of a ztoc's memory is its files, and most of the time nobody wants to know of them. Dropped,
+ * there are none; all else stays as it is, ztoc_clear_padding() too. Read again from the bytes that
+ * were parsed before, they are the same; errors as for ztoc_parse(), and then nothing has changed.
+ * Not while another thread looks at files. */
+void ztoc_drop_files(struct ztoc *toc);
+MUST_CHECK int ztoc_read_files(struct ztoc *toc, struct bytes blob, struct err *err);
+
 /* `len` bytes of the tar at uncomp_off are made what files are where blocks of the tar are shown:
  * from the end of each file to that of its last block, of 512 bytes, there are zeros. True: there
  * was something else. */

@@ -435,6 +435,76 @@ static void a_window_that_changed_on_disk_is_not_used(void **state)
     layer_unref(layer);
 }
 
+/* ---- files in memory ------------------------------------------------------------------------- */
+
+static void the_tree_goes_when_nobody_holds_it_and_comes_back_the_same(void **state)
+{
+    struct fixture *f = *state;
+    struct layer *layer = open_layer(f);
+    size_t count = tree_count(layer_tree(layer)), children = tree_child_count(layer_tree(layer), 1);
+    struct err err = ERR_NONE;
+
+    assert_ok(layer_hold_tree(layer, &err)); /* two mounts */
+    assert_ok(layer_hold_tree(layer, &err));
+    layer_release_tree(layer);
+    assert_int_equal(tree_count(layer_tree(layer)), count);
+    layer_release_tree(layer);
+    assert_null(layer_tree(layer));
+    assert_ok(want_and_wait(layer, 0, 1)); /* what it is read by stays */
+    assert_ok(layer_hold_tree(layer, &err));
+    assert_int_equal(tree_count(layer_tree(layer)), count);
+    assert_int_equal(tree_child_count(layer_tree(layer), 1), children);
+    layer_release_tree(layer);
+    layer_unref(layer);
+}
+
+static void a_tree_whose_ztoc_is_gone_is_not_held(void **state)
+{
+    struct fixture *f = *state;
+    struct layer *layer = open_layer(f);
+    struct err err = ERR_NONE;
+
+    assert_ok(layer_hold_tree(layer, &err));
+    layer_release_tree(layer);
+    assert_ok(store_blob_remove(f->store, &f->ztoc, &err));
+    assert_int_equal(layer_hold_tree(layer, &err), -ENOENT);
+    assert_null(layer_tree(layer));
+    assert_ok(want_and_wait(layer, 0, 1));
+    layer_unref(layer);
+}
+
+static void *hold_and_release(void *arg)
+{
+    struct opener *opener = arg;
+    struct err err = ERR_NONE;
+
+    for (size_t i = 0; i < ROUNDS && opener->rc == 0; i++) {
+        opener->rc = layer_hold_tree(opener->layer, &err);
+        if (opener->rc == 0 && tree_count(layer_tree(opener->layer)) < 2)
+            opener->rc = -EILSEQ;
+        if (opener->rc == 0)
+            layer_release_tree(opener->layer);
+    }
+    return NULL;
+}
+
+static void threads_that_hold_the_tree_in_turns_always_have_one(void **state)
+{
+    struct fixture *f = *state;
+    struct layer *layer = open_layer(f);
+    struct opener openers[4] = {{.f = f}};
+
+    for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+        openers[i].layer = layer;
+        assert_ok(thread_start(&openers[i].thread, "holder", hold_and_release, &openers[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(openers); i++) {
+        (void)pthread_join(openers[i].thread, NULL);
+        assert_int_equal(openers[i].rc, 0);
+    }
+    layer_unref(layer);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -452,6 +522,9 @@ int main(void)
         TEST(a_ztoc_that_is_not_in_the_store_is_enoent),
         TEST(a_blob_that_is_no_ztoc_is_refused),
         TEST(a_window_that_changed_on_disk_is_not_used),
+        TEST(the_tree_goes_when_nobody_holds_it_and_comes_back_the_same),
+        TEST(a_tree_whose_ztoc_is_gone_is_not_held),
+        TEST(threads_that_hold_the_tree_in_turns_always_have_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
  * nothing else of the tar is changed, however it is cut. */
 #include "entries_as_ztoc.h"
 
+#include "ztoc/padding.h"
+
 enum { TAR_BYTES = 8192 };
 
 static const struct entry entries[] = {
@@ -15,6 +17,14 @@ static const struct entry entries[] = {
     {.name = "last", .off = 6144, .size = 700},
 };
 static const struct ztoc toc = {.entries = entries, .count = ARRAY_LEN(entries)};
+
+static void padding_of(const struct ztoc *of, struct padding *ret)
+{
+    struct err err = ERR_NONE;
+
+    *ret = (struct padding){.starts = NULL};
+    assert_ok(padding_init(ret, of, &err));
+}
 
 /* A tar without a zero in it, and the same as it has to be shown. */
 static void make_tar(uint8_t tar[TAR_BYTES], uint8_t shown[TAR_BYTES])
@@ -30,38 +40,47 @@ static void make_tar(uint8_t tar[TAR_BYTES], uint8_t shown[TAR_BYTES])
 static void what_is_behind_each_file_is_zeros(void **state)
 {
     uint8_t tar[TAR_BYTES], shown[TAR_BYTES];
+    struct padding padding;
 
     (void)state;
+    padding_of(&toc, &padding);
     make_tar(tar, shown);
-    assert_true(ztoc_clear_padding(&toc, tar, sizeof(tar), 0));
+    assert_true(padding_clear(&padding, tar, sizeof(tar), 0));
     assert_memory_equal(tar, shown, sizeof(tar));
+    padding_fini(&padding);
 }
 
 static void any_part_of_the_tar_is_shown_alike(void **state)
 {
     uint8_t tar[TAR_BYTES], shown[TAR_BYTES], part[TAR_BYTES];
+    struct padding padding;
 
     (void)state;
+    padding_of(&toc, &padding);
     make_tar(tar, shown);
     for (size_t off = 0; off <= TAR_BYTES; off += 127) {
         for (size_t len = 0; len <= TAR_BYTES - off; len += 61) {
             memcpy(part, tar + off, len);
-            assert_int_equal(ztoc_clear_padding(&toc, part, len, off),
+            assert_int_equal(padding_clear(&padding, part, len, off),
                              memcmp(tar + off, shown + off, len) != 0);
             assert_memory_equal(part, shown + off, len);
-            assert_false(ztoc_clear_padding(&toc, part, len, off));
+            assert_false(padding_clear(&padding, part, len, off));
         }
     }
+    padding_fini(&padding);
 }
 
 static void a_tar_without_entries_stays_as_it_is(void **state)
 {
     const struct ztoc none = {.count = 0};
     uint8_t data[] = "text";
+    struct padding padding;
 
     (void)state;
-    assert_false(ztoc_clear_padding(&none, data, sizeof(data), 512));
+    padding_of(&none, &padding);
+    assert_false(padding_clear(&padding, data, sizeof(data), 512));
     assert_string_equal((char *)data, "text");
+    padding_fini(&padding);
 }
 
 int main(void)

@@ -173,6 +173,23 @@ const struct tree *layer_tree(const struct layer *l)
     return l->tree;
 }
 
+int layer_hold_tree(struct layer *l, struct err *err)
+{
+    (void)l;
+    (void)err;
+    return 0;
+}
+
+void layer_release_tree(struct layer *l)
+{
+    (void)l;
+}
+
+bool layer_clear_padding(const struct layer *l, uint8_t *data, size_t len, uint64_t uncomp_off)
+{
+    return ztoc_clear_padding(l->toc, data, len, uncomp_off);
+}
+
 struct metrics_layer *layer_metrics(const struct layer *layer)
 {
     (void)layer;
