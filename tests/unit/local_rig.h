@@ -40,10 +40,10 @@ struct world {
     char *manifest_json;
     struct local_image image;
     struct local *local;
-    int manifest_rc;  /* fixed before calls, as what follows */
-    int fetch_rc;     /* of every fetch */
-    bool wrong_bytes; /* fetches give other ones */
-    bool mirror_lies; /* the same, but not of the registry itself */
+    atomic_int manifest_rc;
+    atomic_int fetch_rc; /* of every fetch */
+    bool wrong_bytes;    /* fixed before calls, as the next: fetches give other ones */
+    bool mirror_lies;    /* the same, but not of the registry itself */
     atomic_int fetch_takes_ms;
     atomic_int manifests, opens, fetches, under_way, most_under_way;
     int opened[FETCHES_MAX]; /* the layers of blobs, in the order in which they were opened */
