@@ -28,7 +28,8 @@ struct lazy_target {
     struct digest index;      /* the one that the ztoc is in, or would have to be */
     bool has_index;           /* `index` is known */
     bool disable_xattrs;
-    bool on_nothing; /* prepared without a parent; not kept in the row */
+    bool on_nothing;                /* prepared without a parent; not kept in the row */
+    const struct text_list *lowers; /* borrowed while a Prepare mounts it, as mount() has it */
 };
 void lazy_target_fini(struct lazy_target *target);
 DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
@@ -260,6 +261,13 @@ MUST_CHECK int lazy_wanted_parse(struct bytes json, size_t span_count, struct la
 void lazy_wanted_tell(struct layer *layer, const struct lazy_wanted *wanted);
 /* See struct snapshot_lazy. */
 void lazy_used(struct lazy *lazy, const uint64_t *ids, size_t count);
+
+/* ---- look.c ---------------------------------------------------------------------------------- */
+
+/* 0, or -EOPNOTSUPP: on the layers below (their directories, nearest first; NULL: none) some
+ * directory would look otherwise than after an ordinary pull. Other errors are theirs. */
+MUST_CHECK int lazy_check_look(const struct tree *tree, const struct text_list *lowers,
+                               struct err *err);
 
 /* ---- lowest.c -------------------------------------------------------------------------------- */
 

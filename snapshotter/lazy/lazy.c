@@ -138,8 +138,8 @@ static void count_mount(struct lazy *lazy, const struct lazy_entry *entry, int r
 }
 
 static int op_mount(void *self, uint64_t id, const char *dir, const char *parent,
-                    const char *namespace_, const struct text_map *labels,
-                    struct text_map *ret_labels, struct err *err)
+                    const struct text_list *lowers, const char *namespace_,
+                    const struct text_map *labels, struct text_map *ret_labels, struct err *err)
 {
     struct lazy *lazy = self;
     SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
@@ -152,9 +152,11 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     lazy_opening_begin(lazy);
     rc = lazy_target_from_prepare(labels, &entry->target, err);
     entry->target.on_nothing = parent[0] == '\0';
+    entry->target.lowers = lowers;
     lazy_claim_of_prepare(labels, parent, &entry->target.claim);
     if (rc == 0)
         rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
+    entry->target.lowers = NULL;
     count_mount(lazy, entry, rc, start_ns);
     if (rc == 0)
         entry_add(lazy, TAKE(entry));

@@ -10,8 +10,9 @@
  * for one of an image's layers, containerd gets it and all above, at once: it fetches them anyway
  * then.
  *
- * A layer of an indexed image that cannot be mounted (it has no ztoc, or a bad one) is downloaded
- * and unpacked by local/: containerd must not fetch a single layer of such an image, see there. */
+ * A layer of an indexed image that cannot be mounted (it has no ztoc, or a bad one, or would change
+ * the look of directories of the layers below) is downloaded and unpacked by local/: containerd
+ * must not fetch a single layer of such an image, see there. */
 #ifndef LAZY_LAZY_H
 #define LAZY_LAZY_H
 

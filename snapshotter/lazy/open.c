@@ -164,6 +164,9 @@ static int mount_with_ztoc(struct lazy *lazy, struct lazy_target *target,
     if (rc < 0)
         return rc;
     target->layer_bytes = layer_comp_bytes(layer);
+    rc = lazy_check_look(layer_tree(layer), target->lowers, err);
+    if (rc < 0)
+        return rc;
     if (!lazy_wanted_find(lazy, &target->manifest, layer, &wanted) && prefetch != NULL)
         lazy_wanted_fetch(lazy, image, prefetch, layer, &wanted);
     return mount_layer(lazy, layer, &wanted, dir, ret, err);

@@ -48,15 +48,16 @@ struct snapshot_unpack {
  * others. All NULL: nothing is ever mounted lazily. */
 struct snapshot_lazy {
     /* Mount the layer that `labels` (those of Prepare) describe at `dir`; `parent` is the name of
-     * the snapshot below, "" for none. 0: mounted, and
+     * the snapshot below, "" for none; `lowers` are the directories of those below, nearest first.
+     * 0: mounted, and
      * ret_labels holds what remount() will need. SNAPSHOT_UNPACK: this layer cannot be mounted, but
      * its image has an index and others of it may, so unpack() it; ret_labels holds what the row
      * of the unpacked one should have. A negative errno: leave it to containerd (-ENOENT: the image
      * has no index). In both cases err says why in one line for the log, and nothing is left
      * behind. May take long. */
     int (*mount)(void *self, uint64_t id, const char *dir, const char *parent,
-                 const char *namespace_, const struct text_map *labels, struct text_map *ret_labels,
-                 struct err *err);
+                 const struct text_list *lowers, const char *namespace_,
+                 const struct text_map *labels, struct text_map *ret_labels, struct err *err);
     /* Download and unpack the layer into `dir`, and add to ret_labels what the row should have. It
      * survives power loss, now or, where the whole image is unpacked, soon. A negative errno: not
      * done, err says why, `dir` is as before. May take as long as a download takes. NULL: never. */

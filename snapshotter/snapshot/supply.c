@@ -67,7 +67,7 @@ static int commit_as_target(struct snapshotter *s, const struct claim *claim,
     return snapdb_commit(s->db, err);
 }
 
-/* ---- as files -------------------------------------------------------------------------------- */
+/* ---- what lies below ------------------------------------------------------------------------- */
 
 static int list_lowers(const struct snapshotter *s, const char *parent, struct text_list *ret,
                        struct err *err)
@@ -82,6 +82,8 @@ static int list_lowers(const struct snapshotter *s, const char *parent, struct t
     }
     return rc;
 }
+
+/* ---- as files -------------------------------------------------------------------------------- */
 
 /* A failed commit leaves the files in a snapshot that containerd may be given to unpack into. */
 static void take_files_back(struct snapshotter *s, uint64_t id)
@@ -138,9 +140,12 @@ static int mount_layer(struct snapshotter *s, const struct claim *claim, const c
                        const struct snapshot_prepare_request *request, struct text_map *labels,
                        struct err *err)
 {
-    int rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, request->namespace_,
-                           request->labels, labels, err);
+    SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
+    int rc = list_lowers(s, request->parent, &lowers, err);
 
+    if (rc == 0)
+        rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, &lowers,
+                           request->namespace_, request->labels, labels, err);
     if (rc == 0)
         abandon_if_cancelled(s, request);
     if (rc != 0)

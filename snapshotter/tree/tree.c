@@ -209,6 +209,11 @@ bool tree_is_opaque(const struct tree *tree, tree_id dir)
     return tree->items[dir].is_opaque;
 }
 
+bool tree_is_made_up(const struct tree *tree, tree_id dir)
+{
+    return dir != TREE_ROOT && tree->items[dir].file == TREE_NO_FILE;
+}
+
 bool tree_has_opaque(const struct tree *tree)
 {
     return tree->has_opaque;

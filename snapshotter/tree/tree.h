@@ -61,7 +61,9 @@ size_t tree_child_count(const struct tree *tree, tree_id dir);
 bool tree_xattr(const struct tree *tree, tree_id id, size_t i, const char **ret_name,
                 struct bytes *ret_value);
 bool tree_is_opaque(const struct tree *tree, tree_id dir);
-bool tree_has_opaque(const struct tree *tree); /* some directory is */
+bool tree_is_made_up(const struct tree *tree, tree_id dir); /* a directory without an entry; not the
+                                                               root, which never needs one */
+bool tree_has_opaque(const struct tree *tree);              /* some directory is */
 bool tree_has_xattrs(const struct tree *tree); /* some node has one, opaque markers counted */
 bool tree_has_xattr(const struct tree *tree, const char *name); /* some node has this one */
 

@@ -32,6 +32,11 @@ static int copy_xattr(int from_fd, int to_fd, const char *key, struct err *err)
     return 0;
 }
 
+static bool is_inherited(const char *key)
+{
+    return !text_has_prefix(key, "trusted.") && !text_has_prefix(key, "user.overlay.");
+}
+
 static int copy_xattrs(int from_fd, int to_fd, struct err *err)
 {
     SCOPED(mem) char *keys = malloc(XATTR_MAX_BYTES);
@@ -44,8 +49,7 @@ static int copy_xattrs(int from_fd, int to_fd, struct err *err)
     if (len < 0)
         return errno == ENOTSUP ? 0 : err_sys(err, -errno, "attributes");
     for (pos = 0; pos < len && rc == 0; pos += (ssize_t)strlen(keys + pos) + 1) {
-        if (!text_has_prefix(keys + pos, "trusted.") &&
-            !text_has_prefix(keys + pos, "user.overlay."))
+        if (is_inherited(keys + pos))
             rc = copy_xattr(from_fd, to_fd, keys + pos, err);
     }
     return rc;
@@ -110,4 +114,47 @@ int unpack_inherit(const char *dir, const struct text_list *made, const struct t
     }
     (void)close(u.root_fd);
     return rc;
+}
+
+/* ---- for layers that are not unpacked -------------------------------------------------------- */
+
+/* Labels are the system's, which gives them by itself. */
+static int has_xattrs(int fd, struct err *err)
+{
+    SCOPED(mem) char *keys = malloc(XATTR_MAX_BYTES);
+    ssize_t len;
+
+    if (keys == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    len = flistxattr(fd, keys, XATTR_MAX_BYTES);
+    if (len < 0)
+        return errno == ENOTSUP ? 0 : err_sys(err, -errno, "attributes");
+    for (ssize_t pos = 0; pos < len; pos += (ssize_t)strlen(keys + pos) + 1)
+        if (is_inherited(keys + pos) && strcmp(keys + pos, "security.selinux") != 0)
+            return 1;
+    return 0;
+}
+
+int unpack_look_below(const char *path, const struct text_list *lowers, enum unpack_look *ret,
+                      struct err *err)
+{
+    SCOPED(fd) int fd = -1;
+    struct stat st;
+    int rc = 0;
+
+    *ret = UNPACK_LOOK_NONE;
+    for (size_t i = 0; i < lowers->count && rc == 0; i++)
+        rc = open_in(lowers->items[i], path, &fd, err);
+    if (rc == -ENOTDIR || rc == 0)
+        return 0;
+    if (rc > 0 && fstat(fd, &st) < 0)
+        rc = err_sys(err, -errno, "%s", path);
+    if (rc > 0)
+        rc = has_xattrs(fd, err);
+    if (rc < 0)
+        return rc;
+    *ret = rc > 0 || st.st_uid != 0 || st.st_gid != 0 || (st.st_mode & 07777) != 0755
+               ? UNPACK_LOOK_OTHER
+               : UNPACK_LOOK_PLAIN;
+    return 0;
 }

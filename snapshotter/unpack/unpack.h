@@ -67,6 +67,15 @@ DEFINE_SCOPED_PTR(unpack, struct unpack, unpack_free)
 MUST_CHECK int unpack_inherit(const char *dir, const struct text_list *made,
                               const struct text_list *lowers, struct err *err);
 
+/* What unpack_inherit() would find of one of them. */
+enum unpack_look {
+    UNPACK_LOOK_NONE,  /* no layer has it */
+    UNPACK_LOOK_PLAIN, /* 0755 root:root and nothing else, as it was made */
+    UNPACK_LOOK_OTHER
+};
+MUST_CHECK int unpack_look_below(const char *path, const struct text_list *lowers,
+                                 enum unpack_look *ret, struct err *err);
+
 /* Is zstd built in? */
 bool unpack_has_zstd(void);
 

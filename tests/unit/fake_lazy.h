@@ -70,12 +70,14 @@ static inline void fake_lazy_put(struct fake_lazy *fake, uint64_t id, const char
 }
 
 static inline int fake_lazy_mount(void *self, uint64_t id, const char *dir, const char *parent,
-                                  const char *namespace_, const struct text_map *labels,
-                                  struct text_map *ret_labels, struct err *err)
+                                  const struct text_list *lowers, const char *namespace_,
+                                  const struct text_map *labels, struct text_map *ret_labels,
+                                  struct err *err)
 {
     struct fake_lazy *fake = self;
 
     (void)parent;
+    (void)lowers;
 
     if (fake->during_mount != NULL)
         fake->during_mount(fake->arg);

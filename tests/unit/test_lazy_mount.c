@@ -293,7 +293,7 @@ static int mount_with_id(struct world *w, uint64_t id, const struct digest *laye
     add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", layer);
     if (size != NULL)
         assert_ok(text_map_set(&labels, "containerd.io/snapshot/remote/soci.size", size));
-    return ops.mount(ops.self, id, "/mnt", "sha256:below", "ns", &labels, row, err);
+    return ops.mount(ops.self, id, "/mnt", "sha256:below", NULL, "ns", &labels, row, err);
 }
 
 static int mount_as(struct world *w, const struct digest *layer, const char *size,
@@ -903,8 +903,9 @@ static void only_the_newest_events_are_kept(void **state)
 
         (void)snprintf(image, sizeof(image), "r/a:%d", i);
         assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", image));
-        assert_int_equal(ops.mount(ops.self, 7, "/mnt", "sha256:below", "ns", &labels, &row, &err),
-                         -ENOENT);
+        assert_int_equal(
+            ops.mount(ops.self, 7, "/mnt", "sha256:below", NULL, "ns", &labels, &row, &err),
+            -ENOENT);
     }
     assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
     assert_int_equal(count, LAZY_EVENTS_MAX);

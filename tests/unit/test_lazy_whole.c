@@ -89,7 +89,7 @@ static void make_labels(const struct world *w, size_t n, struct text_map *labels
 static int mount(struct rig *rig, const struct text_map *labels, struct text_map *found,
                  struct err *err)
 {
-    return rig->ops.mount(rig->ops.self, 7, "/nowhere", "", "test", labels, found, err);
+    return rig->ops.mount(rig->ops.self, 7, "/nowhere", "", NULL, "test", labels, found, err);
 }
 
 static int unpack(struct rig *rig, const struct text_map *labels, struct text_map *found,

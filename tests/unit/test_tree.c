@@ -146,6 +146,10 @@ static void missing_parents_are_directories_of_root(void **state)
     assert_int_equal(n.nlink, 3);
     assert_int_equal(node_at(&f, "no/deep").nlink, 2);
     assert_int_equal(node_at(&f, "").nlink, 3);
+    assert_true(tree_is_made_up(f.tree, at(&f, "no")));
+    assert_true(tree_is_made_up(f.tree, at(&f, "no/deep")));
+    assert_false(tree_is_made_up(f.tree, at(&f, "no/deep/file")));
+    assert_false(tree_is_made_up(f.tree, TREE_ROOT));
 }
 
 static void a_made_up_directory_takes_its_own_entry_later(void **state)
@@ -164,6 +168,7 @@ static void a_made_up_directory_takes_its_own_entry_later(void **state)
     (void)state;
     BUILD(f, entries);
     assert_int_equal(node_at(&f, "d").mode, S_IFDIR | 0700);
+    assert_false(tree_is_made_up(f.tree, at(&f, "d")));
     assert_int_equal(node_at(&f, "d").uid, 4);
     assert_int_not_equal(at(&f, "d/child"), TREE_NONE);
     assert_xattr(&f, "d", 0, "user.a", "1");

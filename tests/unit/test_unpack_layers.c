@@ -321,6 +321,46 @@ static void a_made_directory_takes_the_look_of_the_nearest_layer_that_has_it(voi
     assert_int_equal(look(w, "c").st_mode, S_IFDIR | 0755);
 }
 
+static void assert_look_below(const char *path, const struct text_list *lowers,
+                              enum unpack_look want)
+{
+    enum unpack_look look;
+    struct err err = ERR_NONE;
+
+    assert_ok(unpack_look_below(path, lowers, &look, &err));
+    assert_int_equal(look, want);
+}
+
+static void how_a_directory_looks_below_is_told(void **state)
+{
+    struct world *w = *state;
+    SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
+    const char *const dirs[] = {"near/both", "far/both", "far/hidden", "far/noted", "far/plain/in"};
+    SCOPED(mem) char *near = path_join(w->top, "near"), *far = path_join(w->top, "far");
+    SCOPED(mem) char *far_both = path_join(far, "both"), *noted = path_join(far, "noted");
+    SCOPED(mem) char *hidden = path_join(near, "hidden");
+    struct err err = ERR_NONE;
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        SCOPED(mem) char *path = path_join(w->top, dirs[i]);
+        assert_ok(dir_make_all(path, 0755, &err));
+    }
+    assert_ok(text_list_add(&lowers, near));
+    assert_ok(text_list_add(&lowers, far));
+    assert_ok(chmod(far_both, 01777));
+    assert_ok(setxattr(noted, "user.note", "1", 1, 0));
+    assert_ok(mknod(hidden, S_IFCHR, 0));
+    assert_look_below("both", &lowers, UNPACK_LOOK_PLAIN);
+    assert_look_below("noted", &lowers, UNPACK_LOOK_OTHER);
+    assert_look_below("plain/in", &lowers, UNPACK_LOOK_PLAIN);
+    assert_look_below("hidden", &lowers, UNPACK_LOOK_NONE);
+    assert_look_below("nowhere", &lowers, UNPACK_LOOK_NONE);
+    free(lowers.items[0]);
+    lowers.items[0] = text_copy(far);
+    assert_look_below("both", &lowers, UNPACK_LOOK_OTHER);
+    assert_look_below("hidden", &lowers, UNPACK_LOOK_PLAIN);
+}
+
 static void times_before_1970_and_beyond_2262_are_1970(void **state)
 {
     struct world *w = *state;
@@ -695,6 +735,7 @@ int main(void)
         TEST(whiteouts_become_what_overlayfs_reads),
         TEST(a_missing_parent_is_made_and_named),
         TEST(a_made_directory_takes_the_look_of_the_nearest_layer_that_has_it),
+        TEST(how_a_directory_looks_below_is_told),
         TEST(times_before_1970_and_beyond_2262_are_1970),
         TEST(a_global_header_is_passed_over),
         TEST(every_test_layer_unpacks_in_pieces_of_any_size),
