@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* internal.h – what the files of local/ share: jobs, images, the bytes of a layer.
  *
- *   local.c      begins jobs and waits for them      list.c   tells of them
+ *   local.c      begins jobs                         list.c   tells of them
+ *   take.c       waits for them
  *     └▶ jobs.c                the table             install.c  gives their files away
  *   workers.c    threads that take a job: manifest, then
  *     └▶ make.c  unpacks what
@@ -142,6 +143,8 @@ bool job_is_idle(struct local *local, struct job *job);
 
 /* ---- workers.c ------------------------------------------------------------------------------- */
 
+/* The first, so that there always is one. */
+MUST_CHECK int workers_start(struct local *local, struct err *err);
 /* There is something to do: another thread starts if all are busy and there may be one more. */
 void workers_wake_locked(struct local *local);
 /* A layer was installed that is not on disk for good. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* local.c – beginning layers, taking them, and the whole. */
+/* local.c – beginning layers, and the whole. */
 #include "local/internal.h"
 
 #include "base/clock.h"
@@ -19,7 +19,6 @@ enum { LOCAL_SLOTS_LEAST = 4 };
 #define LOCAL_KEEP_MS (5 * 60 * 1000)
 #define LOCAL_IDLE_MS 60000
 enum { LOCAL_JOBS_MAX = 64 }; /* begun without being asked for */
-enum { LOCAL_CANCEL_POLL_MS = 200 };
 
 static const struct local_registry real_registry = {
     .get_manifest = registry_get_manifest,
@@ -74,148 +73,6 @@ void local_begin(struct local *local, const struct local_image *image, const str
             job_new_locked(local, image, &layers[i], &job) < 0)
             return;
     }
-}
-
-/* ---- taking ---------------------------------------------------------------------------------- */
-
-static struct job *find_locked(struct local *local, const struct local_image *image,
-                               const struct digest *layer)
-{
-    struct job *job;
-
-    TAILQ_FOREACH(job, &local->jobs, link)
-    {
-        if (!job->taken && job->state != JOB_FAILED && !atomic_load(&job->cancelled) &&
-            pull_is(job->pull, image) && digest_equal(&job->layer, layer))
-            return job;
-    }
-    return NULL;
-}
-
-/* The job is the caller's to wait for from here on. */
-static int claim(struct local *local, const struct local_image *image, const struct digest *layer,
-                 struct job **ret, struct err *err)
-{
-    LOCKED(&local->lock);
-
-    if (local->stopping)
-        return err_set(err, -ECANCELED, "stopping");
-    *ret = find_locked(local, image, layer);
-    if (*ret == NULL && job_new_locked(local, image, layer, ret) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    (*ret)->taken = true;
-    (*ret)->lowest_of = image->lowest_of;
-    (*ret)->pull->asked_ms = clock_mono_ms();
-    return 0;
-}
-
-/* true: it is settled, and out of the table. */
-static bool wait_a_little(struct local *local, struct job *job, bool *ret_stopping)
-{
-    int64_t deadline_ms = clock_mono_ms() + LOCAL_CANCEL_POLL_MS;
-    LOCKED(&local->lock);
-
-    while (job->state != JOB_READY && job->state != JOB_FAILED && !local->stopping) {
-        if (clock_cond_wait_until(&local->settled, &local->lock, deadline_ms) == -ETIMEDOUT)
-            break;
-    }
-    *ret_stopping = local->stopping;
-    job->pull->asked_ms = clock_mono_ms();
-    if (job->state != JOB_READY && job->state != JOB_FAILED)
-        return false;
-    job_unlink_locked(local, job);
-    return true;
-}
-
-/* Of the image that nobody waits for any more, what is ready may stay for a while, for the next
- * try. */
-static struct job *take_unwanted_locked(struct local *local, const struct pull *pull,
-                                        bool ready_too)
-{
-    struct job *job;
-
-    TAILQ_FOREACH(job, &local->jobs, link)
-    {
-        if (job->pull != pull || job->taken)
-            continue;
-        if (job->state == JOB_QUEUED || (job->state == JOB_READY && ready_too)) {
-            job_unlink_locked(local, job);
-            return job;
-        }
-        if (job->state == JOB_RUNNING)
-            job_cancel_locked(local, job); /* its worker frees it */
-    }
-    return NULL;
-}
-
-/* The lock is let go now and then; the caller keeps the pull alive. */
-static void drop_unwanted_locked(struct local *local, const struct pull *pull, bool ready_too)
-{
-    struct job *unwanted;
-
-    while ((unwanted = take_unwanted_locked(local, pull, ready_too)) != NULL) {
-        (void)pthread_mutex_unlock(&local->lock);
-        job_free(local, unwanted);
-        (void)pthread_mutex_lock(&local->lock);
-    }
-}
-
-static void give_up(struct local *local, struct job *job)
-{
-    struct pull *pull = job->pull; /* lives until the last of its jobs is freed, see below */
-
-    (void)pthread_mutex_lock(&local->lock);
-    pull->users++;
-    job->taken = false;
-    if (job->state == JOB_FAILED) /* settled since we looked; nobody else would free it */
-        job->state = JOB_QUEUED;
-    drop_unwanted_locked(local, pull, false);
-    (void)pthread_mutex_unlock(&local->lock);
-    pull_unref(local, pull);
-}
-
-void local_abandon(struct local *local, const struct local_image *image, bool ready_too)
-{
-    struct pull *pull;
-
-    (void)pthread_mutex_lock(&local->lock);
-    pull = pull_find_locked(local, image);
-    if (pull != NULL) {
-        pull->users++;
-        drop_unwanted_locked(local, pull, ready_too);
-    }
-    (void)pthread_mutex_unlock(&local->lock);
-    if (pull != NULL)
-        pull_unref(local, pull);
-}
-
-static bool is_unwanted(const struct local_cancel *cancel)
-{
-    return cancel != NULL && cancel->is_cancelled != NULL && cancel->is_cancelled(cancel->self);
-}
-
-int local_take(struct local *local, const struct local_image *image, const struct digest *layer,
-               const struct local_cancel *cancel, struct local_layer **ret, struct err *err)
-{
-    struct job *job = NULL;
-    bool stopping = false;
-    int rc = claim(local, image, layer, &job, err);
-
-    if (rc < 0)
-        return rc;
-    while (!wait_a_little(local, job, &stopping)) {
-        if (!stopping && !is_unwanted(cancel))
-            continue;
-        give_up(local, job);
-        return err_set(err, -ECANCELED, stopping ? "stopping" : "the client gave up");
-    }
-    rc = job->rc;
-    if (rc < 0 && err != NULL)
-        *err = job->err;
-    if (rc == 0)
-        *ret = TAKE(job->result);
-    job_free(local, job);
-    return rc;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -275,6 +132,8 @@ static int init(struct local *local, const char *dir, struct err *err)
     rc = dir_remove_all(dir, err);
     if (rc == 0)
         rc = dir_make_all(dir, 0700, err);
+    if (rc == 0)
+        rc = workers_start(local, err);
     return rc < 0 ? rc : fetcher_start(local, err);
 }
 

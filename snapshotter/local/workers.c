@@ -261,6 +261,16 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
+int workers_start(struct local *local, struct err *err)
+{
+    int rc;
+    LOCKED(&local->lock);
+
+    rc = thread_start(&local->threads[0], "local", worker_main, local);
+    local->thread_count = rc == 0 ? 1 : 0;
+    return rc < 0 ? err_sys(err, rc, "thread") : 0;
+}
+
 /* Those that wait look for themselves. */
 void workers_wake_locked(struct local *local)
 {
