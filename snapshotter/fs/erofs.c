@@ -234,6 +234,19 @@ static int replace_unless_ending(struct fs_mount *mount, const char *image, cons
     return mount->is_ending ? -ECANCELED : kernel_replace_erofs(image, file, mount->dir, err);
 }
 
+/* As at the start, when the tree was held; by now it may be gone. */
+static int write_image_anew(const struct fs_mount *mount, struct layer *layer, const char *path,
+                            struct err *err)
+{
+    int rc = layer_hold_tree(layer, err);
+
+    if (rc < 0)
+        return rc;
+    rc = write_image(mount, layer, path, err);
+    layer_release_tree(layer);
+    return rc;
+}
+
 /* Whatever fails: the session goes on to serve. */
 static void use_file(struct fs_mount *mount, struct layer *layer)
 {
@@ -244,7 +257,7 @@ static void use_file(struct fs_mount *mount, struct layer *layer)
 
     if (image == NULL || file == NULL)
         return;
-    rc = write_image(mount, layer, image, &err);
+    rc = write_image_anew(mount, layer, image, &err);
     if (rc == 0)
         rc = replace_unless_ending(mount, image, file, &err);
     (void)unlink(image);

@@ -164,12 +164,16 @@ static int mount_with_ztoc(struct lazy *lazy, struct lazy_target *target,
     if (rc < 0)
         return rc;
     target->layer_bytes = layer_comp_bytes(layer);
-    rc = lazy_check_look(layer_tree(layer), target->lowers, err);
-    if (rc < 0)
-        return rc;
     if (!lazy_wanted_find(lazy, &target->manifest, layer, &wanted) && prefetch != NULL)
         lazy_wanted_fetch(lazy, image, prefetch, layer, &wanted);
-    return mount_layer(lazy, layer, &wanted, dir, ret, err);
+    rc = layer_hold_tree(layer, err);
+    if (rc < 0)
+        return rc;
+    rc = lazy_check_look(layer_tree(layer), target->lowers, err);
+    if (rc == 0)
+        rc = mount_layer(lazy, layer, &wanted, dir, ret, err);
+    layer_release_tree(layer); /* the mount holds it as long as it has to */
+    return rc;
 }
 
 /* A layer that should have been mounted is worth a warning, one that never could be is not. */
