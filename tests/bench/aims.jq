@@ -24,7 +24,7 @@ def speed($what; $way): map(select(.state == "complete" and .what == $what and .
     (walk("walk, cold"; "fuse") | over($cold) | at_most("walk with fuse, cold, of overlayfs"; 3)),
     (walk("walk, warm"; "fuse") | over($warm) | at_most("walk with fuse, warm, of overlayfs"; 3))),
  (.parts.read // [] | . as $all
-  | ("in order", "in order, mmap", "at random, 4 KiB", "at random, 64 KiB, 32 readers") as $what
+  | ("in order", "in order, mmap", "at random, 4 KiB", "at random, 4 KiB, mmap", "at random, 64 KiB, 32 readers") as $what
   | ($all | speed($what; "overlayfs")) | over($all | speed($what; "erofs"))
   | at_most("read of a complete layer, \($what), times overlayfs"; 1.05)),
  (.parts.memory // [] | map(select(.way == "erofs") | .rss_kib) | max | mib | at_most("RSS with two images mounted, MB"; 16))]
