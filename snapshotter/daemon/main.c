@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/check.h"
 #include "daemon/config.h"
+#include "daemon/footprint.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/passed.h"
@@ -131,6 +132,7 @@ static int run(const struct options *options)
     if (passed_take(&passed, &err) < 0 ||
         service_start(options, &config, &passed, &service, &err) < 0)
         return fatal("failed to start", &err);
+    footprint_trim();
     exit_code = serve(service, options, &unmount);
     service_free(service, unmount);
     log_info("Exiting", NULL);
