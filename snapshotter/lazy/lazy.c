@@ -7,6 +7,7 @@
 #include "base/threads.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define LAZY_MOUNT_TIMEOUT_MS 30000
@@ -191,7 +192,10 @@ static void op_abandon(void *self, const struct text_map *labels)
 
 static void op_use(void *self, const uint64_t *ids, size_t count)
 {
-    lazy_used(self, ids, count);
+    struct lazy *lazy = self;
+
+    atomic_store(&lazy->used_ms, clock_mono_ms());
+    lazy_used(lazy, ids, count);
 }
 
 static void op_note(void *self, const struct text_map *labels, const struct err *why)
