@@ -8,9 +8,8 @@
  * it; and those who count FUSE mounts see one for each layer.
  *
  * A layer that is all on the disk, and was checked, has its tar there as a plain file: then that is
- * the image's device, and reads come to nobody but the kernel. When that is found out later, such a
- * mount takes the place of the upper one. The FUSE file system lies below all the same, for those
- * who count.
+ * the image's device, and reads come to nobody but the kernel. The FUSE file system lies below all
+ * the same, for those who count.
  *
  * The image's file has a name only until it is mounted: nothing is left that could be old. It is
  * on a disk, since the kernel mounts none that is on tmpfs, and written out before it is mounted: a
@@ -117,34 +116,33 @@ static int write_piece(void *self, struct bytes piece, struct err *err)
     return file_write_all(*(const int *)self, piece.data, piece.len, err);
 }
 
-static void fill_options(const struct fs_mount *mount, struct layer *layer,
-                         struct erofs_options *ret)
+static void fill_options(const struct fs_mount *mount, struct erofs_options *ret)
 {
-    const struct digest *digest = layer_digest(layer);
-    const struct digest *ztoc = layer_ztoc_digest(layer);
+    const struct digest *layer = layer_digest(mount->layer);
+    const struct digest *ztoc = layer_ztoc_digest(mount->layer);
 
     *ret = (struct erofs_options){
-        .tar_bytes = layer_uncomp_bytes(layer),
-        .no_xattrs = layer_xattrs_disabled(layer) && !tree_has_opaque(layer_tree(layer)),
+        .tar_bytes = layer_uncomp_bytes(mount->layer),
+        .no_xattrs =
+            layer_xattrs_disabled(mount->layer) && !tree_has_opaque(layer_tree(mount->layer)),
         .ids = mount->has_ids ? &mount->ids : NULL,
     };
     for (size_t i = 0; i < EROFS_UUID_BYTES; i++)
-        ret->uuid[i] = digest->sha256[i] ^ ztoc->sha256[i];
+        ret->uuid[i] = layer->sha256[i] ^ ztoc->sha256[i];
     ret->uuid[0] ^= IMAGE_VERSION;
 }
 
 /* Below the directory of images, with a name that nothing else has. */
-static char *image_path(struct fs_mount *mount, const struct layer *layer)
+static char *image_path(struct fs_mount *mount)
 {
     char hex[2 * DIGEST_BYTES + 1];
 
-    digest_hex(layer_digest(layer), hex);
+    digest_hex(layer_digest(mount->layer), hex);
     return text_format("%s/%s-%zu", mount->fs->image_dir, hex,
                        __atomic_add_fetch(&mount->fs->images, 1, __ATOMIC_RELAXED));
 }
 
-static int write_image(const struct fs_mount *mount, struct layer *layer, const char *path,
-                       struct err *err)
+static int write_image(struct fs_mount *mount, const char *path, struct err *err)
 {
     SCOPED(fd) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     const struct erofs_sink sink = {.write = write_piece, .self = &fd};
@@ -153,8 +151,8 @@ static int write_image(const struct fs_mount *mount, struct layer *layer, const 
 
     if (fd < 0)
         return err_sys(err, -errno, "%s", path);
-    fill_options(mount, layer, &options);
-    rc = erofs_write(layer_tree(layer), &options, &sink, err);
+    fill_options(mount, &options);
+    rc = erofs_write(layer_tree(mount->layer), &options, &sink, err);
     /* All of the file's pages, and no journal, which takes several times as long: nobody will look
      * for this file after a power loss. */
     if (rc == 0 && sync_file_range(fd, 0, 0, SYNC_ALL_PAGES) < 0)
@@ -199,7 +197,7 @@ static int mount_image(const struct fs_mount *mount, const char *image, struct e
 
 static int start_with_image(struct fs_mount *mount, const char *image, struct err *err)
 {
-    int rc = write_image(mount, mount->layer, image, err);
+    int rc = write_image(mount, image, err);
 
     if (rc == 0)
         rc = session_start(mount, &tar_ops, err);
@@ -213,7 +211,7 @@ static int start_with_image(struct fs_mount *mount, const char *image, struct er
 
 static int erofs_start(struct fs_mount *mount, struct err *err)
 {
-    SCOPED(mem) char *image = image_path(mount, mount->layer);
+    SCOPED(mem) char *image = image_path(mount);
     int rc;
 
     if (image == NULL)
@@ -223,56 +221,10 @@ static int erofs_start(struct fs_mount *mount, struct err *err)
     return rc;
 }
 
-/* ---- from the session to the file -------------------------------------------------------------
- */
-
-static int replace_unless_ending(struct fs_mount *mount, const char *image, const char *file,
-                                 struct err *err)
-{
-    LOCKED(&mount->dir_lock);
-
-    return mount->is_ending ? -ECANCELED : kernel_replace_erofs(image, file, mount->dir, err);
-}
-
-/* As at the start, when the tree was held; by now it may be gone. */
-static int write_image_anew(const struct fs_mount *mount, struct layer *layer, const char *path,
-                            struct err *err)
-{
-    int rc = layer_hold_tree(layer, err);
-
-    if (rc < 0)
-        return rc;
-    rc = write_image(mount, layer, path, err);
-    layer_release_tree(layer);
-    return rc;
-}
-
-/* Whatever fails: the session goes on to serve. */
-static void use_file(struct fs_mount *mount, struct layer *layer)
-{
-    SCOPED(mem) char *image = image_path(mount, layer);
-    const char *file = layer_checked_file(layer);
-    struct err err = ERR_NONE;
-    int rc;
-
-    if (image == NULL || file == NULL)
-        return;
-    rc = write_image_anew(mount, layer, image, &err);
-    if (rc == 0)
-        rc = replace_unless_ending(mount, image, file, &err);
-    (void)unlink(image);
-    if (rc == 0)
-        log_debug("a layer is mounted from its file", "dir=%s file=%s", mount->dir, file);
-    else if (rc != -ECANCELED)
-        log_info("a layer is on the disk, and its next mount will be from there", "dir=%s err=%s",
-                 mount->dir, err_text(&err));
-}
-
 const struct fs_backend fs_backend_erofs = {
     .name = "erofs",
     .kernel_mounts = 2,
     .start = erofs_start,
-    .use_file = use_file,
     .stop = session_stop,
     .free = session_free,
     .sweep = session_sweep,

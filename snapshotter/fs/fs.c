@@ -146,7 +146,6 @@ static void mount_free(struct fs_mount *mount)
         mount->backend->free(mount);
     (void)pthread_cond_destroy(&mount->changed);
     (void)pthread_mutex_destroy(&mount->lock);
-    (void)pthread_mutex_destroy(&mount->dir_lock);
     idmaps_fini(&mount->ids);
     free(mount->dir);
     free(mount);
@@ -207,7 +206,6 @@ static int mount_new(struct fs *fs, const struct fs_backend *backend, struct lay
         return -ENOMEM;
     }
     (void)pthread_mutex_init(&mount->lock, NULL);
-    (void)pthread_mutex_init(&mount->dir_lock, NULL);
     mount->fs = fs;
     mount->refs = 1;
     mount->backend = backend;
@@ -318,36 +316,12 @@ static int detach(const struct fs_mount *mount, struct err *err)
     return rc;
 }
 
-/* From here on nobody changes what is at its directory but who ends it. */
-static void set_ending(struct fs_mount *mount)
-{
-    LOCKED(&mount->dir_lock);
-    mount->is_ending = true;
-}
-
-static bool is_of(struct fs_mount *mount, const struct layer *layer)
-{
-    LOCKED(&mount->dir_lock);
-    return !mount->is_ending && mount->layer == layer; /* one that does not end has its layer */
-}
-
-void fs_use_checked(struct fs *fs, struct layer *layer)
-{
-    struct fs_mount *mount = NULL;
-
-    while ((mount = walk_next(fs, mount)) != NULL)
-        if (mount->backend->use_file != NULL && is_of(mount, layer))
-            mount->backend->use_file(mount, layer);
-}
-
 int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err)
 {
     struct fs_mount *m = TAKE(*mount);
-    int rc;
+    int rc = detach(m, err);
 
     (void)fs;
-    set_ending(m);
-    rc = detach(m, err);
     if (rc == 0 && !force && !wait_gone_or_orphan(m)) {
         log_debug("a mount that was taken away is still in use", "dir=%s", m->dir);
         return 0;
@@ -362,7 +336,6 @@ void fs_abandon(struct fs *fs, struct fs_mount **mount)
     struct fs_mount *m = TAKE(*mount);
 
     (void)fs;
-    set_ending(m);
     mount_stop(m);
     fs_mount_unref(m);
 }

@@ -56,9 +56,6 @@ MUST_CHECK int fs_mount(struct fs *fs, struct layer *layer, const struct fs_moun
 MUST_CHECK int fs_unmount(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
 /* Stop serving without unmounting: at the end of the process. */
 void fs_abandon(struct fs *fs, struct fs_mount **mount);
-/* All of `layer` is on the disk and was checked: mounts of it that can read from there do, for
- * those who open them from now on. The caller has the layer; blocks on the disk. */
-void fs_use_checked(struct fs *fs, struct layer *layer);
 const char *fs_mount_backend(const struct fs_mount *mount); /* "erofs" or "fuse" */
 struct layer *fs_mount_layer(const struct fs_mount *mount); /* borrowed */
 

@@ -4,8 +4,8 @@
  * A mount is a backend's: backends are tables of functions, so that a second one needs no flag
  * anywhere.
  *
- * Locks: fs->lock, then mount->lock; the loop's own lock is taken with neither held, and so is
- * mount->dir_lock. Nothing is called outside the folder with one of them held. */
+ * Locks: fs->lock, then mount->lock; the loop's own lock is taken with neither held. Nothing is
+ * called outside the folder with one of them held. */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
@@ -32,9 +32,6 @@ struct fs_backend {
      * come, so the memory stays for free(). */
     void (*stop)(struct fs_mount *mount);
     void (*free)(struct fs_mount *mount); /* after stop() and the last reference */
-    /* The mount's layer has a file of its own now, layer_checked_file(): have who opens the mount
-     * from here on read from that. The mount may be ending. NULL: cannot. */
-    void (*use_file)(struct fs_mount *mount, struct layer *layer);
     /* Called about twice a second while fs->waiting is not 0, and soon after fs_sweep_soon(). */
     void (*sweep)(struct fs_mount *mount, int64_t now_ms);
 };
@@ -73,9 +70,6 @@ struct fs_mount {
 
     struct fs_mount *next, **link; /* fs->lock: in fs->mounts while it was started */
 
-    pthread_mutex_t dir_lock; /* held while what is at `dir` is replaced */
-    bool is_ending;           /* dir_lock: nothing is mounted there any more */
-
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool is_gone;   /* lock: the kernel let go */
@@ -96,9 +90,6 @@ MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
  * image's file system is none that it can be mounted from, or the kernel cannot do it. */
 MUST_CHECK int kernel_mount_erofs(const char *image, const char *device, const char *dir,
                                   struct err *err);
-/* The same in the place of an EROFS that is mounted at dir. Who has that open keeps it. */
-MUST_CHECK int kernel_replace_erofs(const char *image, const char *device, const char *dir,
-                                    struct err *err);
 /* 0 also when nothing was mounted there. */
 MUST_CHECK int kernel_detach(const char *dir, struct err *err);
 

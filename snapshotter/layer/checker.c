@@ -19,8 +19,6 @@ enum {
     RETRY_LAST_MS = 10 * 60 * 1000,
     READERS_WAIT_MS = 50,
     READERS_WAITS_MAX = 20, /* a registry that hangs for one image must not stop this for good */
-    TOLD_WAIT_MS = 500,
-    TOLD_TRIES_MAX = 120,
 };
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -31,9 +29,9 @@ static bool is_cancelled(struct checker *c)
     return c->cancel || c->stop;
 }
 
-static void wait_a_little(struct checker *c, int64_t wait_ms)
+static void wait_a_little(struct checker *c)
 {
-    int64_t deadline_ms = clock_mono_ms() + wait_ms;
+    int64_t deadline_ms = clock_mono_ms() + READERS_WAIT_MS;
     LOCKED(&c->lock);
 
     if (!c->cancel && !c->stop)
@@ -51,7 +49,7 @@ static bool pause_for_readers(void *self)
         span_engine_get_status(c->engine, &status);
         if (status.waiting_readers == 0)
             break;
-        wait_a_little(c, READERS_WAIT_MS);
+        wait_a_little(c);
     }
     return is_cancelled(c);
 }
@@ -73,36 +71,12 @@ static void refuse(struct checker *c, struct layer *layer, const struct layer_cl
                  err_text(&err));
 }
 
-/* False: not now. */
-static bool tell(struct checker *c, struct layer *layer, enum layer_check check,
-                 const struct err *why)
-{
-    bool (*told)(void *arg, struct layer *l, enum layer_check how, const struct err *e);
-    void *arg;
-    bool is_done;
-
-    {
-        LOCKED(&c->lock);
-        told = c->told;
-        arg = c->told_arg;
-        c->telling = told != NULL;
-    }
-    if (told == NULL)
-        return true;
-    is_done = told(arg, layer, check, why);
-    {
-        LOCKED(&c->lock);
-        c->telling = false;
-        (void)pthread_cond_broadcast(&c->changed);
-    }
-    return is_done;
-}
-
 /* The layer is not closed yet: it is current. */
 static void note(struct checker *c, struct layer *layer, enum check_state state,
                  const struct whole_finding *finding, const struct err *why)
 {
-    enum layer_check check = state == CHECK_PASSED ? LAYER_CHECKED : LAYER_REFUSED;
+    void (*told)(void *arg, struct layer *l, enum layer_check check, const struct err *e);
+    void *arg;
 
     {
         LOCKED(&c->lock);
@@ -111,9 +85,18 @@ static void note(struct checker *c, struct layer *layer, enum check_state state,
         layer->check.needs_daemon = finding->needs_daemon;
         layer->check.why = *why;
         layer->check.why_ms = clock_wall_ms();
+        told = c->told;
+        arg = c->told_arg;
+        c->telling = told != NULL;
     }
-    for (int i = 0; i < TOLD_TRIES_MAX && !tell(c, layer, check, why) && !is_cancelled(c); i++)
-        wait_a_little(c, TOLD_WAIT_MS);
+    if (told == NULL)
+        return;
+    told(arg, layer, state == CHECK_PASSED ? LAYER_CHECKED : LAYER_REFUSED, why);
+    {
+        LOCKED(&c->lock);
+        c->telling = false;
+        (void)pthread_cond_broadcast(&c->changed);
+    }
 }
 
 /* Another time. */
@@ -339,7 +322,7 @@ void checker_forget(struct checker *c, struct layer *layer)
 }
 
 void checker_tell(struct checker *c,
-                  bool (*told)(void *arg, struct layer *layer, enum layer_check check,
+                  void (*told)(void *arg, struct layer *layer, enum layer_check check,
                                const struct err *why),
                   void *arg)
 {

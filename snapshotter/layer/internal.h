@@ -104,7 +104,7 @@ struct checker {
     bool telling;
     struct layer *current; /* NULL: none */
     TAILQ_HEAD(, layer) queue;
-    bool (*told)(void *arg, struct layer *layer, enum layer_check check, const struct err *why);
+    void (*told)(void *arg, struct layer *layer, enum layer_check check, const struct err *why);
     void *told_arg;
 };
 MUST_CHECK int checker_init(struct checker *c, struct store *store, struct span_engine *engine);
@@ -118,7 +118,7 @@ void checker_claim(struct checker *c, struct layer *layer, const struct layer_cl
 void checker_forget(struct checker *c, struct layer *layer);
 /* See layer_set_tell(). */
 void checker_tell(struct checker *c,
-                  bool (*told)(void *arg, struct layer *layer, enum layer_check check,
+                  void (*told)(void *arg, struct layer *layer, enum layer_check check,
                                const struct err *why),
                   void *arg);
 bool checker_passed(struct checker *c, const struct layer *layer, struct digest *ret_diff_id);

@@ -38,10 +38,9 @@ enum layer_check { LAYER_UNCHECKED, LAYER_CHECKED, LAYER_REFUSED };
 
 struct layer; /* counted */
 /* Have `told` called when a layer was checked or refused, `why`; from a thread of the set's, in
- * which no reference to that layer must be given up. False: not now, call me again a little later,
- * for a minute at most. NULL: no more, and none runs any longer. */
+ * which no reference to that layer must be given up. NULL: no more, and none runs any longer. */
 void layer_set_tell(struct layer_set *set,
-                    bool (*told)(void *arg, struct layer *layer, enum layer_check check,
+                    void (*told)(void *arg, struct layer *layer, enum layer_check check,
                                  const struct err *why),
                     void *arg);
 

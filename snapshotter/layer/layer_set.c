@@ -44,7 +44,7 @@ void layer_set_count_in(struct layer_set *set, struct metrics *metrics)
 }
 
 void layer_set_tell(struct layer_set *set,
-                    bool (*told)(void *arg, struct layer *layer, enum layer_check check,
+                    void (*told)(void *arg, struct layer *layer, enum layer_check check,
                                  const struct err *why),
                     void *arg)
 {

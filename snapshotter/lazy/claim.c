@@ -4,11 +4,9 @@
  * names: an index cannot change it. */
 #include "lazy/internal.h"
 
-#include "base/clock.h"
 #include "base/threads.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +16,6 @@
 #define LABEL_ROW_DIFF_ID "containerd.io/snapshot/remote/soci.diff-id"
 #define LABEL_ROW_CHAIN_ID "containerd.io/snapshot/remote/soci.chain-id"
 #define LABEL_ROW_BELOW "containerd.io/snapshot/remote/soci.parent-chain-id"
-
-/* From being given mounts to having stacked them, a runtime's start between, on a busy machine. */
-enum { MOUNTING_MS = 10 * 1000 };
 
 static bool read_digest(const struct text_map *labels, const char *key, struct digest *ret)
 {
@@ -111,29 +106,15 @@ static char *image_of(struct lazy *lazy, const struct layer *layer)
     return NULL;
 }
 
-/* Who was given mounts may be in the middle of stacking them, and the kernel refuses that when one
- * of them is taken away between its being found and its being used. */
-static bool may_replace_mounts(const struct lazy *lazy)
-{
-    return clock_mono_ms() - atomic_load(&lazy->used_ms) >= MOUNTING_MS;
-}
-
-bool lazy_was_checked(void *arg, struct layer *layer, enum layer_check check, const struct err *why)
+void lazy_was_checked(void *arg, struct layer *layer, enum layer_check check, const struct err *why)
 {
     struct lazy *lazy = arg;
     SCOPED(mem) char *image = NULL;
     char digest[DIGEST_TEXT_BYTES];
 
-    if (check == LAYER_CHECKED) {
-        if (lazy->options.fs_ops->use_checked == NULL)
-            return true;
-        if (!may_replace_mounts(lazy))
-            return false;
-        lazy->options.fs_ops->use_checked(lazy->options.fs, layer);
-        return true;
-    }
+    if (check != LAYER_REFUSED)
+        return;
     image = image_of(lazy, layer);
     digest_format(layer_digest(layer), digest);
     lazy_note(lazy, LAZY_EVENT_REFUSED, image, digest, why);
-    return true;
 }

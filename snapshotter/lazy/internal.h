@@ -71,7 +71,7 @@ void lazy_claim_of_row(const struct text_map *labels, struct layer_claim *ret);
 /* 0 or -ENOMEM. */
 MUST_CHECK int lazy_claim_add_labels(const struct layer_claim *claim, struct text_map *labels);
 /* For layer_set_tell(). */
-bool lazy_was_checked(void *lazy, struct layer *layer, enum layer_check check,
+void lazy_was_checked(void *lazy, struct layer *layer, enum layer_check check,
                       const struct err *why);
 
 /* ---- lazy.c ---------------------------------------------------------------------------------- */
@@ -122,7 +122,6 @@ struct lazy {
     pthread_mutex_t lock;             /* a leaf, but for layer_ref() */
     pthread_cond_t collected;         /* `collecting` is false again */
     size_t opening;                   /* lock; layers that are being mounted */
-    _Atomic int64_t used_ms;          /* when somebody was given mounts; on clock_mono_ms() */
     bool collecting;                  /* lock; blobs are being removed, so nothing is mounted */
     TAILQ_HEAD(, lazy_entry) entries; /* lock */
     TAILQ_HEAD(, lazy_mapped) mapped; /* lock */

@@ -7,7 +7,6 @@
 #include "base/threads.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define LAZY_MOUNT_TIMEOUT_MS 30000
@@ -20,8 +19,7 @@ static const struct lazy_fs real_fs = {.mount = fs_mount,
                                        .abandon = fs_abandon,
                                        .clear = fs_clear_mounts,
                                        .layer = fs_mount_layer,
-                                       .backend = fs_mount_backend,
-                                       .use_checked = fs_use_checked};
+                                       .backend = fs_mount_backend};
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
@@ -192,10 +190,7 @@ static void op_abandon(void *self, const struct text_map *labels)
 
 static void op_use(void *self, const uint64_t *ids, size_t count)
 {
-    struct lazy *lazy = self;
-
-    atomic_store(&lazy->used_ms, clock_mono_ms());
-    lazy_used(lazy, ids, count);
+    lazy_used(self, ids, count);
 }
 
 static void op_note(void *self, const struct text_map *labels, const struct err *why)

@@ -36,9 +36,8 @@ struct lazy_fs {
     int (*unmount)(struct fs *fs, struct fs_mount **mount, bool force, struct err *err);
     void (*abandon)(struct fs *fs, struct fs_mount **mount);
     int (*clear)(const char *dir, struct err *err);
-    struct layer *(*layer)(const struct fs_mount *mount);    /* borrowed */
-    const char *(*backend)(const struct fs_mount *mount);    /* a constant */
-    void (*use_checked)(struct fs *fs, struct layer *layer); /* NULL: nothing to do */
+    struct layer *(*layer)(const struct fs_mount *mount); /* borrowed */
+    const char *(*backend)(const struct fs_mount *mount); /* a constant */
 };
 
 /* When layers are not mounted but the whole image is downloaded and unpacked by local/. */

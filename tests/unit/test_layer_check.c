@@ -23,7 +23,6 @@ struct world {
     struct span_fetch *held; /* atomic; of hold_start() */
     enum layer_check told;   /* atomic */
     unsigned tellings;       /* atomic */
-    int tellings_put_off;    /* atomic; so many are answered with: not now */
 };
 
 /* ---- layers ---------------------------------------------------------------------------------- */
@@ -84,7 +83,7 @@ static void forge_ztoc(struct world *w, const char *from, const char *to)
 
 /* ---- the daemon ------------------------------------------------------------------------------ */
 
-static bool tell(void *arg, struct layer *layer, enum layer_check check, const struct err *why)
+static void tell(void *arg, struct layer *layer, enum layer_check check, const struct err *why)
 {
     struct world *w = arg;
 
@@ -92,7 +91,6 @@ static bool tell(void *arg, struct layer *layer, enum layer_check check, const s
     assert_true((check == LAYER_REFUSED) == (why->code != 0));
     __atomic_store_n(&w->told, check, __ATOMIC_RELEASE);
     (void)__atomic_add_fetch(&w->tellings, 1, __ATOMIC_RELEASE);
-    return __atomic_sub_fetch(&w->tellings_put_off, 1, __ATOMIC_ACQ_REL) < 0;
 }
 
 static void begin(struct world *w)
@@ -564,46 +562,6 @@ static void a_check_that_waits_for_a_registry_does_not_hold_up_who_closes(void *
     assert_verdict(w, &claim, LAYER_CHECKED); /* another time */
 }
 
-static void wait_tellings(struct world *w, unsigned count)
-{
-    int64_t start_ms = clock_mono_ms();
-
-    while (__atomic_load_n(&w->tellings, __ATOMIC_ACQUIRE) < count) {
-        if (clock_mono_ms() > start_ms + DEADLINE_MS)
-            fail_msg("told %u times", w->tellings);
-        clock_sleep_ms(1);
-    }
-}
-
-static void who_cannot_use_it_now_is_told_again(void **state)
-{
-    struct world *w = *state;
-    struct layer_claim claim = right(w);
-    struct layer *layer = open_layer(w, &claim);
-
-    w->tellings_put_off = 1;
-    layer_start_background(layer);
-    wait_tellings(w, 2);
-    clock_sleep_ms(600);
-    assert_int_equal(__atomic_load_n(&w->tellings, __ATOMIC_ACQUIRE), 2); /* and then no more */
-    assert_non_null(layer_checked_file(layer));
-    layer_unref(layer);
-}
-
-static void who_can_never_use_it_does_not_hold_up_who_closes(void **state)
-{
-    struct world *w = *state;
-    struct layer_claim claim = right(w);
-    struct layer *layer = open_layer(w, &claim);
-
-    w->tellings_put_off = 1000;
-    layer_start_background(layer);
-    wait_tellings(w, 1);
-    layer_unref(layer);
-    assert_true(__atomic_load_n(&w->tellings, __ATOMIC_ACQUIRE) <= 2);
-    assert_verdict(w, &claim, LAYER_CHECKED); /* it was found out all the same */
-}
-
 static void layers_that_come_and_go_while_they_are_checked_do_no_harm(void **state)
 {
     struct world *w = *state;
@@ -638,8 +596,6 @@ int main(void)
         TEST(nobody_says_what_it_should_be_so_it_is_as_it_was),
         TEST(a_disk_that_damages_is_healed_and_no_reason_to_refuse),
         TEST(a_check_that_waits_for_a_registry_does_not_hold_up_who_closes),
-        TEST(who_cannot_use_it_now_is_told_again),
-        TEST(who_can_never_use_it_does_not_hold_up_who_closes),
         TEST(layers_that_come_and_go_while_they_are_checked_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
