@@ -73,6 +73,11 @@ memory_kib() {
     awk -v field="$2:" '$1 == field { print $2 }' "/proc/${pids[soci-$1]}/status"
 }
 
+# disk_bytes: that were read of the disk under $work since the machine started; nothing where the kernel does not say.
+disk_bytes() {
+    awk -v device="$(stat -c '%Hd %Ld' "$work")" '$1 " " $2 == device { printf "%.0f", $6 * 512 }' /proc/diskstats
+}
+
 # ---- results -------------------------------------------------------------------------------------
 
 # put KEY VALUE…: one measurement, a line of JSON in $BENCH_RESULTS. Values that are numbers, true or null become that.

@@ -4,6 +4,11 @@ include "tables";
 
 def speed($state; $what; $way):
   map(select(.state == $state and .what == $what and .way == $way) | .mb_s // .s) | median;
+def from_disk($state; $what; $way):
+  map(select(.state == $state and .what == $what and .way == $way) | .disk_of_read // empty) | median;
+def disk_row($state; $what):
+  [from_disk($state; $what; "overlayfs", "fuse", "erofs")]
+  | if .[0] == null then empty else ["  \($state), \($what)", (.[] | digits(2))] | @tsv end;
 def row($state; $what):
   speed($state; $what; "overlayfs") as $o | speed($state; $what; "fuse") as $f | speed($state; $what; "erofs") as $e
   | (if $state == "cold" then [$f, $e | over($o)] else [($o | over($f)), ($o | over($e))] end) as $times
@@ -15,4 +20,8 @@ def row($state; $what):
 row("cold"; "pull and read"),
 (("in cache", "complete", "warm") as $state
  | row($state; "in order", "in order, mmap", "at random, 4 KiB", "at random, 4 KiB, mmap", "at random, 64 KiB, 32 readers")),
+"",
+(["bytes from the disk for each that was read", "overlayfs", "fuse", "erofs"] | @tsv),
+(("in cache", "complete") as $state
+ | disk_row($state; "in order", "in order, mmap", "at random, 4 KiB", "at random, 4 KiB, mmap", "at random, 64 KiB, 32 readers")),
 ""
