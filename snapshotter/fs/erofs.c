@@ -174,7 +174,7 @@ static void take_back_session(struct fs_mount *mount)
 static int mount_on_file(const struct fs_mount *mount, const char *image, struct err *err)
 {
     const char *file = layer_checked_file(mount->layer);
-    int rc = file == NULL ? -ENOENT : kernel_mount_erofs(image, file, mount->dir, err);
+    int rc = file == NULL ? -ENOENT : kernel_mount_erofs_on_disk(image, file, mount->dir, err);
 
     if (rc == 0)
         log_debug("a layer is mounted from its file", "dir=%s file=%s", mount->dir, file);

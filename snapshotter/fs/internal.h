@@ -90,6 +90,11 @@ MUST_CHECK int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err);
  * image's file system is none that it can be mounted from, or the kernel cannot do it. */
 MUST_CHECK int kernel_mount_erofs(const char *image, const char *device, const char *dir,
                                   struct err *err);
+/* The same for a device that is on a disk. Where that can be, it is read past the page cache, so
+ * that nothing is in memory twice; and a read there does not wait for a thread of the kernel's,
+ * which on a busy machine takes a millisecond. */
+MUST_CHECK int kernel_mount_erofs_on_disk(const char *image, const char *file, const char *dir,
+                                          struct err *err);
 /* 0 also when nothing was mounted there. */
 MUST_CHECK int kernel_detach(const char *dir, struct err *err);
 

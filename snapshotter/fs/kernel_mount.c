@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
 {
@@ -26,9 +27,10 @@ int kernel_mount_fuse(const char *dir, int *ret_fd, struct err *err)
     return 0;
 }
 
-int kernel_mount_erofs(const char *image, const char *device, const char *dir, struct err *err)
+static int mount_erofs(const char *image, const char *words, const char *device, const char *dir,
+                       struct err *err)
 {
-    SCOPED(mem) char *options = text_format("device=%s", device);
+    SCOPED(mem) char *options = text_format("%sdevice=%s", words, device);
 
     if (options == NULL)
         return err_sys(err, -ENOMEM, "mount %s", dir);
@@ -36,6 +38,30 @@ int kernel_mount_erofs(const char *image, const char *device, const char *dir, s
     if (mount(image, dir, "erofs", MS_NODEV | MS_RDONLY, options) < 0)
         return err_sys(err, -errno, "mount %s", dir);
     return 0;
+}
+
+int kernel_mount_erofs(const char *image, const char *device, const char *dir, struct err *err)
+{
+    return mount_erofs(image, "", device, dir, err);
+}
+
+/* Some file systems refuse it where sectors are larger than blocks of a tar. */
+static bool reads_directly(const char *path)
+{
+    enum { TAR_BLOCK_BYTES = 512, ALIGNMENT = 4096 };
+    _Alignas(ALIGNMENT) uint8_t block[TAR_BLOCK_BYTES];
+    SCOPED(fd) int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+    return fd >= 0 && pread(fd, block, sizeof(block), sizeof(block)) == sizeof(block);
+}
+
+int kernel_mount_erofs_on_disk(const char *image, const char *file, const char *dir,
+                               struct err *err)
+{
+    /* Kernels that have no such option say -EINVAL. */
+    if (reads_directly(file) && mount_erofs(image, "directio,", file, dir, NULL) == 0)
+        return 0;
+    return mount_erofs(image, "", file, dir, err);
 }
 
 int kernel_detach(const char *dir, struct err *err)
