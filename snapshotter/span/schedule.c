@@ -17,7 +17,7 @@
  * The background goes on behind the span that a reader missed last, in the set that it was missed
  * in: the neighbours in the tar are the rest of the file, or files of the same package. Then the
  * other sets, in their order. Replayed with the reads of a Python image's start it makes no
- * difference, 2 % at most, whether the rest of the file that is read comes first, the neighbours of
+ * difference, 4 % at most, whether the rest of the file that is read comes first, the neighbours of
  * several places, or those before them: the order of the tar is that of the files.
  *
  * Who wants it otherwise can have the background silent after each layer's start, and a time
