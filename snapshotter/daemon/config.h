@@ -72,7 +72,7 @@ struct config_parallel {
     struct config_stream streams[CONFIG_STREAMS];
 };
 
-/* [[resolver.host."of".mirrors]], in the order of the file. */
+/* [[resolver.host."of".mirrors]], by host, those of a host in the order of the file. */
 struct config_mirror {
     char *of;                  /* the registry whose images it has */
     char *number;              /* in its list, from "0" */

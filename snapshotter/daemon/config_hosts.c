@@ -37,6 +37,7 @@ static bool is_address(const char *url)
 static struct config_mirror *get_mirror(struct config *config, const char *of, const char *number)
 {
     struct config_mirror *list, *mirror;
+    size_t at = config->mirror_count;
 
     for (size_t i = 0; i < config->mirror_count; i++) {
         mirror = &config->mirrors[i];
@@ -47,7 +48,11 @@ static struct config_mirror *get_mirror(struct config *config, const char *of, c
     if (list == NULL)
         return NULL;
     config->mirrors = list;
-    mirror = &list[config->mirror_count];
+    /* By host, whatever the order of tables whose names differ in case alone. */
+    while (at > 0 && strcmp(list[at - 1].of, of) > 0)
+        at--;
+    memmove(&list[at + 1], &list[at], (config->mirror_count - at) * sizeof(*list));
+    mirror = &list[at];
     *mirror = (struct config_mirror){.of = text_copy(of), .number = text_copy(number)};
     config->mirror_count++; /* config_fini() frees what there is of it */
     return mirror->of == NULL || mirror->number == NULL ? NULL : mirror;

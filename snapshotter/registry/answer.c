@@ -183,7 +183,7 @@ int64_t retry_after_parse(const char *text)
     if (date < 0)
         return -1;
     date -= time(NULL);
-    return date < 0 ? 0 : (int64_t)date * 1000;
+    return date < 0 ? 0 : date > INT32_MAX ? (int64_t)INT32_MAX * 1000 : (int64_t)date * 1000;
 }
 
 char *link_next(const char *link)

@@ -263,6 +263,7 @@ static void retry_after_is_seconds_or_a_date(void **state)
     assert_int_equal(retry_after_parse("Wed, 21 Oct 2015 07:28:00 GMT"), 0);
     assert_true(retry_after_parse("Fri, 31 Dec 2100 23:59:59 GMT") > 1000000);
     assert_int_equal(retry_after_parse("99999999999999999"), (int64_t)INT32_MAX * 1000);
+    assert_true(retry_after_parse("Wed, 11 Oct 20157") <= (int64_t)INT32_MAX * 1000);
     assert_int_equal(retry_after_parse("soon"), -1);
     assert_int_equal(retry_after_parse(""), -1);
 }
