@@ -130,6 +130,9 @@ snapshotter_start() {
     start "soci-$name" soci-snapshotter-grpc --address "/run/soci-$name/snapshotter.sock" \
         --root "$work/soci-$name" --config "$work/soci-$name.toml" --log-level debug
     wait_for 20 "snapshotter" grep -q 'successfully started' "$logs/soci-$name.log"
+    # A containerd that called while nobody listened calls again a second later, and refuses all requests until then.
+    [ -z "${pids[containerd-$name]:-}" ] ||
+        wait_for 20 "way from containerd to the snapshotter" ctr_of "$name" snapshots --snapshotter soci ls
 }
 
 # pull NAME SNAPSHOTTER REF
