@@ -175,15 +175,15 @@ int content_range_parse(const char *text, struct content_range *ret)
 int64_t retry_after_parse(const char *text)
 {
     uint64_t seconds;
-    time_t date;
 
-    if (text_parse_u64(text, &seconds) == 0)
-        return seconds > INT32_MAX ? (int64_t)INT32_MAX * 1000 : (int64_t)seconds * 1000;
-    date = curl_getdate(text, NULL);
-    if (date < 0)
-        return -1;
-    date -= time(NULL);
-    return date < 0 ? 0 : date > INT32_MAX ? (int64_t)INT32_MAX * 1000 : (int64_t)date * 1000;
+    if (text_parse_u64(text, &seconds) < 0) {
+        time_t date = curl_getdate(text, NULL), now = time(NULL);
+
+        if (date < 0)
+            return -1;
+        seconds = date < now ? 0 : (uint64_t)(date - now);
+    }
+    return (int64_t)(seconds > INT32_MAX ? INT32_MAX : seconds) * 1000;
 }
 
 char *link_next(const char *link)

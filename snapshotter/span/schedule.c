@@ -351,8 +351,13 @@ static void set_stalled_locked(struct span_get *get, bool is_stalled)
     if (get->stalled == is_stalled)
         return;
     get->stalled = is_stalled;
-    engine->flowing_gets += is_stalled ? (size_t)-1 : 1;
-    engine->left_bytes += is_stalled ? -left_of(get) : left_of(get);
+    if (is_stalled) {
+        engine->flowing_gets--;
+        engine->left_bytes -= left_of(get);
+    } else {
+        engine->flowing_gets++;
+        engine->left_bytes += left_of(get);
+    }
 }
 
 bool span_account_progress_locked(struct span_get *get, size_t len)
