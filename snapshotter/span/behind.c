@@ -125,17 +125,6 @@ static int fetch(struct span_set *set, const struct span_info *info, struct span
 
 /* ---- what is in it --------------------------------------------------------------------------- */
 
-static int verify(struct bytes comp, const struct span_info *info, struct err *err)
-{
-    struct digest seen;
-
-    if (digest_of(comp, &seen) < 0)
-        return err_set(err, -ENOMEM, "digest: out of memory");
-    return digest_equal(&seen, &info->digest)
-               ? 0
-               : err_set(err, -EAGAIN, "the bytes do not match the digest");
-}
-
 /* What the span has without its part of the tar. */
 static int give_rest(struct span_set *set, size_t n, const struct span_info *info,
                      struct bytes comp, const struct span_sink *sink, struct err *err)
@@ -164,7 +153,9 @@ static int read_span(struct span_set *set, size_t n, const struct span_sink *sin
     set->layout.at(set->layout.self, n, &info);
     rc = fetch(set, &info, &b, err);
     if (rc == 0)
-        rc = verify(bytes_of(b.fetch.buf, b.fetch.len), &info, err);
+        rc = span_verify(bytes_of(b.fetch.buf, b.fetch.len), &info, err);
+    if (rc == -EBADMSG) /* of the registry's bytes; that the layer is another, the hash says */
+        rc = -EAGAIN;
     if (rc == 0)
         rc = give_rest(set, n, &info, bytes_of(b.fetch.buf, b.fetch.len), sink, err);
     if (b.fetch.buf != NULL)

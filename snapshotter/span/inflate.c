@@ -84,7 +84,7 @@ static int inflate_out(const struct span_task *task, const struct span_info *inf
                         out, err);
 }
 
-static int verify(struct bytes comp, const struct span_info *info, struct err *err)
+int span_verify(struct bytes comp, const struct span_info *info, struct err *err)
 {
     struct digest seen;
 
@@ -189,7 +189,7 @@ static void run_span(struct span_task *task)
                     info.comp_end - info.comp_off);
     out.uncomp_pos = info.uncomp_off;
     out.uncomp_end = info.uncomp_end;
-    rc = verify(comp, &info, &err);
+    rc = span_verify(comp, &info, &err);
     if (rc == -EBADMSG) {
         rc = try_again(task);
         if (rc == 0)

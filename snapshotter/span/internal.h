@@ -265,6 +265,8 @@ void span_trace_forget_set_locked(struct span_set *set); /* it is being closed *
 /* ---- inflate.c, check.c, keeper.c ------------------------------------------------------------ */
 
 void span_task_submit_locked(struct span_task *task, enum pool_class job_class);
+/* -EBADMSG: these are not the span's bytes. */
+MUST_CHECK int span_verify(struct bytes comp, const struct span_info *info, struct err *err);
 MUST_CHECK int span_check_start_locked(struct span_set *set, size_t n); /* -ENOMEM */
 void *span_keeper_main(void *engine);
 void span_note_unsynced_locked(struct span_set *set);
