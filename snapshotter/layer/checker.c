@@ -81,7 +81,6 @@ static void note(struct checker *c, struct layer *layer, enum check_state state,
     {
         LOCKED(&c->lock);
         layer->check.state = state;
-        layer->check.diff_id = finding->diff_id;
         layer->check.needs_daemon = finding->needs_daemon;
         layer->check.why = *why;
         layer->check.why_ms = clock_wall_ms();
@@ -278,14 +277,12 @@ void checker_add(struct checker *c, struct layer *layer)
     (void)pthread_cond_broadcast(&c->changed);
 }
 
-void checker_set_passed(struct checker *c, struct layer *layer, const struct digest *diff_id)
+void checker_set_passed(struct checker *c, struct layer *layer)
 {
     LOCKED(&c->lock);
 
-    if (layer->check.state != CHECK_IDLE)
-        return;
-    layer->check.state = CHECK_PASSED;
-    layer->check.diff_id = *diff_id;
+    if (layer->check.state == CHECK_IDLE)
+        layer->check.state = CHECK_PASSED;
 }
 
 void checker_claim(struct checker *c, struct layer *layer, const struct layer_claim *claim)
@@ -334,11 +331,10 @@ void checker_tell(struct checker *c,
         (void)pthread_cond_wait(&c->changed, &c->lock);
 }
 
-bool checker_passed(struct checker *c, const struct layer *layer, struct digest *ret_diff_id)
+bool checker_passed(struct checker *c, const struct layer *layer)
 {
     LOCKED(&c->lock);
 
-    *ret_diff_id = layer->check.diff_id;
     return layer->check.state == CHECK_PASSED;
 }
 

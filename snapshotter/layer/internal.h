@@ -83,7 +83,6 @@ enum check_state {
 struct check {
     enum check_state state;
     struct layer_claim claim; /* the first that somebody made */
-    struct digest diff_id;    /* of one that passed */
     struct err why;           /* of one that failed */
     int64_t why_ms;           /* when, on clock_wall_ms() */
     int64_t at_ms, retry_ms;  /* not before, and how long that was */
@@ -112,7 +111,7 @@ void checker_fini(struct checker *c); /* every layer was taken back */
 /* Perhaps it is complete now, or an image says what it should be. */
 void checker_add(struct checker *c, struct layer *layer);
 /* An earlier process has checked it. */
-void checker_set_passed(struct checker *c, struct layer *layer, const struct digest *diff_id);
+void checker_set_passed(struct checker *c, struct layer *layer);
 void checker_claim(struct checker *c, struct layer *layer, const struct layer_claim *claim);
 /* It is being closed. Returns when the thread does nothing with it any more, and it will not. */
 void checker_forget(struct checker *c, struct layer *layer);
@@ -121,7 +120,7 @@ void checker_tell(struct checker *c,
                   void (*told)(void *arg, struct layer *layer, enum layer_check check,
                                const struct err *why),
                   void *arg);
-bool checker_passed(struct checker *c, const struct layer *layer, struct digest *ret_diff_id);
+bool checker_passed(struct checker *c, const struct layer *layer);
 bool checker_failed(struct checker *c, const struct layer *layer, struct err *ret, int64_t *ret_ms);
 
 /* ---- files.c ----------------------------------------------------------------------------------

@@ -148,7 +148,7 @@ const char *layer_checked_file(struct layer *layer)
 {
     struct digest diff_id;
 
-    if (!checker_passed(layer->checker, layer, &diff_id) || !span_set_is_complete(layer->spans) ||
+    if (!checker_passed(layer->checker, layer) || !span_set_is_complete(layer->spans) ||
         !span_file_is_checked(layer->file, &diff_id))
         return NULL;
     return span_file_data_path(layer->file);
@@ -172,7 +172,6 @@ int layer_trace(struct layer *layer, struct span_trace *trace, uint32_t tag, str
 
 void layer_get_status(struct layer *layer, struct layer_status *ret)
 {
-    struct digest ignored;
     uint64_t size_bytes = layer_comp_bytes(layer);
     uint64_t fetched_bytes = span_set_present_bytes(layer->spans);
 
@@ -182,7 +181,7 @@ void layer_get_status(struct layer *layer, struct layer_status *ret)
         fetched_bytes = size_bytes;
     ret->size_bytes = size_bytes;
     ret->fetched_bytes = fetched_bytes;
-    ret->check = checker_passed(layer->checker, layer, &ignored) ? LAYER_CHECKED : LAYER_UNCHECKED;
+    ret->check = checker_passed(layer->checker, layer) ? LAYER_CHECKED : LAYER_UNCHECKED;
     if (checker_failed(layer->checker, layer, &ret->last_error, &ret->last_error_ms)) {
         ret->check = LAYER_REFUSED;
         return;

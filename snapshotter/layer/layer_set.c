@@ -202,7 +202,7 @@ static int use_claim(struct layer *layer, const struct layer_claim *claim, struc
         if (rc < 0)
             return rc;
         if (span_set_is_complete(layer->spans))
-            checker_set_passed(layer->checker, layer, &diff_id);
+            checker_set_passed(layer->checker, layer);
     }
     checker_claim(layer->checker, layer, claim);
     checker_add(layer->checker, layer);
