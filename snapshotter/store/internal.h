@@ -71,6 +71,11 @@ void span_map_encode_record(const struct span_map_header *header, uint64_t index
 uint64_t span_map_replay(const struct span_map_header *header, struct bytes log,
                          const struct span_map_table *table);
 
+/* ---- span_file_open.c: names ----------------------------------------------------------------- */
+
+/* What is known of a layer by one ztoc, below `dir`. New string; NULL: out of memory. */
+char *store_layer_path(const char *dir, const struct digest *layer, const struct digest *ztoc);
+
 /* ---- verdicts: docs/verdicts.md -------------------------------------------------------------- */
 
 enum verdict_kind { VERDICT_CHECKED = 1, VERDICT_REFUSED = 2 };

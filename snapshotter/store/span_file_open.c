@@ -28,14 +28,13 @@ static uint64_t records_read(uint64_t span_count)
 
 /* ---- the directory --------------------------------------------------------------------------- */
 
-static char *layer_path(const struct store *store, const struct digest *layer,
-                        const struct digest *ztoc)
+char *store_layer_path(const char *dir, const struct digest *layer, const struct digest *ztoc)
 {
     char layer_hex[2 * DIGEST_BYTES + 1], ztoc_hex[2 * DIGEST_BYTES + 1];
 
     digest_hex(layer, layer_hex);
     digest_hex(ztoc, ztoc_hex);
-    return text_format("%s/%s-%s", store->layers_dir, layer_hex, ztoc_hex);
+    return text_format("%s/%s-%s", dir, layer_hex, ztoc_hex);
 }
 
 /* The directory itself is locked, not a file in it: files are replaced. */
@@ -307,7 +306,7 @@ static int alloc_file(struct store *store, const struct span_file_options *optio
                                             .data_bytes = options->uncomp_bytes};
     (void)pthread_mutex_init(&file->lock, NULL);
     (void)pthread_mutex_init(&file->sync_lock, NULL);
-    file->path = layer_path(store, &options->layer, &options->ztoc);
+    file->path = store_layer_path(store->layers_dir, &options->layer, &options->ztoc);
     file->data_path = file->path == NULL ? NULL : path_join(file->path, "data");
     file->checked_path = file->path == NULL ? NULL : path_join(file->path, "checked");
     file->known = calloc(options->span_count, sizeof(*file->known));
@@ -343,7 +342,7 @@ int span_file_open(struct store *store, const struct span_file_options *options,
 int span_file_remove(struct store *store, const struct digest *layer, const struct digest *ztoc,
                      struct err *err)
 {
-    SCOPED(mem) char *path = layer_path(store, layer, ztoc);
+    SCOPED(mem) char *path = store_layer_path(store->layers_dir, layer, ztoc);
     SCOPED(fd) int dir_fd = -1;
     int rc;
 

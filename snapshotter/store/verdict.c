@@ -99,16 +99,6 @@ int verdict_write(const char *path, const struct verdict *verdict, struct err *e
 
 /* ---- what is not to be served ---------------------------------------------------------------- */
 
-static char *refused_path(const struct store *store, const struct digest *layer,
-                          const struct digest *ztoc)
-{
-    char layer_hex[2 * DIGEST_BYTES + 1], ztoc_hex[2 * DIGEST_BYTES + 1];
-
-    digest_hex(layer, layer_hex);
-    digest_hex(ztoc, ztoc_hex);
-    return text_format("%s/%s-%s", store->refused_dir, layer_hex, ztoc_hex);
-}
-
 static bool is_older(const struct stat *a, const struct stat *b)
 {
     return a->st_mtim.tv_sec < b->st_mtim.tv_sec ||
@@ -140,7 +130,7 @@ static void drop_oldest(const struct store *store)
 int store_refuse(struct store *store, const struct digest *layer, const struct digest *ztoc,
                  const struct digest *claim, const char *why, struct err *err)
 {
-    SCOPED(mem) char *path = refused_path(store, layer, ztoc);
+    SCOPED(mem) char *path = store_layer_path(store->refused_dir, layer, ztoc);
     struct verdict verdict = {.kind = VERDICT_REFUSED, .layer = *layer, .ztoc = *ztoc};
     int rc;
 
@@ -159,7 +149,7 @@ int store_refused(struct store *store, const struct digest *layer, const struct 
                   const struct digest *claim, struct err *err)
 {
     static const struct digest any = {{0}};
-    SCOPED(mem) char *path = refused_path(store, layer, ztoc);
+    SCOPED(mem) char *path = store_layer_path(store->refused_dir, layer, ztoc);
     struct verdict verdict;
     int rc;
 
