@@ -4,6 +4,7 @@
 #include "index/internal.h"
 
 #include "base/log.h"
+#include "tar/tar.h"
 #include "ztoc/ztoc.h"
 
 #include <errno.h>
@@ -28,32 +29,6 @@ struct lookup {
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* /a//b/./../c/ is a/c. New string; NULL: no memory. */
-static char *clean(const char *path)
-{
-    char *out = malloc(strlen(path) + 2);
-    size_t len = 0;
-
-    if (out == NULL)
-        return NULL;
-    while (*path != '\0') {
-        size_t part = strcspn(path, "/");
-
-        if (part == 2 && memcmp(path, "..", 2) == 0) {
-            while (len > 0 && out[--len] != '/')
-                continue;
-        } else if (part > 0 && !(part == 1 && path[0] == '.')) {
-            if (len > 0)
-                out[len++] = '/';
-            memcpy(out + len, path, part);
-            len += part;
-        }
-        path += part + (path[part] == '/' ? 1 : 0);
-    }
-    out[len] = '\0';
-    return out;
-}
-
 /* What a stored name is behind "/" and "./": many tars have one before each name. */
 static const char *stored_name(const char *name)
 {
@@ -70,20 +45,13 @@ static int by_name(const void *a, const void *b)
 /* NULL: nobody wants it. Those that were asked for twice are there once. */
 static struct wanted_file *find(struct lookup *lookup, const char *name)
 {
-    size_t low = 0, high = lookup->count;
+    union { /* nothing is written through it */
+        const char *in;
+        char *out;
+    } unconst = {.in = name};
+    const struct wanted_file wanted = {.name = unconst.out};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(lookup->files[middle].name, name);
-
-        if (order == 0)
-            return &lookup->files[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return bsearch(&wanted, lookup->files, lookup->count, sizeof(wanted), by_name);
 }
 
 /* ---- ranges ---------------------------------------------------------------------------------- */
@@ -278,8 +246,11 @@ static int lookup_init(struct lookup *lookup, const struct text_list *files)
     for (; lookup->count < files->count; lookup->count++) {
         struct wanted_file *file = &lookup->files[lookup->count];
 
+        SCOPED(buf_value) struct buf clean = BUF_EMPTY;
+
         file->asked = files->items[lookup->count];
-        file->name = clean(file->asked);
+        if (tar_path_clean(bytes_of_str(file->asked), &clean) == 0)
+            file->name = text_copy(buf_str(&clean));
         if (file->name == NULL)
             return -ENOMEM;
     }

@@ -76,4 +76,8 @@ uint64_t tar_parser_consumed(const struct tar_parser *parser);
 void tar_parser_free(struct tar_parser *parser);
 DEFINE_SCOPED_PTR(tar_parser, struct tar_parser, tar_parser_free)
 
+/* A name as a tar or a person has it: "/a/./b/../c//" is "a/c", and "../.." is "". Nothing leads
+ * above the root. 0 or -ENOMEM. */
+MUST_CHECK int tar_path_clean(struct bytes name, struct buf *ret);
+
 #endif

@@ -93,7 +93,7 @@ static int make_hardlink(struct unpack *u, const char *name, const struct tar_en
     const char *from;
     int rc;
 
-    if (unpack_path_clean(entry->linkname, &u->link) < 0)
+    if (tar_path_clean(entry->linkname, &u->link) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     from = unpack_path_split((const char *)u->link.data, &dir_len);
     if (from[0] == '\0')
@@ -196,7 +196,7 @@ static int make_entry(struct unpack *u, const struct tar_entry *entry, struct er
     u->file_fd = -1;
     if (is_sparse(entry))
         return err_set(err, -EOPNOTSUPP, "sparse files are not supported");
-    if (unpack_path_clean(entry->name, &u->name) < 0)
+    if (tar_path_clean(entry->name, &u->name) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     /* The root of the layer looks as that of the layers below, whatever the tar says. */
     if (u->name.len == 0)

@@ -60,8 +60,6 @@ struct place {
     bool stale; /* something was replaced, so its name may lead elsewhere now */
 };
 
-/* "/a/./b/../c//" is "a/c", and "../.." is "". Nothing leads above the root. 0 or -ENOMEM. */
-MUST_CHECK int unpack_path_clean(struct bytes name, struct buf *ret);
 /* The last component of a clean path, borrowed; *ret_dir_len is the length of what is before it,
  * without the slash. */
 const char *unpack_path_split(const char *clean, size_t *ret_dir_len);

@@ -13,6 +13,14 @@
 #include <limits.h>
 #include <unistd.h>
 
+const char *unpack_path_split(const char *clean, size_t *ret_dir_len)
+{
+    const char *slash = strrchr(clean, '/');
+
+    *ret_dir_len = slash == NULL ? 0 : (size_t)(slash - clean);
+    return slash == NULL ? clean : slash + 1;
+}
+
 enum { WALK_LINKS_MAX = 40 }; /* as the kernel's own limit */
 
 struct walk {

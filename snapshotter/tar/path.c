@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* path.c – names as a tar has them, made clean. */
-#include "unpack/internal.h"
+#include "tar/tar.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Take the last component off what is in `path`. */
 static void pop(struct buf *path)
@@ -31,7 +32,7 @@ static struct bytes next_component(struct bytes *rest)
     return component;
 }
 
-int unpack_path_clean(struct bytes name, struct buf *ret)
+int tar_path_clean(struct bytes name, struct buf *ret)
 {
     ret->len = 0;
     while (name.len > 0) {
@@ -45,12 +46,4 @@ int unpack_path_clean(struct bytes name, struct buf *ret)
             return -ENOMEM;
     }
     return buf_str(ret) == NULL ? -ENOMEM : 0;
-}
-
-const char *unpack_path_split(const char *clean, size_t *ret_dir_len)
-{
-    const char *slash = strrchr(clean, '/');
-
-    *ret_dir_len = slash == NULL ? 0 : (size_t)(slash - clean);
-    return slash == NULL ? clean : slash + 1;
 }
