@@ -37,18 +37,28 @@ static bool is_inherited(const char *key)
     return !text_has_prefix(key, "trusted.") && !text_has_prefix(key, "user.overlay.");
 }
 
-static int copy_xattrs(int from_fd, int to_fd, struct err *err)
+/* How many bytes of names, each with its zero; 0 where there are no attributes at all. */
+static ssize_t list_xattrs(int fd, char **ret_keys, struct err *err)
 {
     SCOPED(mem) char *keys = malloc(XATTR_MAX_BYTES);
-    ssize_t len, pos;
-    int rc = 0;
+    ssize_t len;
 
     if (keys == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    len = flistxattr(from_fd, keys, XATTR_MAX_BYTES);
-    if (len < 0)
-        return errno == ENOTSUP ? 0 : err_sys(err, -errno, "attributes");
-    for (pos = 0; pos < len && rc == 0; pos += (ssize_t)strlen(keys + pos) + 1) {
+    len = flistxattr(fd, keys, XATTR_MAX_BYTES);
+    if (len < 0 && errno != ENOTSUP)
+        return err_sys(err, -errno, "attributes");
+    *ret_keys = TAKE(keys);
+    return len < 0 ? 0 : len;
+}
+
+static int copy_xattrs(int from_fd, int to_fd, struct err *err)
+{
+    SCOPED(mem) char *keys = NULL;
+    ssize_t len = list_xattrs(from_fd, &keys, err);
+    int rc = len < 0 ? (int)len : 0;
+
+    for (ssize_t pos = 0; pos < len && rc == 0; pos += (ssize_t)strlen(keys + pos) + 1) {
         if (is_inherited(keys + pos))
             rc = copy_xattr(from_fd, to_fd, keys + pos, err);
     }
@@ -121,18 +131,13 @@ int unpack_inherit(const char *dir, const struct text_list *made, const struct t
 /* Labels are the system's, which gives them by itself. */
 static int has_xattrs(int fd, struct err *err)
 {
-    SCOPED(mem) char *keys = malloc(XATTR_MAX_BYTES);
-    ssize_t len;
+    SCOPED(mem) char *keys = NULL;
+    ssize_t len = list_xattrs(fd, &keys, err);
 
-    if (keys == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    len = flistxattr(fd, keys, XATTR_MAX_BYTES);
-    if (len < 0)
-        return errno == ENOTSUP ? 0 : err_sys(err, -errno, "attributes");
     for (ssize_t pos = 0; pos < len; pos += (ssize_t)strlen(keys + pos) + 1)
         if (is_inherited(keys + pos) && strcmp(keys + pos, "security.selinux") != 0)
             return 1;
-    return 0;
+    return len < 0 ? (int)len : 0;
 }
 
 int unpack_look_below(const char *path, const struct text_list *lowers, enum unpack_look *ret,
