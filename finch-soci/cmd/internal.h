@@ -96,6 +96,8 @@ DEFINE_SCOPED_VALUE(link, struct link, link_fini)
 /* `wait_ms`: how long a machine that boots is waited for. */
 MUST_CHECK int session_connect(const struct session *session, int64_t wait_ms, struct link *ret,
                                struct err *err);
+/* session_look(), session_must_run() and a connection to a machine that has booted. */
+MUST_CHECK int session_reach(struct session *session, struct link *ret, struct err *err);
 
 /* ---- doctor_look.c --------------------------------------------------------------------------- */
 

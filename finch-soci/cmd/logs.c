@@ -50,11 +50,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     int rc = session_open(globals, &session, err);
 
     if (rc == 0)
-        rc = session_look(&session, err);
-    if (rc == 0)
-        rc = session_must_run(&session, err);
-    if (rc == 0)
-        rc = session_connect(&session, 0, &link, err);
+        rc = session_reach(&session, &link, err);
     if (rc == 0)
         rc = show(link.machine, options->follow, err);
     if (rc == -ECANCELED && options->follow)

@@ -230,3 +230,12 @@ int session_connect(const struct session *session, int64_t wait_ms, struct link 
         interrupt_set_machine(ret->machine);
     return rc;
 }
+
+int session_reach(struct session *session, struct link *ret, struct err *err)
+{
+    int rc = session_look(session, err);
+
+    if (rc == 0)
+        rc = session_must_run(session, err);
+    return rc < 0 ? rc : session_connect(session, 0, ret, err);
+}

@@ -64,13 +64,9 @@ int status_of_images(const struct cmd_globals *globals, const struct text_list *
     if (rc == 0)
         rc = session_open(globals, &session, err);
     if (rc == 0)
-        rc = session_look(&session, err);
-    if (rc == 0)
-        rc = session_must_run(&session, err);
-    if (rc == 0)
         rc = session_check_rights(&session, err);
     if (rc == 0)
-        rc = session_connect(&session, 0, &link, err);
+        rc = session_reach(&session, &link, err);
     if (rc == 0)
         rc = doctor_ask_images(link.machine, words,
                                session.is_local ? NULL : session.places.instance, &images, err);

@@ -72,11 +72,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         return err_set(err, -EOPNOTSUPP,
                        "Finch on Linux has no machine; --lima-home says where one of Lima's is");
     if (rc == 0)
-        rc = session_look(&session, err);
-    if (rc == 0)
-        rc = session_must_run(&session, err);
-    if (rc == 0)
-        rc = session_connect(&session, 0, &link, err);
+        rc = session_reach(&session, &link, err);
     return rc < 0 ? rc : run_there(link.machine, buf_str(&script), err);
 }
 
