@@ -23,11 +23,6 @@ static bool is_end_of_address(char c)
     return c == '\0' || isspace((unsigned char)c) || strchr("\"'<>\\`)]},;", c) != NULL;
 }
 
-static int add(struct buf *out, const char *text, size_t len)
-{
-    return buf_add(out, text, len);
-}
-
 /* ---- addresses ------------------------------------------------------------------------------- */
 
 /* How much of the text before the host is user and password, with the @; 0: there is none. */
@@ -170,7 +165,7 @@ static int scrub_names(const char *in, struct buf *out)
             continue;
         }
         gap = doctor_is_secret_name(in, len) ? separator_bytes(in + len) : 0;
-        rc = add(out, in, len + gap);
+        rc = buf_add(out, in, len + gap);
         if (gap > 0 && rc == 0) {
             const char *name = in, *value = in + len + gap;
             size_t blank = strspn(value, " \t\\"), skip;
@@ -180,7 +175,7 @@ static int scrub_names(const char *in, struct buf *out)
             /* "NAME=a b": the whole assignment is quoted, with no quote between name and sign */
             if (quote == '\0' && (before == '"' || before == '\'') && strchr(":=", in[len]) != NULL)
                 quote = before;
-            rc = add(out, value, blank);
+            rc = buf_add(out, value, blank);
             skip = value_bytes(name, len, value + blank, quote);
             if (rc == 0 && skip > 0)
                 rc = buf_add_str(out, DOCTOR_GONE);

@@ -9,11 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-static int add(struct buf *out, const char *text, size_t len)
-{
-    return buf_add(out, text, len);
-}
-
 /* ---- systemd's variables --------------------------------------------------------------------- */
 
 static bool is_known_variable(const char *name, size_t len)
@@ -48,7 +43,7 @@ static int scrub_variables(const char *in, struct buf *out)
         in = name + all + (quote != '\0' && name[all] == quote ? 1 : 0);
         all = strspn(in, " \t");
         if (rc == 0)
-            rc = add(out, in, all);
+            rc = buf_add(out, in, all);
         in += all;
     }
     return rc;
@@ -62,7 +57,7 @@ int doctor_scrub_environment(const char *in, struct buf *out)
     if (equals == NULL || strspn(in, " \t#;") != (size_t)(equals - in))
         return buf_add_str(out, in);
     equals += strlen("Environment=");
-    rc = add(out, in, (size_t)(equals - in));
+    rc = buf_add(out, in, (size_t)(equals - in));
     return rc < 0 ? rc : scrub_variables(equals, out);
 }
 
@@ -130,7 +125,7 @@ static enum block_kind enter_line(struct doctor_block *block, const char *line)
 static int scrub_behind(const char *line, char sign, struct buf *out)
 {
     size_t len = strcspn(line, (char[]){sign, 0});
-    int rc = line[len] == '\0' ? 0 : add(out, line, len + 1);
+    int rc = line[len] == '\0' ? 0 : buf_add(out, line, len + 1);
 
     return rc < 0 ? rc : buf_add_str(out, line[len] == '\0' ? DOCTOR_GONE : " " DOCTOR_GONE);
 }

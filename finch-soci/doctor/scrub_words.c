@@ -20,11 +20,6 @@ static bool starts_nocase(const char *text, const char *word)
     return strncasecmp(text, word, strlen(word)) == 0;
 }
 
-static int add(struct buf *out, const char *text, size_t len)
-{
-    return buf_add(out, text, len);
-}
-
 /* ---- logins ---------------------------------------------------------------------------------- */
 
 /* How much of the run of `len` is user and password, with the @; 0: it has none. An image's name
@@ -52,7 +47,7 @@ int doctor_scrub_logins(const char *in, struct buf *out)
         if (login > 0)
             rc = buf_add_str(out, DOCTOR_GONE "@");
         if (rc == 0)
-            rc = add(out, in + login, len - login);
+            rc = buf_add(out, in + login, len - login);
         in += len;
         if (rc == 0 && *in != '\0')
             rc = buf_add_byte(out, (uint8_t)*in++);
@@ -80,7 +75,7 @@ int doctor_scrub_schemes(const char *in, struct buf *out)
             rc = buf_add_byte(out, (uint8_t)*in++);
             continue;
         }
-        rc = add(out, in, word);
+        rc = buf_add(out, in, word);
         if (rc == 0)
             rc = buf_add_str(out, DOCTOR_GONE);
         in += word;
@@ -141,7 +136,7 @@ int doctor_scrub_options(const char *in, struct buf *out)
         bool is_secret = blanks > 0 && *next != '\0' && strchr(":=", *next) == NULL &&
                          is_secret_next(line, in, len, next);
 
-        rc = add(out, in, len + blanks);
+        rc = buf_add(out, in, len + blanks);
         in = next;
         if (rc < 0 || !is_secret)
             continue;
@@ -173,7 +168,7 @@ int doctor_scrub_tokens(const char *in, struct buf *out)
         }
         while (doctor_is_name_char(in[len]) || in[len] == '+' || in[len] == '/' || in[len] == '=')
             len++;
-        rc = len >= 12 ? buf_add_str(out, DOCTOR_GONE) : add(out, in, len);
+        rc = len >= 12 ? buf_add_str(out, DOCTOR_GONE) : buf_add(out, in, len);
         in += len;
     }
     return rc;
