@@ -2,24 +2,20 @@
 /* prefetch.c – the verb `prefetch`, and what its verbs know of an artifact. */
 #include "cli/prefetch.h"
 
+#include "containerd/containerd.h"
+
 #include <errno.h>
 
 int cli_prefetch_load(const struct cli_globals *globals, const struct digest *digest,
                       struct soci_prefetch *ret, struct err *err)
 {
-    struct cli_content content = {.globals = globals};
-    struct index_content table = cli_content_table(&content);
+    SCOPED(containerd) struct containerd *containerd = NULL;
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
-    struct digest actual;
-    int rc = index_content_read_all(&table, digest, &json, err);
+    int rc = cli_connect(globals, &containerd, err);
 
-    if (rc < 0)
-        return rc;
-    if (digest_of(buf_bytes(&json), &actual) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    if (!digest_equal(&actual, digest))
-        return err_set(err, -EBADMSG, "containerd holds other bytes");
-    return soci_prefetch_parse(buf_bytes(&json), ret, err);
+    if (rc == 0)
+        rc = cli_read_checked(containerd, digest, INDEX_BLOB_MAX_BYTES, &json, err);
+    return rc < 0 ? rc : soci_prefetch_parse(buf_bytes(&json), ret, err);
 }
 
 uint64_t cli_prefetch_spans(const struct soci_prefetch *prefetch)
