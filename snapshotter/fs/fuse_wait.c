@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "ztoc/ztoc.h"
 
 #include <errno.h>
 #include <stdlib.h>
