@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABEL_DIFF_ID "containerd.io/snapshot/diff-id" /* containerd 2.3 and later, as the next */
-#define LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
 /* Ours, in rows. */
 #define LABEL_ROW_DIFF_ID "containerd.io/snapshot/remote/soci.diff-id"
 #define LABEL_ROW_CHAIN_ID "containerd.io/snapshot/remote/soci.chain-id"
@@ -27,11 +25,11 @@ static bool read_digest(const struct text_map *labels, const char *key, struct d
 
 int lazy_chain_below(const struct text_map *labels, const char *parent, struct digest *ret)
 {
-    const char *label = text_map_get(labels, LABEL_PARENT_CHAIN), *slash;
+    const char *label = lazy_label(labels, SNAPSHOT_LABEL_PARENT_CHAIN), *slash;
     char text[DIGEST_TEXT_BYTES];
     struct err ignored = ERR_NONE;
 
-    if (label != NULL && label[0] != '\0')
+    if (label[0] != '\0')
         return digest_parse(label, ret, &ignored);
     if (parent[0] == '\0')
         return 1;
@@ -46,7 +44,7 @@ void lazy_claim_of_prepare(const struct text_map *labels, const char *parent,
     int rc;
 
     *ret = (struct layer_claim){.kind = LAYER_CLAIM_DIFF_ID};
-    if (read_digest(labels, LABEL_DIFF_ID, &ret->digest))
+    if (read_digest(labels, SNAPSHOT_LABEL_DIFF_ID, &ret->digest))
         return;
     rc = lazy_chain_below(labels, parent, &ret->below);
     if (rc == 0)
@@ -67,24 +65,16 @@ void lazy_claim_of_row(const struct text_map *labels, struct layer_claim *ret)
     *ret = (struct layer_claim){.kind = LAYER_CLAIM_NONE};
 }
 
-static int add_digest(struct text_map *labels, const char *key, const struct digest *digest)
-{
-    char text[DIGEST_TEXT_BYTES];
-
-    digest_format(digest, text);
-    return text_map_set(labels, key, text);
-}
-
 int lazy_claim_add_labels(const struct layer_claim *claim, struct text_map *labels)
 {
     int rc = 0;
 
     if (claim->kind == LAYER_CLAIM_DIFF_ID)
-        return add_digest(labels, LABEL_ROW_DIFF_ID, &claim->digest);
+        return lazy_label_set_digest(labels, LABEL_ROW_DIFF_ID, &claim->digest);
     if (claim->kind == LAYER_CLAIM_CHAIN_ID)
-        rc = add_digest(labels, LABEL_ROW_CHAIN_ID, &claim->digest);
+        rc = lazy_label_set_digest(labels, LABEL_ROW_CHAIN_ID, &claim->digest);
     if (claim->kind == LAYER_CLAIM_CHAIN_ID && rc == 0)
-        rc = add_digest(labels, LABEL_ROW_BELOW, &claim->below);
+        rc = lazy_label_set_digest(labels, LABEL_ROW_BELOW, &claim->below);
     return rc;
 }
 

@@ -13,6 +13,14 @@
 
 /* ---- labels.c -------------------------------------------------------------------------------- */
 
+/* Set by the client: digests of this layer and those above it, as many as there is room for. */
+#define LAZY_LABEL_IMAGE_LAYERS "containerd.io/snapshot/cri.image-layers"
+
+const char *lazy_label(const struct text_map *labels, const char *key); /* "": not there */
+/* 0 or -ENOMEM. */
+MUST_CHECK int lazy_label_set_digest(struct text_map *labels, const char *key,
+                                     const struct digest *digest);
+
 /* Which layer of which image; `ztoc` and what follows are known after it was mounted. */
 struct lazy_target {
     char *image_ref;                /* as the client wrote it */

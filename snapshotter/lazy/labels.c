@@ -6,14 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Set by containerd or its client (containerd's pkg/snapshotters, nerdctl). */
-#define LABEL_IMAGE_REF "containerd.io/snapshot/cri.image-ref"
+/* Set by the client, as those in snapshot/snapshot.h. */
 #define LABEL_MANIFEST "containerd.io/snapshot/cri.manifest-digest"
-#define LABEL_LAYER "containerd.io/snapshot/cri.layer-digest"
 #define LABEL_LAYER_BYTES "containerd.io/snapshot/remote/soci.size"
 #define LABEL_INDEX "containerd.io/snapshot/remote/soci.index.digest"
-/* Set by the SOCI snapshotter; clients look at them. */
-#define LABEL_HAS_INDEX "containerd.io/snapshot/remote/has.soci.index.digest"
+/* Set by the SOCI snapshotter; clients look at it. */
 #define LABEL_NAMESPACE "containerd.io/snapshot/remote/namespace"
 /* Ours. */
 #define LABEL_ZTOC "containerd.io/snapshot/remote/soci.ztoc.digest"
@@ -23,12 +20,12 @@
 
 const char *lazy_label_image(const struct text_map *labels)
 {
-    return text_map_get(labels, LABEL_IMAGE_REF);
+    return text_map_get(labels, SNAPSHOT_LABEL_IMAGE);
 }
 
 const char *lazy_label_layer(const struct text_map *labels)
 {
-    return text_map_get(labels, LABEL_LAYER);
+    return text_map_get(labels, SNAPSHOT_LABEL_LAYER);
 }
 
 const char *lazy_label_namespace(const struct text_map *labels)
@@ -75,7 +72,7 @@ int lazy_target_copy(struct lazy_target *to, const struct lazy_target *from)
     return 0;
 }
 
-static const char *get_or_empty(const struct text_map *labels, const char *key)
+const char *lazy_label(const struct text_map *labels, const char *key)
 {
     const char *value = text_map_get(labels, key);
 
@@ -87,7 +84,7 @@ static const char *get_or_empty(const struct text_map *labels, const char *key)
 static int read_digest(const struct text_map *labels, const char *key, struct digest *ret,
                        struct err *err)
 {
-    const char *value = get_or_empty(labels, key);
+    const char *value = lazy_label(labels, key);
 
     if (value[0] == '\0')
         return err_set(err, -ENOENT, "the client did not send label %s", key);
@@ -97,7 +94,7 @@ static int read_digest(const struct text_map *labels, const char *key, struct di
 static int read_bytes(const struct text_map *labels, const char *key, uint64_t *ret,
                       struct err *err)
 {
-    const char *value = get_or_empty(labels, key);
+    const char *value = lazy_label(labels, key);
 
     if (value[0] == '\0' || text_parse_u64(value, ret) == 0)
         return 0;
@@ -106,13 +103,13 @@ static int read_bytes(const struct text_map *labels, const char *key, uint64_t *
 
 static int read_image(const struct text_map *labels, struct lazy_target *target, struct err *err)
 {
-    const char *image_ref = get_or_empty(labels, LABEL_IMAGE_REF);
+    const char *image_ref = lazy_label(labels, SNAPSHOT_LABEL_IMAGE);
     int rc;
 
     if (image_ref[0] == '\0')
-        return err_set(err, -ENOENT, "the client did not send label " LABEL_IMAGE_REF);
-    rc = set_image(target, image_ref, get_or_empty(labels, LABEL_INDEX), err);
-    return rc == -ENOMEM || rc == 0 ? rc : err_prefix(err, -EINVAL, "label " LABEL_IMAGE_REF);
+        return err_set(err, -ENOENT, "the client did not send label " SNAPSHOT_LABEL_IMAGE);
+    rc = set_image(target, image_ref, lazy_label(labels, LABEL_INDEX), err);
+    return rc == -ENOMEM || rc == 0 ? rc : err_prefix(err, -EINVAL, "label " SNAPSHOT_LABEL_IMAGE);
 }
 
 /* Of a row. It is only shown, so what makes no sense is as good as none. */
@@ -121,7 +118,7 @@ static void read_used_index(const struct text_map *labels, struct lazy_target *t
     struct err ignored = ERR_NONE;
 
     target->has_index =
-        digest_parse(get_or_empty(labels, LABEL_USED_INDEX), &target->index, &ignored) == 0;
+        digest_parse(lazy_label(labels, LABEL_USED_INDEX), &target->index, &ignored) == 0;
 }
 
 static int read_common(const struct text_map *labels, struct lazy_target *target, struct err *err)
@@ -132,7 +129,7 @@ static int read_common(const struct text_map *labels, struct lazy_target *target
     if (rc == 0)
         rc = read_digest(labels, LABEL_MANIFEST, &target->manifest, err);
     if (rc == 0)
-        rc = read_digest(labels, LABEL_LAYER, &target->layer, err);
+        rc = read_digest(labels, SNAPSHOT_LABEL_LAYER, &target->layer, err);
     if (rc == 0)
         rc = read_bytes(labels, LABEL_LAYER_BYTES, &target->layer_bytes, err);
     return rc;
@@ -169,7 +166,7 @@ int lazy_target_from_row(const struct text_map *labels, struct lazy_target *ret,
     return 0;
 }
 
-static int set_digest(struct text_map *labels, const char *key, const struct digest *digest)
+int lazy_label_set_digest(struct text_map *labels, const char *key, const struct digest *digest)
 {
     char text[DIGEST_TEXT_BYTES];
 
@@ -192,7 +189,7 @@ int lazy_target_add_found(const struct lazy_target *target, const char *namespac
     if (rc == 0 && target->layer_bytes > 0)
         rc = set_bytes(labels, LABEL_LAYER_BYTES, target->layer_bytes);
     if (rc == 0 && target->has_index)
-        rc = set_digest(labels, LABEL_USED_INDEX, &target->index);
+        rc = lazy_label_set_digest(labels, LABEL_USED_INDEX, &target->index);
     return rc;
 }
 
@@ -204,14 +201,14 @@ bool lazy_label_has_index(const struct text_map *found)
 int lazy_target_add_labels(const struct lazy_target *target, const char *namespace_,
                            struct text_map *labels)
 {
-    int rc = text_map_set(labels, LABEL_IMAGE_REF, target->image_ref);
+    int rc = text_map_set(labels, SNAPSHOT_LABEL_IMAGE, target->image_ref);
 
     if (rc == 0)
-        rc = set_digest(labels, LABEL_MANIFEST, &target->manifest);
+        rc = lazy_label_set_digest(labels, LABEL_MANIFEST, &target->manifest);
     if (rc == 0)
-        rc = set_digest(labels, LABEL_LAYER, &target->layer);
+        rc = lazy_label_set_digest(labels, SNAPSHOT_LABEL_LAYER, &target->layer);
     if (rc == 0)
-        rc = set_digest(labels, LABEL_ZTOC, &target->ztoc);
+        rc = lazy_label_set_digest(labels, LABEL_ZTOC, &target->ztoc);
     if (rc == 0)
         rc = set_bytes(labels, LABEL_ZTOC_BYTES, target->ztoc_bytes);
     if (rc == 0 && target->disable_xattrs)
@@ -219,7 +216,7 @@ int lazy_target_add_labels(const struct lazy_target *target, const char *namespa
     if (rc == 0)
         rc = lazy_claim_add_labels(&target->claim, labels);
     if (rc == 0)
-        rc = text_map_set(labels, LABEL_HAS_INDEX, "true");
+        rc = text_map_set(labels, SNAPSHOT_LABEL_OURS, "true");
     if (rc == 0)
         rc = lazy_target_add_found(target, namespace_, labels);
     return rc;

@@ -10,11 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define LABEL_IMAGE_LAYERS "containerd.io/snapshot/cri.image-layers"
-#define LABEL_DIFF_ID "containerd.io/snapshot/diff-id" /* containerd 2.3 and later */
 /* containerd allows 4096 bytes for key and value: a list that has no room for one more may go on.
  */
-enum { LAYER_LIST_FULL_BYTES = 4096 - sizeof(LABEL_IMAGE_LAYERS) - DIGEST_TEXT_BYTES };
+enum { LAYER_LIST_FULL_BYTES = 4096 - sizeof(LAZY_LABEL_IMAGE_LAYERS) - DIGEST_TEXT_BYTES };
 
 static size_t count_of(const struct oci_manifest *manifest, const struct digest *layer)
 {
@@ -42,9 +40,9 @@ static bool lists_all(const struct oci_manifest *manifest, const char *list)
 
 size_t lazy_lowest_of(const struct text_map *labels)
 {
-    const char *list = text_map_get(labels, LABEL_IMAGE_LAYERS);
+    const char *list = text_map_get(labels, LAZY_LABEL_IMAGE_LAYERS);
 
-    if (text_map_get(labels, LABEL_DIFF_ID) != NULL) /* such a client says what is below */
+    if (text_map_get(labels, SNAPSHOT_LABEL_DIFF_ID) != NULL) /* such a client says what is below */
         return 0;
     return list == NULL || list[0] == '\0' ? SIZE_MAX : count_listed(list);
 }
@@ -52,9 +50,9 @@ size_t lazy_lowest_of(const struct text_map *labels)
 int lazy_check_lowest(const struct lazy_target *target, const struct oci_manifest *manifest,
                       const struct text_map *labels, struct err *err)
 {
-    const char *list = text_map_get(labels, LABEL_IMAGE_LAYERS);
+    const char *list = text_map_get(labels, LAZY_LABEL_IMAGE_LAYERS);
 
-    if (!target->on_nothing || text_map_get(labels, LABEL_DIFF_ID) != NULL)
+    if (!target->on_nothing || text_map_get(labels, SNAPSHOT_LABEL_DIFF_ID) != NULL)
         return 0;
     if (manifest == NULL)
         return err_set(err, -ENOTSUP, "it cannot be told whether this is the lowest layer");

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABEL_IMAGE_LAYERS "containerd.io/snapshot/cri.image-layers"
-#define LABEL_DIFF_ID "containerd.io/snapshot/diff-id"
-
 /* ---- which will be needed -------------------------------------------------------------------- */
 
 /* The label lists this layer and those above it, as many as fit into a label. A client that sends
@@ -18,7 +15,7 @@ static int list_without_ztoc(const struct text_map *labels, const struct soci_in
                              struct buf *ret)
 {
     SCOPED(text_list) struct text_list texts = TEXT_LIST_EMPTY;
-    const char *value = text_map_get(labels, LABEL_IMAGE_LAYERS);
+    const char *value = text_map_get(labels, LAZY_LABEL_IMAGE_LAYERS);
     int rc = value == NULL ? 0 : text_list_split(&texts, value, ',');
 
     for (size_t i = 0; i < texts.count && rc == 0; i++) {
@@ -51,13 +48,6 @@ void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
  * chain ID, made of the digests of the unpacked tars, says what the name stands for: an image could
  * pair the chain ID of another with a layer of its own. */
 
-static const char *label_of(const struct text_map *labels, const char *key)
-{
-    const char *value = text_map_get(labels, key);
-
-    return value == NULL ? "" : value;
-}
-
 static int chain_of(const struct digest *below, const struct digest *diff_id, struct digest *ret)
 {
     char text[2 * DIGEST_TEXT_BYTES];
@@ -72,8 +62,8 @@ static int chain_of(const struct digest *below, const struct digest *diff_id, st
 int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
                      struct err *err)
 {
-    const char *target = label_of(how->labels, SNAPSHOT_LABEL_TARGET),
-               *named = label_of(how->labels, LABEL_DIFF_ID);
+    const char *target = lazy_label(how->labels, SNAPSHOT_LABEL_TARGET),
+               *named = lazy_label(how->labels, SNAPSHOT_LABEL_DIFF_ID);
     char text[DIGEST_TEXT_BYTES];
     struct digest below, chain = *diff_id, wanted;
     int rc = lazy_chain_below(how->labels, how->parent, &below);

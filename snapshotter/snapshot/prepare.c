@@ -15,9 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define LABEL_IMAGE "containerd.io/snapshot/cri.image-ref"
-#define LABEL_LAYER "containerd.io/snapshot/cri.layer-digest"
-
 static const char *label_or_empty(const struct text_map *labels, const char *key)
 {
     const char *value = labels == NULL ? NULL : text_map_get(labels, key);
@@ -75,8 +72,8 @@ static int already_exists(const char *target, struct err *err)
 static void log_prepared(const struct snapshot_prepare_request *request, uint64_t id,
                          bool is_mounted, int64_t started_ms)
 {
-    const char *layer = label_or_empty(request->labels, LABEL_LAYER),
-               *image = label_or_empty(request->labels, LABEL_IMAGE);
+    const char *layer = label_or_empty(request->labels, SNAPSHOT_LABEL_LAYER),
+               *image = label_or_empty(request->labels, SNAPSHOT_LABEL_IMAGE);
     long long took_ms = (long long)(clock_mono_ms() - started_ms);
 
     if (is_mounted)
@@ -97,8 +94,8 @@ static void log_deferred(const struct snapshot_prepare_request *request, int rc,
 
     log_at(level, "layer is left to containerd, which fetches it whole",
            "remote-snapshot-prepared=%s defer-snapshot-runtime=%s key=%s layer=%s image=%s err=%s",
-           "false", "true", request->key, label_or_empty(request->labels, LABEL_LAYER),
-           label_or_empty(request->labels, LABEL_IMAGE), err_text(why));
+           "false", "true", request->key, label_or_empty(request->labels, SNAPSHOT_LABEL_LAYER),
+           label_or_empty(request->labels, SNAPSHOT_LABEL_IMAGE), err_text(why));
 }
 
 /* While the layer was being mounted or unpacked, others may have removed the snapshot, or committed

@@ -14,13 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From containerd 2.3 on: the chain ID below this layer, whatever it is prepared on. */
-#define LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
 #define EMPTY_DIR "empty" /* beside snapshots/ */
 
 bool snapshot_is_rebased(const char *parent, const struct text_map *labels)
 {
-    return parent[0] == '\0' && labels != NULL && text_map_get(labels, LABEL_PARENT_CHAIN) != NULL;
+    return parent[0] == '\0' && labels != NULL &&
+           text_map_get(labels, SNAPSHOT_LABEL_PARENT_CHAIN) != NULL;
 }
 
 /* `name`=<what is beside `path`>, to the options. */

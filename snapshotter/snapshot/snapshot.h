@@ -20,7 +20,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Set by containerd or its client (containerd's pkg/snapshotters, nerdctl). */
 #define SNAPSHOT_LABEL_TARGET "containerd.io/snapshot.ref"
+#define SNAPSHOT_LABEL_IMAGE "containerd.io/snapshot/cri.image-ref"
+#define SNAPSHOT_LABEL_LAYER "containerd.io/snapshot/cri.layer-digest"
+/* From containerd 2.3 on: the digest of the layer's tar, and the chain ID below the layer, whatever
+ * it is prepared on. */
+#define SNAPSHOT_LABEL_DIFF_ID "containerd.io/snapshot/diff-id"
+#define SNAPSHOT_LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
 #define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
 /* "true" on the rows of layers that came from us, mounted or unpacked. */
 #define SNAPSHOT_LABEL_OURS "containerd.io/snapshot/remote/has.soci.index.digest"
