@@ -14,15 +14,6 @@
  */
 enum { LAYER_LIST_FULL_BYTES = 4096 - sizeof(LAZY_LABEL_IMAGE_LAYERS) - DIGEST_TEXT_BYTES };
 
-static size_t count_of(const struct oci_manifest *manifest, const struct digest *layer)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < manifest->layer_count; i++)
-        count += digest_equal(&manifest->layers[i].digest, layer) ? 1 : 0;
-    return count;
-}
-
 static size_t count_listed(const char *list)
 {
     size_t count = 1;
@@ -56,8 +47,7 @@ int lazy_check_lowest(const struct lazy_target *target, const struct oci_manifes
         return 0;
     if (manifest == NULL)
         return err_set(err, -ENOTSUP, "it cannot be told whether this is the lowest layer");
-    if (manifest->layer_count > 0 && digest_equal(&manifest->layers[0].digest, &target->layer) &&
-        (count_of(manifest, &target->layer) == 1 || (list != NULL && lists_all(manifest, list))))
+    if (oci_manifest_is_lowest(manifest, &target->layer, list != NULL && lists_all(manifest, list)))
         return 0;
     return err_set(err, -ENOTSUP, "containerd unpacks layers in parallel (capability rebase)");
 }

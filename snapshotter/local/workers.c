@@ -116,16 +116,12 @@ static int know_manifest_locked(struct local *local, struct pull *pull, struct e
     return pull->rc;
 }
 
-/* It may be there more than once. */
 static int check_lowest(const struct job *job, struct err *err)
 {
     const struct oci_manifest *content = job->pull->content;
-    size_t count = 0;
 
-    for (size_t i = 0; i < content->layer_count; i++)
-        count += digest_equal(&content->layers[i].digest, &job->layer);
-    if (job->lowest_of == 0 || (digest_equal(&content->layers[0].digest, &job->layer) &&
-                                (count == 1 || job->lowest_of == content->layer_count)))
+    if (job->lowest_of == 0 ||
+        oci_manifest_is_lowest(content, &job->layer, job->lowest_of == content->layer_count))
         return 0;
     return err_set(err, -ENOTSUP, "containerd unpacks layers in parallel (capability rebase)");
 }

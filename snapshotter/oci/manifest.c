@@ -100,6 +100,17 @@ int oci_manifest_parse(struct bytes json, struct oci_manifest **ret, struct err 
     return 0;
 }
 
+bool oci_manifest_is_lowest(const struct oci_manifest *manifest, const struct digest *layer,
+                            bool with_all)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < manifest->layer_count; i++)
+        count += digest_equal(&manifest->layers[i].digest, layer) ? 1 : 0;
+    return count > 0 && digest_equal(&manifest->layers[0].digest, layer) &&
+           (count == 1 || with_all);
+}
+
 int oci_config_platform(struct bytes json, struct oci_platform *ret, struct err *err)
 {
     SCOPED(json) cJSON *tree = NULL;

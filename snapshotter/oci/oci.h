@@ -82,6 +82,10 @@ struct oci_manifest {
 MUST_CHECK int oci_manifest_parse(struct bytes json, struct oci_manifest **ret, struct err *err);
 void oci_manifest_free(struct oci_manifest *manifest);
 DEFINE_SCOPED_PTR(oci_manifest, struct oci_manifest, oci_manifest_free)
+/* Is the layer the lowest one? What is there more than once is, where it is meant with as many
+ * layers as the image has (`with_all`); else nobody knows which of them is meant. */
+bool oci_manifest_is_lowest(const struct oci_manifest *manifest, const struct digest *layer,
+                            bool with_all);
 
 /* An image index, a Docker manifest list, the answer of the referrers API or of a referrers tag. */
 struct oci_index {

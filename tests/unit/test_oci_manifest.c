@@ -258,6 +258,41 @@ static void a_configuration_that_makes_no_sense_is_refused(void **state)
     assert_null(platform.os);
 }
 
+/* Of an image whose layers are those: is this one the lowest? */
+static bool is_lowest(const char *layers, char layer, bool with_all)
+{
+    struct oci_descriptor descriptors[3] = {{.media_type = NULL}};
+    const struct oci_manifest manifest = {.layers = descriptors, .layer_count = strlen(layers)};
+    const struct digest digest = {{(uint8_t)layer}};
+
+    for (size_t i = 0; i < manifest.layer_count; i++)
+        descriptors[i].digest.sha256[0] = (uint8_t)layers[i];
+    return oci_manifest_is_lowest(&manifest, &digest, with_all);
+}
+
+static void the_first_layer_is_the_lowest(void **state)
+{
+    (void)state;
+    assert_true(is_lowest("AB", 'A', false));
+    assert_true(is_lowest("ABB", 'A', false));
+    assert_true(is_lowest("ABA", 'A', true));
+}
+
+static void another_layer_is_not_the_lowest(void **state)
+{
+    (void)state;
+    assert_false(is_lowest("AB", 'B', true));
+    assert_false(is_lowest("AB", 'C', true));
+    assert_false(is_lowest("", 'A', true));
+}
+
+static void a_layer_that_is_there_twice_may_be_another_than_the_lowest(void **state)
+{
+    (void)state;
+    assert_false(is_lowest("ABA", 'A', false));
+    assert_false(is_lowest("ABB", 'B', true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +310,9 @@ int main(void)
         cmocka_unit_test(an_index_grows_by_copies),
         cmocka_unit_test(an_empty_index_has_an_empty_list),
         cmocka_unit_test(a_manifest_is_no_index),
+        cmocka_unit_test(the_first_layer_is_the_lowest),
+        cmocka_unit_test(another_layer_is_not_the_lowest),
+        cmocka_unit_test(a_layer_that_is_there_twice_may_be_another_than_the_lowest),
         cmocka_unit_test(a_configuration_says_what_the_image_is_for),
         cmocka_unit_test(a_configuration_that_makes_no_sense_is_refused),
     };
