@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,16 @@ int digest_of(struct bytes bytes, struct digest *ret)
 {
     return EVP_Digest(bytes.data, bytes.len, ret->sha256, NULL, EVP_sha256(), NULL) == 1 ? 0
                                                                                          : -ENOMEM;
+}
+
+int digest_chain(const struct digest *below, const struct digest *diff_id, struct digest *ret)
+{
+    char text[2 * DIGEST_TEXT_BYTES], a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];
+
+    digest_format(below, a);
+    digest_format(diff_id, b);
+    (void)snprintf(text, sizeof(text), "%s %s", a, b);
+    return digest_of(bytes_of_str(text), ret);
 }
 
 struct hasher {

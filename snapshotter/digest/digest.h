@@ -26,6 +26,10 @@ void digest_hex(const struct digest *digest, char out[2 * DIGEST_BYTES + 1]);
 
 /* The digest of bytes in memory: 0 or -ENOMEM. */
 MUST_CHECK int digest_of(struct bytes bytes, struct digest *ret);
+/* The chain ID of a layer with this diff ID on those with the chain ID `below`, as the OCI image
+ * specification has it; of the lowest layer it is the diff ID itself. 0 or -ENOMEM. */
+MUST_CHECK int digest_chain(const struct digest *below, const struct digest *diff_id,
+                            struct digest *ret);
 
 /* Hashing in pieces. A hasher is used by one thread at a time. */
 struct hasher;

@@ -5,17 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* As containerd chains them. */
-static int chain_on(const struct digest *below, const struct digest *diff_id, struct digest *ret)
-{
-    char text[2 * DIGEST_TEXT_BYTES], a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];
-
-    digest_format(below, a);
-    digest_format(diff_id, b);
-    (void)snprintf(text, sizeof(text), "%s %s", a, b);
-    return digest_of(bytes_of_str(text), ret);
-}
-
 int claim_fits(const struct layer_claim *claim, const struct digest *diff_id)
 {
     struct digest chain;
@@ -24,7 +13,7 @@ int claim_fits(const struct layer_claim *claim, const struct digest *diff_id)
         return 0;
     if (claim->kind == LAYER_CLAIM_DIFF_ID)
         return digest_equal(&claim->digest, diff_id);
-    if (chain_on(&claim->below, diff_id, &chain) < 0)
+    if (digest_chain(&claim->below, diff_id, &chain) < 0)
         return -ENOMEM;
     return digest_equal(&claim->digest, &chain);
 }

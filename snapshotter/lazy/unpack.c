@@ -48,17 +48,6 @@ void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
  * chain ID, made of the digests of the unpacked tars, says what the name stands for: an image could
  * pair the chain ID of another with a layer of its own. */
 
-static int chain_of(const struct digest *below, const struct digest *diff_id, struct digest *ret)
-{
-    char text[2 * DIGEST_TEXT_BYTES];
-    char a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];
-
-    digest_format(below, a);
-    digest_format(diff_id, b);
-    (void)snprintf(text, sizeof(text), "%s %s", a, b);
-    return digest_of(bytes_of_str(text), ret);
-}
-
 int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
                      struct err *err)
 {
@@ -73,7 +62,7 @@ int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *dif
         return err_set(err, -EBADMSG, "the layer unpacks to %s, the image says %s", text, named);
     if (rc < 0)
         return err_set(err, -EINVAL, "parent %s does not say its chain ID", how->parent);
-    if (rc == 0 && chain_of(&below, diff_id, &chain) < 0)
+    if (rc == 0 && digest_chain(&below, diff_id, &chain) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     rc = digest_parse(target, &wanted, err);
     if (rc < 0)

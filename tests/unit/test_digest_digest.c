@@ -69,11 +69,26 @@ static void only_the_one_spelling_is_a_digest(void **state)
         assert_int_equal(digest_parse(bad[i], &digest, &err), -EINVAL);
 }
 
+/* What sha256sum(1) says of the two texts with a space between them. */
+static void a_chain_id_is_of_the_chain_below_and_the_layer(void **state)
+{
+    struct digest below = {{0}}, diff_id, chain;
+    char text[DIGEST_TEXT_BYTES];
+
+    (void)state;
+    memset(diff_id.sha256, 0xaa, sizeof(diff_id.sha256));
+    assert_ok(digest_chain(&below, &diff_id, &chain));
+    digest_format(&chain, text);
+    assert_string_equal(text,
+                        "sha256:e8b4d0eabf8c52865f2b0a14af0ba1ee75b89c6eac8e0af4c5980e606351db1c");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answers),
         cmocka_unit_test(pieces_and_copies_agree),
+        cmocka_unit_test(a_chain_id_is_of_the_chain_below_and_the_layer),
         cmocka_unit_test(only_the_one_spelling_is_a_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
