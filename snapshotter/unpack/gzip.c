@@ -7,8 +7,7 @@
 #include <zlib.h>
 
 enum { OUT_BYTES = 128 * 1024 };
-enum { GZIP_ONLY = 31 };           /* zlib's windowBits */
-enum { MAX_FEED_BYTES = 1 << 30 }; /* avail_in has 32 bits */
+enum { GZIP_ONLY = 31 }; /* zlib's windowBits */
 
 struct gzip {
     z_stream z;
@@ -66,20 +65,13 @@ static int step(struct gzip *gzip, const struct sink *sink, struct err *err)
 static int gzip_feed(void *state, struct bytes comp, const struct sink *sink, struct err *err)
 {
     struct gzip *gzip = state;
+    int rc = 0;
 
-    while (comp.len > 0) {
-        size_t len = comp.len < MAX_FEED_BYTES ? comp.len : MAX_FEED_BYTES;
-        int rc = 0;
-
-        gzip->z.next_in = (z_const Bytef *)(uintptr_t)comp.data;
-        gzip->z.avail_in = (uInt)len;
-        while (rc == 0)
-            rc = step(gzip, sink, err);
-        if (rc < 0)
-            return rc;
-        comp = bytes_of(comp.data + len, comp.len - len);
-    }
-    return 0;
+    gzip->z.next_in = (z_const Bytef *)(uintptr_t)comp.data;
+    gzip->z.avail_in = (uInt)comp.len;
+    while (rc == 0)
+        rc = step(gzip, sink, err);
+    return rc < 0 ? rc : 0;
 }
 
 static int gzip_finish(void *state, struct err *err)

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum { OUT_BYTES = 256 * 1024 };
-enum { MAX_FEED_BYTES = 1 << 30 }; /* avail_in has 32 bits */
 
 /* A member's header, of which nothing is of interest but where it ends. The checksum of it that it
  * may have is not what 2.30 of the library makes of it, so it is not left to the library. */
@@ -169,24 +168,17 @@ static int step(struct gzip *gzip, const struct sink *sink, struct err *err)
 static int gzip_feed(void *state, struct bytes comp, const struct sink *sink, struct err *err)
 {
     struct gzip *gzip = state;
+    union { /* nothing is written through it */
+        const uint8_t *in;
+        uint8_t *out;
+    } unconst = {.in = comp.data};
+    int rc = 0;
 
-    while (comp.len > 0) {
-        size_t len = comp.len < MAX_FEED_BYTES ? comp.len : MAX_FEED_BYTES;
-        union { /* nothing is written through it */
-            const uint8_t *in;
-            uint8_t *out;
-        } unconst = {.in = comp.data};
-        int rc = 0;
-
-        gzip->z.next_in = unconst.out;
-        gzip->z.avail_in = (uint32_t)len;
-        while (rc == 0)
-            rc = step(gzip, sink, err);
-        if (rc < 0)
-            return rc;
-        comp = bytes_of(comp.data + len, comp.len - len);
-    }
-    return 0;
+    gzip->z.next_in = unconst.out;
+    gzip->z.avail_in = (uint32_t)comp.len;
+    while (rc == 0)
+        rc = step(gzip, sink, err);
+    return rc < 0 ? rc : 0;
 }
 
 static int gzip_finish(void *state, struct err *err)

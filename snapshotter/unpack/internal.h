@@ -23,6 +23,7 @@ struct sink {
 /* One way in which a tar is packed. */
 struct codec {
     int (*open)(void **ret, struct err *err);
+    /* A byte at least, and CODEC_FEED_MAX_BYTES at most. */
     int (*feed)(void *state, struct bytes comp, const struct sink *sink, struct err *err);
     int (*finish)(void *state,
                   struct err *err); /* there are no more bytes: is that a good place to end? */
@@ -30,6 +31,7 @@ struct codec {
 };
 extern const struct codec codec_gzip, codec_plain, codec_zstd;
 
+enum { CODEC_FEED_MAX_BYTES = 1 << 30 }; /* zlib and ISA-L count in 32 bits */
 enum { CODEC_MAGIC_BYTES = 4 };
 /* By the first bytes of a layer; all of it when it has fewer. */
 const struct codec *codec_of(struct bytes start);

@@ -95,7 +95,7 @@ static void start_program(struct unpack *u, const struct codec *codec)
                  argv[0], err_text(&err));
 }
 
-static int feed_codec(struct unpack *u, struct bytes comp, struct err *err)
+static int feed_piece(struct unpack *u, struct bytes comp, struct err *err)
 {
     const struct sink sink = {.write = on_tar, .arg = u};
     int rc;
@@ -104,6 +104,19 @@ static int feed_codec(struct unpack *u, struct bytes comp, struct err *err)
         return u->codec->feed(u->codec_state, comp, &sink, err);
     rc = program_feed(u->program, comp, &sink, err);
     return rc < 0 ? err_prefix(err, rc, "%s", program_for(u, u->codec)[0]) : 0;
+}
+
+static int feed_codec(struct unpack *u, struct bytes comp, struct err *err)
+{
+    int rc = 0;
+
+    while (comp.len > 0 && rc == 0) {
+        size_t len = comp.len < CODEC_FEED_MAX_BYTES ? comp.len : CODEC_FEED_MAX_BYTES;
+
+        rc = feed_piece(u, bytes_of(comp.data, len), err);
+        comp = bytes_of(comp.data + len, comp.len - len);
+    }
+    return rc;
 }
 
 static int finish_codec(struct unpack *u, struct err *err)
@@ -130,7 +143,7 @@ static int start_codec(struct unpack *u, struct err *err)
     if (rc < 0)
         return rc;
     u->codec = codec;
-    return start.len == 0 ? 0 : feed_codec(u, start, err);
+    return feed_codec(u, start, err);
 }
 
 static int take_start(struct unpack *u, struct bytes *comp, struct err *err)
@@ -155,7 +168,7 @@ int unpack_feed(struct unpack *u, struct bytes comp, struct err *err)
         return err_set(err, -ENOMEM, "out of memory");
     if (u->codec == NULL)
         rc = take_start(u, &comp, err);
-    if (rc == 0 && comp.len > 0)
+    if (rc == 0)
         rc = feed_codec(u, comp, err);
     return rc;
 }
