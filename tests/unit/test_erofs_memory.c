@@ -39,9 +39,9 @@ static void an_image_without_memory_is_refused(void **state)
     assert_ok(idmaps_parse("0:100000:65536", "0:100000:65536", &ids, &err));
     assert_ok(tree_build(&toc, &tree, &err));
     for (; rc == -ENOMEM; failures++) {
-        allocations_left = failures;
+        fail_allocations(failures);
         rc = erofs_write(tree, &options, &sink, &err);
-        allocations_left = -1;
+        (void)stop_failing();
     }
     assert_ok(rc);
     assert_in_range(failures, 6, 20);

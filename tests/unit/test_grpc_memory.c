@@ -3,40 +3,11 @@
  * leaks. */
 #include "test.h"
 
+#include "failing_malloc.h"
 #include "grpc/client.h"
 #include "grpc_host.h"
 
 #include <sys/socket.h>
-
-/* The linker sends the allocations of our code (not nghttp2's) through these. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static int until_failure = -1; /* allocations; negative: none fails */
-
-static bool fails_now(void)
-{
-    return until_failure >= 0 && until_failure-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
 
 /* The server's side reads two requests and answers them; allocation `n` fails. Whether it came to
  * that. */
@@ -47,15 +18,14 @@ static bool serve(int n, struct bytes requests)
     bool failed;
 
     grpc_conn_free(TAKE(host->conn));
-    until_failure = n;
+    fail_one_allocation(n);
     if (grpc_conn_new(&host->shared, &host->conn, NULL) == 0 &&
         host_input(host, bytes_of(preface, sizeof(preface) - 1)) == 0 &&
         host_input(host, requests) == 0) {
         host_run(host);
         (void)host_flush(host);
     }
-    failed = until_failure < 0;
-    until_failure = -1;
+    failed = stop_failing();
     assert_int_equal(host_free(host), 0);
     return failed;
 }
@@ -102,7 +72,7 @@ static bool call(int n, struct bytes answers)
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    until_failure = n;
+    fail_one_allocation(n);
     if (grpc_channel_open(&options, &channel, NULL) < 0) {
         assert_int_equal(close(pair[0]), 0);
     } else {
@@ -110,8 +80,7 @@ static bool call(int n, struct bytes answers)
         channel->is_ready = true;
         ask(channel, pair[1], answers);
     }
-    failed = until_failure < 0;
-    until_failure = -1;
+    failed = stop_failing();
     grpc_channel_close(channel);
     assert_int_equal(close(pair[1]), 0);
     return failed;

@@ -3,46 +3,10 @@
  * is half done. */
 #include "test.h"
 
+#include "failing_malloc.h"
 #include "oci/oci.h"
 
 #include <errno.h>
-
-/* The linker sends the allocations of our code (not cJSON's) through these. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-static int until_failure = -1; /* allocations; negative: none fails */
-
-static bool fails_now(void)
-{
-    return until_failure >= 0 && until_failure-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-    return fails_now() ? NULL : __real_strdup(s);
-}
 
 static int read_and_write_index(struct bytes json)
 {
@@ -94,13 +58,12 @@ static void expect_survival(int (*run)(struct bytes json), const char *name)
     int n = 0, rc;
 
     for (;; n++) {
-        until_failure = n;
+        fail_one_allocation(n);
         rc = run(buf_bytes(json));
-        if (until_failure >= 0)
+        if (!stop_failing())
             break;
         assert_int_equal(rc, -ENOMEM);
     }
-    until_failure = -1;
     assert_ok(rc);
     assert_in_range(n, 5, 1000);
 }

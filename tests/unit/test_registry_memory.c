@@ -1,56 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation of the client fails once, in the caller and in the network thread: an error, no
  * crash, no call that never returns, nothing leaks. */
+#include "failing_malloc.h"
 #include "registry_fixture.h"
 
-/* The linker sends the allocations of our code (not curl's) through these. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-char *__real_strndup(const char *s, size_t len);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-char *__wrap_strndup(const char *s, size_t len);
-
-static atomic_int until_failure = -1; /* allocations; negative: none fails */
-
 /* The server's threads are called http…, and are not what is tested. */
-static bool fails_now(void)
+static bool is_client(void)
 {
     char name[16] = "";
 
-    if (atomic_load(&until_failure) < 0)
-        return false;
     (void)pthread_getname_np(pthread_self(), name, sizeof(name));
-    return !text_has_prefix(name, "http") && atomic_fetch_sub(&until_failure, 1) == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails_now() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails_now() ? NULL : __real_realloc(p, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-    return fails_now() ? NULL : __real_strdup(s);
-}
-
-char *__wrap_strndup(const char *s, size_t len)
-{
-    return fails_now() ? NULL : __real_strndup(s, len);
+    return !text_has_prefix(name, "http");
 }
 
 /* Credentials, a redirect within the registry, an upload, referrers by tag: as many paths as
@@ -127,11 +87,12 @@ static void a_client_survives_every_failing_allocation(void **state)
     int n = 0, rc = 0;
     (void)state;
 
+    failing.is_tested = is_client;
     for (; failed; n++) {
         fetched_init(got, 100, 100);
-        atomic_store(&until_failure, n);
+        fail_one_allocation(n);
         rc = use_client(f, got);
-        failed = atomic_exchange(&until_failure, -1) < 0;
+        failed = stop_failing();
     }
     assert_ok(rc);
     assert_in_range(n, 50, 2000);

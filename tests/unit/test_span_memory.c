@@ -1,43 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_span_memory.c – every allocation of opening, reading and opening again fails once, on
  * whichever thread it falls: each time the reader is told -ENOMEM or served, nothing hangs or
- * leaks, and the next read is served. The linker puts the functions below in the place of malloc
- * and its kin for our code. */
+ * leaks, and the next read is served. */
+#include "failing_malloc.h"
 #include "span_rig.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long fails_in =
-    -1; /* atomic; the allocation that makes it 0 fails, alone. Below 0: none does */
-
-static bool may_allocate(void)
-{
-    return __atomic_load_n(&fails_in, __ATOMIC_RELAXED) < 0 ||
-           __atomic_sub_fetch(&fails_in, 1, __ATOMIC_RELAXED) != -1;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return may_allocate() ? __real_realloc(p, size) : NULL;
-}
 
 /* As two processes would, one after the other. */
 static int use(struct rig *rig)
@@ -83,9 +51,9 @@ static void any_allocation_that_fails_is_an_answer_like_any_other(void **state)
         int rc;
 
         assert_ok(span_file_remove(rig.store, &none, &none, &err));
-        __atomic_store_n(&fails_in, n, __ATOMIC_RELAXED);
+        fail_one_allocation(n);
         rc = use(&rig);
-        fired = __atomic_exchange_n(&fails_in, -1, __ATOMIC_RELAXED) < 0;
+        fired = stop_failing();
         assert_true(rc == 0 || rc == -ENOMEM);
         refused += rc == -ENOMEM;
         read_all_without_failures(&rig);
