@@ -36,6 +36,14 @@ link_bytes() {
     jq .down_bytes "$work/link.json"
 }
 
+# link_rests: for a second nothing comes down the link.
+link_rests() {
+    local before
+    before=$(link_bytes)
+    sleep 1
+    [ "$before" = "$(link_bytes)" ]
+}
+
 # programs_of VERSION: the PATH with that containerd and its shim, which must be of one version, first.
 programs_of() {
     case $1 in
