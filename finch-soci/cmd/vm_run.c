@@ -50,7 +50,8 @@ static int run_there(struct machine *machine, const char *script, struct err *er
 
     if (rc < 0)
         return rc;
-    (void)fwrite(result.err.data, 1, result.err.len, stderr);
+    if (result.err.len > 0) /* of nothing there is not even an address */
+        (void)fwrite(result.err.data, 1, result.err.len, stderr);
     return result.exit_status;
 }
 
