@@ -29,7 +29,8 @@ struct fixture {
     struct digest digest; /* of content */
     char digest_text[DIGEST_TEXT_BYTES];
     uint8_t content[100 * 1000];
-    struct buf trace; /* lock */
+    int64_t patience_ms; /* fixed at creation: of the client, before it takes silence for the end */
+    struct buf trace;    /* lock */
     pthread_mutex_t lock;
     atomic_uint seen;         /* for handlers to count with */
     atomic_bool failed[1024]; /* for handlers that fail once */
@@ -61,6 +62,7 @@ static inline struct fixture *fixture_make(int64_t patience_ms, http_handler *ha
     struct err err = ERR_NONE;
 
     assert_non_null(f);
+    f->patience_ms = patience_ms;
     (void)pthread_mutex_init(&f->lock, NULL);
     for (size_t i = 0; i < sizeof(f->content); i++)
         f->content[i] = (uint8_t)(i * 7 + i / 251);

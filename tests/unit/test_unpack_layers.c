@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -500,6 +502,24 @@ static void a_program_unpacks_what_we_would(void **state)
     assert_true(digest_equal(&ours, &its));
 }
 
+/* It may be known at once, or, by what runs programs of another processor, only when it has ended
+ * with 127: then nothing is unpacked, as by any that ends so. */
+static bool is_known_at_once(const char *const *argv)
+{
+    union { /* nothing is written through it */
+        const char *const *in;
+        char *const *out;
+    } unconst = {.in = argv};
+    pid_t pid;
+    int status;
+
+    if (posix_spawn(&pid, argv[0], NULL, NULL, unconst.out, environ) != 0)
+        return true;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
+    return false;
+}
+
 static void a_program_that_is_not_there_is_done_without(void **state)
 {
     const char *const none[] = {"/nowhere/gzip", "-d", NULL};
@@ -507,7 +527,13 @@ static void a_program_that_is_not_there_is_done_without(void **state)
     struct digest diff_id;
     struct err err = ERR_NONE;
 
-    assert_ok(unpack_by(w, none, &diff_id, &err));
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (is_known_at_once(none)) {
+        assert_ok(unpack_by(w, none, &diff_id, &err));
+    } else {
+        assert_int_equal(unpack_by(w, none, &diff_id, &err), -EBADMSG);
+        empty_again(w);
+    }
 }
 
 static void a_program_that_does_not_end_well_unpacks_nothing(void **state)
