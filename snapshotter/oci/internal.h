@@ -66,4 +66,9 @@ MUST_CHECK int oci_put_descriptor(struct buf *out, const struct oci_descriptor *
 /* ,"annotations":{…} with sorted keys; nothing when there are none. */
 MUST_CHECK int oci_put_annotations(struct buf *out, const struct text_map *annotations);
 
+/* spell.c: a whole document of others, as Go's encoder would write it; what is not known stands
+ * behind what is. 0 or -ENOMEM. */
+MUST_CHECK int oci_spell_manifest(struct buf *out, const cJSON *tree);
+MUST_CHECK int oci_spell_index(struct buf *out, const cJSON *tree);
+
 #endif

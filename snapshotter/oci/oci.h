@@ -111,6 +111,8 @@ bool oci_is_index(const char *media_type);    /* OCI index or Docker list; NULL 
  * usual normalisation (x86_64 is amd64, arm64 is v8 …). "" in `want` matches this machine. */
 MUST_CHECK int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *err);
 bool oci_platform_matches(const struct oci_platform *have, const struct oci_platform *want);
+/* Each matches the other, and their versions of the system are the same. */
+bool oci_platform_equal(const struct oci_platform *a, const struct oci_platform *b);
 MUST_CHECK int oci_platform_host(struct oci_platform *ret); /* 0 or -ENOMEM */
 char *
 oci_platform_text(const struct oci_platform *platform); /* "linux/arm64/v8", new; NULL: no memory */
@@ -176,6 +178,40 @@ const struct soci_index_prefetch *soci_index_find_prefetch(const struct soci_ind
                                                            const struct digest *layer);
 void soci_index_free(struct soci_index *index);
 DEFINE_SCOPED_PTR(soci_index, struct soci_index, soci_index_free)
+
+/* ---- an image that names its SOCI indexes (v2) ------------------------------------------------
+ */
+
+/* An image manifest, OCI or Docker, as an OCI one that names `index` (NULL: it names what it named
+ * before), spelt as Go's encoder would. Members that nobody here knows stay, behind the others.
+ * 0, -EBADMSG, -ENOMEM; *ret grows on success alone. */
+MUST_CHECK int soci_enable_manifest(struct bytes json, const struct digest *index, struct buf *ret,
+                                    struct err *err);
+
+/* A manifest of the list, and what stands for it from now on. */
+struct soci_enabled {
+    struct digest from, to;
+    uint64_t to_bytes;
+    const struct text_map *annotations; /* its own: its entry has them, too */
+};
+/* A SOCI index that the list has from now on. */
+struct soci_listed {
+    struct digest index;
+    uint64_t index_bytes;
+    struct digest manifest; /* whose it is, as it is called afterwards */
+    const struct oci_platform *platform;
+};
+struct soci_enable {
+    const struct soci_enabled *enabled;
+    size_t enabled_count;
+    const struct soci_listed *listed;
+    size_t listed_count;
+};
+/* The list of manifests, OCI or Docker, as an OCI one with all that; an index for a platform that
+ * had one takes its place. What refers to a manifest (an attestation) refers to what stands for it.
+ * Errors as above. */
+MUST_CHECK int soci_enable_list(struct bytes json, const struct soci_enable *options,
+                                struct buf *ret, struct err *err);
 
 /* ---- the prefetch artifact ------------------------------------------------------------------- */
 

@@ -147,7 +147,8 @@ static int parse_word(const char *word, struct oci_platform *ret, struct err *er
         return rc < 0 ? rc : set_arch(ret, normal_os(word), uts.machine, "");
     }
     if (!is_one_of(normalise(word, "").arch, known_archs, ARRAY_LEN(known_archs)))
-        return err_set(err, -EINVAL, "platform \"%.80s\": unknown operating system or architecture",
+        return err_set(err, -EINVAL,
+                       "could not parse platform %.80s: unknown operating system or architecture",
                        word);
     return set_arch(ret, "linux", word, "");
 }
@@ -168,8 +169,8 @@ int oci_platform_parse(const char *text, struct oci_platform *ret, struct err *e
         return err_set(err, -ENOMEM, "platform: out of memory");
     for (size_t i = 0; i < parts.count; i++) {
         if (parts.count > 3 || !is_word(parts.items[i]))
-            return err_set(err, -EINVAL, "platform \"%.80s\": os[/arch[/variant]] is expected",
-                           text);
+            return err_set(err, -EINVAL,
+                           "could not parse platform %.80s: os[/arch[/variant]] is expected", text);
     }
     if (parts.count == 1)
         rc = parse_word(parts.items[0], ret, err);
@@ -192,6 +193,12 @@ bool oci_platform_matches(const struct oci_platform *have, const struct oci_plat
     return text_equal_nocase(normal_os(or_empty(have->os)),
                              *os == '\0' ? "linux" : normal_os(os)) &&
            strcmp(had.arch, wanted.arch) == 0 && strcmp(had.variant, wanted.variant) == 0;
+}
+
+bool oci_platform_equal(const struct oci_platform *a, const struct oci_platform *b)
+{
+    return oci_platform_matches(a, b) && oci_platform_matches(b, a) &&
+           strcmp(or_empty(a->os_version), or_empty(b->os_version)) == 0;
 }
 
 char *oci_platform_text(const struct oci_platform *platform)

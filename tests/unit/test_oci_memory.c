@@ -68,12 +68,28 @@ static void expect_survival(int (*run)(struct bytes json), const char *name)
     assert_in_range(n, 5, 1000);
 }
 
+/* The manifest with an index, and a list with that index. */
+static int enable(struct bytes json)
+{
+    struct oci_platform platform = {.os = (char[]){"linux"}, .architecture = (char[]){"amd64"}};
+    struct soci_listed listed = {.index_bytes = 1, .platform = &platform};
+    const struct soci_enable options = {.listed = &listed, .listed_count = 1};
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    struct err err = ERR_NONE;
+    int rc = soci_enable_list(json, &options, &out, &err);
+
+    return rc == -EBADMSG ? soci_enable_manifest(json, &listed.index, &out, &err) : rc;
+}
+
 static void every_failing_allocation_is_an_error(void **state)
 {
     (void)state;
     expect_survival(read_and_write_index, "oci/docker-list.json");
     expect_survival(read_and_write_index, "oci/converted-index.json");
     expect_survival(read_and_write_soci_index, "image/index-v1-min0.json");
+    expect_survival(enable, "oci/docker-list.json");
+    expect_survival(enable, "oci/converted-index.json");
+    expect_survival(enable, "image/converted-v2/manifest.json");
     expect_survival(read_names, "oci/docker-list.json");
 }
 
