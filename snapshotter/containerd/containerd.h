@@ -73,12 +73,15 @@ MUST_CHECK int containerd_image_list(struct containerd *c, const struct text_lis
 /* Set one label and leave the others; "" removes it. */
 MUST_CHECK int containerd_image_set_label(struct containerd *c, const char *name, const char *key,
                                           const char *value, struct err *err);
-/* The record points to other content from then on; its labels stay. */
 struct containerd_target {
     const char *media_type;
     const char *digest; /* "sha256:…" */
     uint64_t size_bytes;
 };
+/* A new record, without labels. -EEXIST: there is one of that name. */
+MUST_CHECK int containerd_image_create(struct containerd *c, const char *name,
+                                       const struct containerd_target *to, struct err *err);
+/* The record points to other content from then on; its labels stay. */
 MUST_CHECK int containerd_image_set_target(struct containerd *c, const char *name,
                                            const struct containerd_target *to, struct err *err);
 

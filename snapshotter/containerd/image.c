@@ -131,6 +131,35 @@ int containerd_image_set_label(struct containerd *c, const char *name, const cha
     return rc < 0 ? err_prefix(err, rc, "image \"%s\": label %s", name, key) : 0;
 }
 
+/* The record `name` for `to`, in the caller's storage; all is lent. */
+static void fill(Wire__Image *image, Wire__Descriptor *target, const char *name,
+                 const struct containerd_target *to)
+{
+    wire__image__init(image);
+    wire__descriptor__init(target);
+    target->media_type = containerd_lend(to->media_type);
+    target->digest = containerd_lend(to->digest);
+    target->size = (int64_t)to->size_bytes;
+    image->name = containerd_lend(name);
+    image->target = target;
+}
+
+int containerd_image_create(struct containerd *c, const char *name,
+                            const struct containerd_target *to, struct err *err)
+{
+    static const struct containerd_method method = {.path = IMAGES "Create"};
+    Wire__ImageCreateRequest request;
+    Wire__Descriptor target;
+    Wire__Image image;
+    int rc;
+
+    fill(&image, &target, name, to);
+    wire__image_create_request__init(&request);
+    request.image = &image;
+    rc = containerd_call(c, &method, &request.base, NULL, NULL, err);
+    return rc < 0 ? err_prefix(err, rc, "image \"%s\"", name) : 0;
+}
+
 int containerd_image_set_target(struct containerd *c, const char *name,
                                 const struct containerd_target *to, struct err *err)
 {
@@ -138,13 +167,7 @@ int containerd_image_set_target(struct containerd *c, const char *name,
     Wire__Image image;
     int rc;
 
-    wire__image__init(&image);
-    wire__descriptor__init(&target);
-    target.media_type = containerd_lend(to->media_type);
-    target.digest = containerd_lend(to->digest);
-    target.size = (int64_t)to->size_bytes;
-    image.name = containerd_lend(name);
-    image.target = &target;
+    fill(&image, &target, name, to);
     rc = update(c, &image, "target", err);
     return rc < 0 ? err_prefix(err, rc, "image \"%s\": target %s", name, to->digest) : 0;
 }

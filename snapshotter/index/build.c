@@ -147,16 +147,18 @@ static int set_head(const struct index_build_options *options,
                     const struct oci_descriptor *manifest_desc, struct soci_index *index,
                     struct err *err)
 {
-    index->version = 1;
+    index->version = options->version == 2 ? 2 : 1;
+    index->build_tool =
+        text_copy(options->build_tool == NULL ? INDEX_BUILD_TOOL : options->build_tool);
+    if (index->build_tool == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (index->version == 2)
+        return 0; /* the manifest names the index, so the index cannot name the manifest */
     index->has_subject = true;
     index->subject = manifest_desc->digest;
     index->subject_bytes = manifest_desc->size_bytes;
     index->subject_media_type = text_copy(manifest_desc->media_type);
-    index->build_tool =
-        text_copy(options->build_tool == NULL ? INDEX_BUILD_TOOL : options->build_tool);
-    return index->subject_media_type == NULL || index->build_tool == NULL
-               ? err_set(err, -ENOMEM, "out of memory")
-               : 0;
+    return index->subject_media_type == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 }
 
 /* Labels by which containerd's garbage collector keeps what the index names; gc.root keeps the

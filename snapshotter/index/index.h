@@ -59,6 +59,7 @@ struct index_build_options {
     uint64_t span_size_bytes; /* 0: a span at every block of the deflate stream */
     uint64_t min_layer_bytes; /* smaller layers get no ztoc */
     const char *build_tool;   /* NULL: INDEX_BUILD_TOOL */
+    int version;              /* of the index: 2 has no subject; 1, or 0, has one */
     bool optimize_xattrs;     /* mark layers whose xattrs need not be asked for */
     size_t threads;           /* layers at the same time; 0: as many as CPUs */
     /* Paths in the image whose spans are worth fetching first: prefetch artifacts say so. Borrowed;
@@ -79,7 +80,7 @@ struct index_built {
 void index_built_fini(struct index_built *built);
 DEFINE_SCOPED_VALUE(index_built, struct index_built, index_built_fini)
 
-/* Ztocs and the v1 index of the image manifest that `manifest_desc` names, all written to the
+/* Ztocs and the index of the image manifest that `manifest_desc` names, all written to the
  * content store with labels that keep what they refer to. -ENODATA: every layer is too small or of
  * an unsupported kind ("no ztocs created, …"). */
 MUST_CHECK int index_build(const struct index_build_options *options,

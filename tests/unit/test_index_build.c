@@ -24,6 +24,7 @@ struct store {
     const char *damaged; /* this one lost its last byte */
     struct text_list lines;
     size_t reads;
+    int version; /* of the index that is built */
 };
 
 static int read_blob(void *self, const struct digest *digest,
@@ -93,6 +94,7 @@ static int build_changed(struct store *store, uint64_t min_layer_bytes,
     const struct index_build_options options = {
         .content = {.read = read_blob, .write = write_blob, .self = store},
         .output = {.line = add_line, .self = store},
+        .version = store->version,
         .span_size_bytes = 32768,
         .min_layer_bytes = min_layer_bytes,
         .threads = 3,
@@ -136,10 +138,10 @@ static void assert_same_lines(const struct text_list *lines, const char *vector)
     buf_free(text);
 }
 
-static void assert_index_equals(uint64_t min_layer_bytes, const char *json_vector,
+static void assert_index_equals(int version, uint64_t min_layer_bytes, const char *json_vector,
                                 const char *lines_vector)
 {
-    struct store store = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct store store = {.lock = PTHREAD_MUTEX_INITIALIZER, .version = version};
     struct index_built built = {.index = NULL};
     struct err err = ERR_NONE;
     struct buf *want = vector_load(json_vector);
@@ -157,13 +159,20 @@ static void assert_index_equals(uint64_t min_layer_bytes, const char *json_vecto
 static void the_index_of_every_layer_is_the_references(void **state)
 {
     (void)state;
-    assert_index_equals(0, "image/index-v1-min0.json", "image/create-min0.stdout");
+    assert_index_equals(1, 0, "image/index-v1-min0.json", "image/create-min0.stdout");
+}
+
+static void the_index_that_a_manifest_names_has_no_subject_as_the_references(void **state)
+{
+    (void)state;
+    assert_index_equals(2, 0, "image/converted-v2/index.json", "image/create-min0.stdout");
 }
 
 static void small_layers_get_no_ztoc(void **state)
 {
     (void)state;
-    assert_index_equals(100000, "image/index-v1-min100000.json", "image/create-min100000.stdout");
+    assert_index_equals(1, 100000, "image/index-v1-min100000.json",
+                        "image/create-min100000.stdout");
 }
 
 static void labels_keep_what_the_index_names(void **state)
@@ -251,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_index_of_every_layer_is_the_references),
+        cmocka_unit_test(the_index_that_a_manifest_names_has_no_subject_as_the_references),
         cmocka_unit_test(small_layers_get_no_ztoc),
         cmocka_unit_test(labels_keep_what_the_index_names),
         cmocka_unit_test(an_image_of_small_layers_is_an_error_and_writes_no_index),
