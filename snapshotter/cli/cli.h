@@ -46,6 +46,7 @@ extern const struct cli_verb cli_top;
 extern const struct flag cli_global_flags[];
 extern const size_t cli_global_flag_count;
 
+extern const struct cli_verb cli_verb_convert;
 extern const struct cli_verb cli_verb_create;
 extern const struct cli_verb cli_verb_prefetch;
 extern const struct cli_verb cli_verb_push;
@@ -82,6 +83,7 @@ struct cli_manifest {
 struct cli_image {
     char *name;
     struct digest target; /* of the image record: an index or a manifest */
+    bool is_single;       /* it is a manifest */
     struct cli_manifest *manifests;
     size_t manifest_count;
 };
@@ -95,6 +97,12 @@ MUST_CHECK int cli_image_load(struct containerd *containerd, const char *ref,
  * that when they came in, but not since. -EFBIG: more than `max_bytes`. */
 MUST_CHECK int cli_read_checked(struct containerd *containerd, const struct digest *digest,
                                 size_t max_bytes, struct buf *ret, struct err *err);
+/* An entry of a list of manifests that is an image's: no attestation, no SOCI index. */
+bool cli_is_image_entry(const struct oci_descriptor *desc);
+/* The platform that the image's configuration names. */
+MUST_CHECK int cli_config_platform(struct containerd *containerd,
+                                   const struct oci_manifest *manifest, struct oci_platform *ret,
+                                   struct err *err);
 void cli_image_fini(struct cli_image *image);
 DEFINE_SCOPED_VALUE(cli_image, struct cli_image, cli_image_fini)
 

@@ -4,7 +4,6 @@
 
 #include "containerd/containerd.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,35 +51,13 @@ static int load_manifest(struct containerd *containerd, const struct oci_descrip
     return rc < 0 ? rc : oci_manifest_parse(buf_bytes(&json), ret, err);
 }
 
-static int copy_field(const cJSON *config, const char *key, char **ret)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(config, key);
-
-    if (!cJSON_IsString(item) || item->valuestring[0] == '\0')
-        return 0;
-    *ret = text_copy(item->valuestring);
-    return *ret == NULL ? -ENOMEM : 0;
-}
-
-/* The platform that the image config names. */
-static int load_config_platform(struct containerd *containerd, const struct oci_manifest *manifest,
-                                struct oci_platform *ret, struct err *err)
+int cli_config_platform(struct containerd *containerd, const struct oci_manifest *manifest,
+                        struct oci_platform *ret, struct err *err)
 {
     SCOPED(buf_value) struct buf json = BUF_EMPTY;
-    cJSON *config;
     int rc = cli_read_checked(containerd, &manifest->config.digest, CONFIG_MAX_BYTES, &json, err);
 
-    if (rc < 0)
-        return rc;
-    config = cJSON_ParseWithLength((const char *)json.data, json.len);
-    if (!cJSON_IsObject(config))
-        rc = err_set(err, -EBADMSG, "image config: not a JSON object");
-    else if (copy_field(config, "os", &ret->os) < 0 ||
-             copy_field(config, "architecture", &ret->architecture) < 0 ||
-             copy_field(config, "variant", &ret->variant) < 0)
-        rc = err_set(err, -ENOMEM, "out of memory");
-    cJSON_Delete(config);
-    return rc;
+    return rc < 0 ? rc : oci_config_platform(buf_bytes(&json), ret, err);
 }
 
 static int add_manifest(struct cli_image *image, const struct oci_descriptor *desc,
@@ -120,7 +97,7 @@ static int load_single(struct containerd *containerd, const struct oci_descripto
     if (!platforms->all && platforms->wanted.count > 0)
         rc = oci_platform_parse(platforms->wanted.items[0], &platform, err);
     else
-        rc = load_config_platform(containerd, manifest, &platform, err);
+        rc = cli_config_platform(containerd, manifest, &platform, err);
     return rc < 0 ? rc : add_manifest(ret, target, &platform, &manifest, err);
 }
 
@@ -143,6 +120,13 @@ static bool is_attestation(const struct oci_descriptor *desc)
     return desc->platform.os != NULL && strcmp(desc->platform.os, "unknown") == 0;
 }
 
+bool cli_is_image_entry(const struct oci_descriptor *desc)
+{
+    return oci_is_manifest(desc->media_type) && !is_attestation(desc) &&
+           (desc->artifact_type == NULL ||
+            !text_has_prefix(desc->artifact_type, "application/vnd.amazon.soci."));
+}
+
 /* The manifest of one entry of an image index and its platform. 1: it counts; 0: it is no image
  * manifest, or not here. */
 static int load_entry(struct containerd *containerd, const struct oci_descriptor *desc,
@@ -150,9 +134,7 @@ static int load_entry(struct containerd *containerd, const struct oci_descriptor
 {
     int rc;
 
-    if (!oci_is_manifest(desc->media_type) || is_attestation(desc) ||
-        (desc->artifact_type != NULL &&
-         text_has_prefix(desc->artifact_type, "application/vnd.amazon.soci.")))
+    if (!cli_is_image_entry(desc))
         return 0;
     rc = load_manifest(containerd, desc, ret, err);
     if (rc == -ENOENT)
@@ -160,7 +142,7 @@ static int load_entry(struct containerd *containerd, const struct oci_descriptor
     if (rc < 0)
         return rc;
     if (desc->platform.os == NULL)
-        rc = load_config_platform(containerd, *ret, ret_platform, err);
+        rc = cli_config_platform(containerd, *ret, ret_platform, err);
     else
         rc = copy_platform(desc, ret_platform, err);
     return rc < 0 ? rc : 1;
@@ -249,12 +231,13 @@ int cli_image_load(struct containerd *containerd, const char *ref,
     target.media_type = record.media_type; /* lent, the record outlives it */
     target.size_bytes = record.size_bytes;
     image.target = target.digest;
+    image.is_single = oci_is_manifest(target.media_type);
     image.name = text_copy(ref);
     if (image.name == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     if (oci_is_index(target.media_type))
         rc = load_index(containerd, &target, platforms, &image, err);
-    else if (oci_is_manifest(target.media_type))
+    else if (image.is_single)
         rc = load_single(containerd, &target, platforms, &image, err);
     else
         rc = err_set(err, -EINVAL, "image \"%s\" is a %s, which is no image manifest", ref,
