@@ -156,15 +156,12 @@ static int set_variable(const struct flag *flag, void *options, struct err *err)
                              flag->env, value, wanted(flag->kind));
 }
 
-static int set_from_environment(const struct flag_set *sets, size_t set_count, struct err *err)
+int flags_from_environment(const struct flag_set *set, struct err *err)
 {
-    size_t s, i;
     int rc = 0;
 
-    for (s = 0; s < set_count && rc == 0; s++) {
-        for (i = 0; i < sets[s].count && rc == 0; i++)
-            rc = set_variable(&sets[s].flags[i], sets[s].options, err);
-    }
+    for (size_t i = 0; i < set->count && rc == 0; i++)
+        rc = set_variable(&set->flags[i], set->options, err);
     return rc;
 }
 
@@ -197,7 +194,7 @@ int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args 
                 bool until_word, int *used, struct text_list *words, struct err *err)
 {
     bool only_words = false;
-    int at = 0, rc = set_from_environment(sets, set_count, err);
+    int at = 0, rc = 0;
 
     while (rc == 0 && at < args.count) {
         const char *text = args.items[at];

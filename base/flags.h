@@ -45,10 +45,14 @@ struct flag_args {
     bool as_typed; /* errors show a flag so; else with one dash, as the reference does */
 };
 
-/* Defaults from the environment first, then the arguments. With `until_word` it stops at the first
- * argument that is no flag; else all of them are taken. *used: how many items of `args` were read.
- * `words` gets the arguments that are no flags. -ENOENT: `flag provided but not defined: -x`, which
- * is args.items[*used]; -EINVAL: `invalid value "v" for flag -x: …`. */
+/* What the environment says, for those of the flags that have a variable. Before flags_parse(), and
+ * once for each set: flags may stand in front of a verb and behind it, and a variable that is read
+ * again in between would win over the first ones. -EINVAL. */
+MUST_CHECK int flags_from_environment(const struct flag_set *set, struct err *err);
+/* With `until_word` it stops at the first argument that is no flag; else all of them are taken.
+ * *used: how many items of `args` were read. `words` gets the arguments that are no flags. -ENOENT:
+ * `flag provided but not defined: -x`, which is args.items[*used]; -EINVAL: `invalid value "v" for
+ * flag -x: …`. */
 MUST_CHECK int flags_parse(const struct flag_set *sets, size_t set_count, struct flag_args args,
                            bool until_word, int *used, struct text_list *words, struct err *err);
 /* One line per flag, as in a help text. */

@@ -70,7 +70,7 @@ static int unknown_flag(const struct flag_set *sets, size_t set_count, const cha
     }
     names[count] = NULL;
     found = cmd_nearest(word, names);
-    what = text_format("there is no flag --%s", word);
+    what = text_format("there is no flag %.*s", (int)strcspn(arg, "="), arg);
     near = found == NULL ? NULL : text_format("--%s", found);
     return usage(path, what == NULL ? "no such flag" : what, near);
 }
@@ -98,8 +98,6 @@ static int run(const struct cmd_verb *verb, const struct cmd_globals *globals, c
 
     log_setup(globals->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, LOG_STYLE_TEXT);
     status = verb->run(globals, options, &err);
-    if (status >= 0 && fflush(stdout) != 0)
-        status = err_sys(&err, -errno, "standard output");
     return status < 0 ? fail(&err) : status;
 }
 
@@ -119,6 +117,8 @@ static int run_verb(const struct cmd_verb *verb, const char *path, struct cmd_gl
         (void)err_set(&err, -ENOMEM, "out of memory");
         return fail(&err);
     }
+    if (flags_from_environment(&sets[0], &err) < 0)
+        return usage(path, err_text(&err), NULL);
     if (flags_parse(sets, ARRAY_LEN(sets), args, false, &used, &words, &err) < 0)
         return bad_flags(sets, ARRAY_LEN(sets), path, args, used, &err);
     if (globals->help) {
@@ -127,6 +127,8 @@ static int run_verb(const struct cmd_verb *verb, const char *path, struct cmd_gl
     }
     if (globals->version)
         return print_version();
+    if (globals->config != NULL && *globals->config == '\0')
+        return usage(path, "--config: the name of a file is missing", NULL);
     if (words.count > verb->words_max) {
         SCOPED(mem)
         char *what = text_format("%s takes no %s", verb->name, words.items[verb->words_max]);
@@ -203,13 +205,33 @@ static int dispatch(const struct cmd_verb *verb, const char *path, struct cmd_gl
     return dispatch(below, longer == NULL ? path : longer, globals, args);
 }
 
+/* What was asked for is on stdout, or it has failed. */
+static int printed(int status)
+{
+    struct err err = ERR_NONE;
+
+    if (fflush(stdout) != 0)
+        (void)err_sys(&err, -errno, "standard output");
+    else if (ferror(stdout) != 0)
+        (void)err_set(&err, -EIO, "standard output: not all could be written");
+    else
+        return status;
+    return status == CMD_FINE || status == CMD_NOT_WELL ? fail(&err) : status;
+}
+
 int cmd_main(int argc, char **argv)
 {
     struct cmd_globals globals = {.config = NULL};
 
+    const struct flag_set set = {
+        .flags = cmd_global_flags, .count = cmd_global_flag_count, .options = &globals};
+    struct err err = ERR_NONE;
+
     platform_start();
     interrupt_watch();
-    return dispatch(
+    if (flags_from_environment(&set, &err) < 0)
+        return usage(cmd_top.name, err_text(&err), NULL);
+    return printed(dispatch(
         &cmd_top, cmd_top.name, &globals,
-        (struct flag_args){.items = argv + 1, .count = argc > 0 ? argc - 1 : 0, .as_typed = true});
+        (struct flag_args){.items = argv + 1, .count = argc > 0 ? argc - 1 : 0, .as_typed = true}));
 }

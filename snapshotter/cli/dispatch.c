@@ -154,7 +154,9 @@ static int run_verb(const struct cli_verb *verb, const char *path, struct cli_gl
     }
     if (verb->set_defaults != NULL)
         verb->set_defaults(options);
-    rc = flags_parse(sets, ARRAY_LEN(sets), args, false, &used, &words, &err);
+    rc = flags_from_environment(&sets[0], &err);
+    if (rc == 0)
+        rc = flags_parse(sets, ARRAY_LEN(sets), args, false, &used, &words, &err);
     if (rc < 0) {
         status = bad_usage(verb, path, &err);
     } else if (globals->help) {
@@ -245,8 +247,14 @@ int cli_main(int argc, char **argv)
         .root = "/var/lib/soci-snapshotter-grpc/",
     };
 
+    const struct flag_set set = {
+        .flags = cli_global_flags, .count = cli_global_flag_count, .options = &globals};
+    struct err err = ERR_NONE;
+
     log_setup(LOG_LEVEL_WARN, LOG_STYLE_TEXT);
     (void)signal(SIGPIPE, SIG_IGN);
+    if (flags_from_environment(&set, &err) < 0)
+        return bad_usage(&cli_top, cli_top.name, &err);
     return dispatch(&cli_top, cli_top.name, &globals,
                     (struct flag_args){.items = argv + 1, .count = argc - 1});
 }

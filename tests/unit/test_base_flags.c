@@ -51,6 +51,7 @@ static int parse(struct parsed *parsed, bool until_word, int count, char **items
     struct flag_set set = {.flags = flags, .count = ARRAY_LEN(flags), .options = &parsed->options};
 
     *parsed = (struct parsed){.words = TEXT_LIST_EMPTY};
+    assert_ok(flags_from_environment(&set, &parsed->err));
     return flags_parse(&set, 1, (struct flag_args){.items = items, .count = count}, until_word,
                        &parsed->used, &parsed->words, &parsed->err);
 }
@@ -208,6 +209,26 @@ static void the_environment_gives_defaults(void **state)
     (void)unsetenv("TEST_CLI_OUTPUT");
 }
 
+static void a_variable_does_not_win_over_a_flag_in_front_of_the_verb(void **state)
+{
+    struct parsed p;
+    struct flag_set set = {.flags = flags, .count = ARRAY_LEN(flags), .options = &p.options};
+    char *before[] = {(char[]){"-o"}, (char[]){"from-flag"}, (char[]){"verb"}};
+    char *behind[] = {(char[]){"--force"}, (char[]){"word"}};
+
+    (void)state;
+    assert_int_equal(setenv("TEST_CLI_OUTPUT", "from-env", 1), 0);
+    assert_ok(parse(&p, true, (int)ARRAY_LEN(before), before));
+    assert_int_equal(p.used, 2);
+    assert_ok(flags_parse(&set, 1,
+                          (struct flag_args){.items = behind, .count = (int)ARRAY_LEN(behind)},
+                          false, &p.used, &p.words, &p.err));
+    assert_true(p.options.force);
+    assert_string_equal(p.options.output, "from-flag");
+    done(&p);
+    (void)unsetenv("TEST_CLI_OUTPUT");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(two_dashes_end_the_flags),
         cmocka_unit_test(the_first_word_can_end_the_parsing),
         cmocka_unit_test(the_environment_gives_defaults),
+        cmocka_unit_test(a_variable_does_not_win_over_a_flag_in_front_of_the_verb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
