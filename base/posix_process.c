@@ -153,32 +153,21 @@ static int spawn(const struct process_run *run, const struct pipes *pipes, char 
                  pid_t *ret)
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    sigset_t none, all;
-    int rc;
+    struct posix_start how = {.argv = run->argv, .environment = environment, .files = &actions};
+    int rc = posix_spawn_file_actions_init(&actions);
 
-    (void)sigemptyset(&none);
-    (void)sigfillset(&all);
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawnattr_init(&attributes);
+    if (rc != 0)
+        return -rc;
     rc = posix_spawn_file_actions_adddup2(&actions, pipes->in[0], 0);
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->out[1], 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_adddup2(&actions, pipes->err[1], 2);
     if (rc == 0)
-        rc = process_close_others(&actions, &flags);
-    (void)posix_spawnattr_setpgroup(&attributes, 0);
-    (void)posix_spawnattr_setsigmask(&attributes, &none);
-    (void)posix_spawnattr_setsigdefault(&attributes, &all);
-    (void)posix_spawnattr_setflags(&attributes, flags);
-    if (rc == 0) /* the strings of argv are not written to either */
-        rc = posix_spawnp(ret, run->argv[0], &actions, &attributes,
-                          (char *const *)(uintptr_t)run->argv, environment);
+        rc = process_close_others(&actions, &how.flags);
+    rc = rc == 0 ? posix_start(&how, ret) : -rc;
     (void)posix_spawn_file_actions_destroy(&actions);
-    (void)posix_spawnattr_destroy(&attributes);
-    return -rc;
+    return rc;
 }
 
 static int start(const struct process_run *run, struct child *ret, struct err *err)

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -41,24 +40,6 @@ static int open_pipe(int ends[2])
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t all, none;
-    int rc;
-
-    (void)sigfillset(&all);
-    (void)sigemptyset(&none);
-    rc = posix_spawnattr_setsigdefault(attributes, &all);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attributes, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setpgroup(attributes, 0);
-    return rc != 0 ? rc
-                   : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF |
-                                                              POSIX_SPAWN_SETSIGMASK |
-                                                              POSIX_SPAWN_SETPGROUP);
-}
-
 static int set_files(posix_spawn_file_actions_t *files, int out)
 {
     int rc = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -76,23 +57,16 @@ static int spawn(const struct platform_child *how, int out, pid_t *ret)
 {
     SCOPED(mem) char **environment = posix_environment(NULL, how->settings);
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
+    const struct posix_start start = {
+        .argv = how->argv, .environment = environment, .files = &files};
     int rc = environment == NULL ? ENOMEM : posix_spawn_file_actions_init(&files);
 
     if (rc != 0)
         return -rc;
-    rc = posix_spawnattr_init(&attributes);
-    if (rc == 0) {
-        rc = set_attributes(&attributes);
-        if (rc == 0)
-            rc = set_files(&files, out);
-        if (rc == 0)
-            rc = posix_spawn(ret, how->argv[0], &files, &attributes,
-                             (char *const *)(uintptr_t)how->argv, environment);
-        (void)posix_spawnattr_destroy(&attributes);
-    }
+    rc = set_files(&files, out);
+    rc = rc == 0 ? posix_start(&start, ret) : -rc;
     (void)posix_spawn_file_actions_destroy(&files);
-    return -rc;
+    return rc;
 }
 
 int posix_child_start(const struct platform_child *how, struct posix_child *ret, struct err *err)

@@ -3,12 +3,12 @@
 #include "unpack/internal.h"
 
 #include "base/clock.h"
+#include "base/posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,56 +40,22 @@ void program_close(struct program *program)
     free(program);
 }
 
-struct spawn {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attrs;
-};
-
-/* What posix_spawn() wants: its own signals, its own group, and nothing of ours open. */
-static int prepare(struct spawn *spawn, int in_fd, int out_fd)
-{
-    sigset_t none, all;
-    int rc = posix_spawn_file_actions_adddup2(&spawn->files, in_fd, STDIN_FILENO);
-
-    (void)sigemptyset(&none);
-    (void)sigfillset(&all);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(&spawn->files, out_fd, STDOUT_FILENO);
-    if (rc == 0)
-        rc = posix_spawn_file_actions_addopen(&spawn->files, STDERR_FILENO, "/dev/null", O_WRONLY,
-                                              0);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(&spawn->attrs, &none);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigdefault(&spawn->attrs, &all);
-    if (rc == 0)
-        rc = posix_spawnattr_setpgroup(&spawn->attrs, 0);
-    if (rc == 0)
-        rc = posix_spawnattr_setflags(
-            &spawn->attrs, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    return -rc;
-}
-
+/* All else that we have open is closed when it begins. */
 static int start(const char *const *argv, int in_fd, int out_fd, pid_t *ret_pid)
 {
-    union { /* nothing is written through it */
-        const char *const *in;
-        char *const *out;
-    } unconst = {.in = argv};
-    struct spawn spawn;
-    int rc;
+    posix_spawn_file_actions_t files;
+    const struct posix_start how = {.argv = argv, .files = &files};
+    int rc = posix_spawn_file_actions_init(&files);
 
-    if (posix_spawn_file_actions_init(&spawn.files) != 0)
-        return -ENOMEM;
-    if (posix_spawnattr_init(&spawn.attrs) != 0) {
-        (void)posix_spawn_file_actions_destroy(&spawn.files);
-        return -ENOMEM;
-    }
-    rc = prepare(&spawn, in_fd, out_fd);
+    if (rc != 0)
+        return -rc;
+    rc = posix_spawn_file_actions_adddup2(&files, in_fd, STDIN_FILENO);
     if (rc == 0)
-        rc = -posix_spawnp(ret_pid, argv[0], &spawn.files, &spawn.attrs, unconst.out, environ);
-    (void)posix_spawnattr_destroy(&spawn.attrs);
-    (void)posix_spawn_file_actions_destroy(&spawn.files);
+        rc = posix_spawn_file_actions_adddup2(&files, out_fd, STDOUT_FILENO);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    rc = rc == 0 ? posix_start(&how, ret_pid) : -rc;
+    (void)posix_spawn_file_actions_destroy(&files);
     return rc;
 }
 
