@@ -42,12 +42,14 @@ int finch_file_read(const char *path, struct finch_config *ret, struct err *err)
 
 /* ---- what is kept beside it ------------------------------------------------------------------ */
 
-/* `written` is the digest of what we wrote last; with `had_file` the backup holds what was there
- * before our first edit. */
+/* What we wrote: digests of the text that we wrote last and, since the note is written before the
+ * file is, of the one before. With `had_file` the backup holds what was there before our first
+ * edit. */
+enum { NOTE_TEXTS = 2 };
 struct note {
-    bool known;
+    size_t count; /* 0: nothing is known */
     bool had_file;
-    char written[DIGEST_TEXT_BYTES];
+    char written[NOTE_TEXTS][DIGEST_TEXT_BYTES]; /* newest first */
 };
 
 static char *note_path(const char *path)
@@ -60,18 +62,23 @@ static char *backup_path(const char *path)
     return text_format("%s.before-finch-soci", path);
 }
 
-/* A line `sha256:… file` or `sha256:… none`. Anything else is as good as no note. */
+/* Lines `sha256:… file` or `sha256:… none`. Anything else is as good as no note. */
 static struct note parse_note(const char *text)
 {
-    struct note note = {.known = false};
+    struct note note = {.count = 0};
     struct digest digest;
     char last[8] = "";
+    int used = 0;
 
-    if (sscanf(text, "%71s %7s", note.written, last) != 2 ||
-        digest_parse(note.written, &digest, NULL) < 0)
-        return note;
-    note.had_file = strcmp(last, "file") == 0;
-    note.known = note.had_file || strcmp(last, "none") == 0;
+    while (note.count < NOTE_TEXTS &&
+           sscanf(text, "%71s %7s%n", note.written[note.count], last, &used) == 2 &&
+           digest_parse(note.written[note.count], &digest, NULL) == 0) {
+        note.had_file = strcmp(last, "file") == 0;
+        if (!note.had_file && strcmp(last, "none") != 0)
+            break;
+        note.count++;
+        text += used;
+    }
     return note;
 }
 
@@ -81,7 +88,7 @@ static int read_note(const char *path, struct note *ret, struct err *err)
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
     int rc = name == NULL ? -ENOMEM : platform_file_read(name, NOTE_MAX_BYTES, &text, err);
 
-    *ret = (struct note){.known = false};
+    *ret = (struct note){.count = 0};
     if (rc == -ENOENT || rc == -EFBIG)
         return 0;
     if (rc == 0 && buf_str(&text) == NULL)
@@ -120,23 +127,31 @@ static int is_ours(const struct note *note, struct bytes text, bool *ret, struct
     char digest[DIGEST_TEXT_BYTES];
     int rc = digest_text(text, digest, err);
 
-    *ret = rc == 0 && note->known && strcmp(digest, note->written) == 0;
+    *ret = false;
+    for (size_t i = 0; rc == 0 && i < note->count; i++)
+        *ret = *ret || strcmp(digest, note->written[i]) == 0;
     return rc;
 }
 
-static int write_note(const char *path, bool had_file, struct bytes written, struct err *err)
+/* `was`: what we wrote before that, which is there until the file is replaced. NULL: nothing. */
+static int write_note(const char *path, bool had_file, struct bytes written,
+                      const struct bytes *was, struct err *err)
 {
     SCOPED(mem) char *name = note_path(path);
-    SCOPED(mem) char *line = NULL;
+    SCOPED(buf_value) struct buf lines = BUF_EMPTY;
+    const char *last = had_file ? "file" : "none";
     char digest[DIGEST_TEXT_BYTES];
     int rc = digest_text(written, digest, err);
 
-    if (rc < 0)
-        return rc;
-    line = text_format("%s %s\n", digest, had_file ? "file" : "none");
-    if (name == NULL || line == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    return write_beside(name, bytes_of_str(line), err);
+    if (rc == 0 && buf_addf(&lines, "%s %s\n", digest, last) < 0)
+        rc = err_set(err, -ENOMEM, "out of memory");
+    if (rc == 0 && was != NULL)
+        rc = digest_text(*was, digest, err);
+    if (rc == 0 && was != NULL && buf_addf(&lines, "%s %s\n", digest, last) < 0)
+        rc = err_set(err, -ENOMEM, "out of memory");
+    if (rc == 0 && name == NULL)
+        rc = err_set(err, -ENOMEM, "out of memory");
+    return rc < 0 ? rc : write_beside(name, buf_bytes(&lines), err);
 }
 
 static int remove_if_there(char *name, struct err *err)
@@ -157,26 +172,47 @@ int finch_file_forget(const char *path, struct err *err)
 
 /* ---- edits ----------------------------------------------------------------------------------- */
 
-/* Put the backup in order before the file is touched: a second edit of ours keeps the first one's.
- */
-static int keep_backup(const char *path, struct bytes text, bool there, bool *ret_had_file,
-                       char **ret_backup, struct err *err)
+/* A text, and what it is to become. */
+struct change {
+    const char *path;
+    struct bytes was, text;
+    bool there; /* the file */
+    bool ours;  /* it is as we wrote it */
+};
+
+/* Puts the backup and the note in order before the file is touched: whoever is killed in between
+ * has lost nothing. A second edit of ours keeps the first one's backup. */
+static int keep_backup(const struct change *change, const struct note *note, char **ret_backup,
+                       struct err *err)
 {
-    SCOPED(mem) char *name = backup_path(path);
-    struct note note;
-    bool ours = false;
-    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : read_note(path, &note, err);
+    SCOPED(mem) char *name = backup_path(change->path);
+    bool had_file = change->ours ? note->had_file : change->there;
+    int rc = name == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
+
+    if (rc == 0 && !change->ours && change->there)
+        rc = write_beside(name, change->was, err);
+    if (rc == 0)
+        rc = write_note(change->path, had_file, change->text, change->ours ? &change->was : NULL,
+                        err);
+    if (rc < 0)
+        return err_prefix(err, rc, "backup");
+    if (had_file)
+        *ret_backup = TAKE(name);
+    return 0;
+}
+
+/* Of an edit that came to nothing, nothing stays. */
+static int carry_out(const struct change *change, const struct note *note, char **ret_backup,
+                     struct err *err)
+{
+    int rc = keep_backup(change, note, ret_backup, err);
 
     if (rc == 0)
-        rc = is_ours(&note, text, &ours, err);
-    if (rc < 0)
-        return rc;
-    *ret_had_file = ours ? note.had_file : there;
-    if (!ours && there)
-        rc = write_beside(name, text, err);
-    if (rc == 0 && *ret_had_file)
-        *ret_backup = TAKE(name);
-    return rc < 0 ? err_prefix(err, rc, "backup") : 0;
+        rc = platform_file_replace(change->path, change->there ? &change->was : NULL, change->text,
+                                   err);
+    if (rc < 0 && !change->ours && finch_file_forget(change->path, NULL) < 0)
+        return rc; /* what could not be written cannot be removed either */
+    return rc;
 }
 
 /* One attempt; -EAGAIN: the file was changed meanwhile. */
@@ -184,25 +220,35 @@ static int enable_once(const char *path, bool first, struct finch_file_result *r
 {
     SCOPED(buf_value) struct buf old = BUF_EMPTY;
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
-    struct bytes was;
-    bool there = false, had_file = false;
-    int rc = read_file(path, &old, &there, err);
+    struct change change = {.path = path};
+    struct note note;
+    int rc = read_file(path, &old, &change.there, err);
 
     if (rc < 0)
         return rc;
-    was = buf_bytes(&old);
-    rc = finch_config_enable(was, first, &text, err);
+    change.was = buf_bytes(&old);
+    rc = finch_config_enable(change.was, first, &text, err);
     if (rc < 0)
         return err_prefix(err, rc, "%s", path);
     ret->change = rc == 0 ? FINCH_FILE_SAME : FINCH_FILE_EDITED;
     if (rc == 0)
         return 0;
-    rc = keep_backup(path, was, there, &had_file, &ret->backup, err);
+    change.text = buf_bytes(&text);
+    rc = read_note(path, &note, err);
     if (rc == 0)
-        rc = platform_file_replace(path, there ? &was : NULL, buf_bytes(&text), err);
-    return rc < 0 ? rc : write_note(path, had_file, buf_bytes(&text), err);
+        rc = is_ours(&note, change.was, &change.ours, err);
+    return rc < 0 ? rc : carry_out(&change, &note, &ret->backup, err);
 }
 
+static bool lists_soci(struct bytes text)
+{
+    SCOPED(finch_config) struct finch_config config = {.vm_type = NULL};
+
+    return finch_config_parse(text, &config, NULL) == 0 && finch_config_has_soci(&config);
+}
+
+/* -ENOENT: what was there before is gone, or would not do: it lists soci, as when others wrote the
+ * file between two edits of ours, or somebody had put soci there himself. */
 static int restore(const char *path, const struct note *note, struct bytes was,
                    struct finch_file_result *ret, struct err *err)
 {
@@ -214,6 +260,8 @@ static int restore(const char *path, const struct note *note, struct bytes was,
         rc = platform_file_read(name, FINCH_CONFIG_MAX_BYTES, &text, err);
     if (rc < 0)
         return rc;
+    if (lists_soci(buf_bytes(&text)))
+        return -ENOENT;
     rc = note->had_file ? platform_file_replace(path, &was, buf_bytes(&text), err)
                         : platform_file_remove(path, was, err);
     ret->change = FINCH_FILE_RESTORED;
@@ -252,7 +300,7 @@ static int disable_once(const char *path, struct finch_file_result *ret, struct 
         return rc;
     if (there && ours) {
         rc = restore(path, &note, buf_bytes(&old), ret, err);
-        if (rc != -ENOENT) /* somebody took the backup away: then the entry alone goes */
+        if (rc != -ENOENT) /* then the entry alone goes */
             return rc;
     }
     ret->change = FINCH_FILE_SAME;

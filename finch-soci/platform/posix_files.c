@@ -90,7 +90,8 @@ static bool holds(const char *path, struct bytes was)
 {
     SCOPED(buf_value) struct buf now = BUF_EMPTY;
 
-    return file_read(path, FILE_MAX_BYTES, &now, NULL) == 0 && bytes_equal(buf_bytes(&now), was);
+    return file_read_regular(path, FILE_MAX_BYTES, &now, NULL) == 0 &&
+           bytes_equal(buf_bytes(&now), was);
 }
 
 static int changed(const char *path, struct err *err)

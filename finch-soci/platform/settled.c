@@ -39,7 +39,7 @@ static int read_once(const char *path, size_t max_bytes, struct buf *ret, bool *
     ret->len = 0;
     if (rc < 0)
         return err_sys(err, rc, "%s", path);
-    rc = file_read(path, max_bytes, ret, err);
+    rc = file_read_regular(path, max_bytes, ret, err);
     if (rc < 0)
         return rc;
     *ret_rests =

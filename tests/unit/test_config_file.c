@@ -129,6 +129,65 @@ static void finch_rewrote_it_so_only_the_entry_goes(void **state)
     assert_int_equal(count_files(place->dir), 1);
 }
 
+static void what_lists_soci_is_not_put_back(void **state)
+{
+    const struct place *place = *state;
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+
+    write_text(place->path, "# mine\nsnapshotters: [overlayfs]\n");
+    assert_enable(place, FINCH_FILE_EDITED);
+    write_text(place->path, "cpus: 4\nsnapshotters: [overlayfs, soci]\n"); /* Finch, meanwhile */
+    assert_ok(finch_file_enable(place->path, true, &result, NULL));
+    assert_text(place->path, "cpus: 4\nsnapshotters: [soci, overlayfs]\n");
+    assert_disable(place, FINCH_FILE_EDITED, true);
+    assert_text(place->path, "cpus: 4\nsnapshotters: [overlayfs]\n");
+}
+
+/* The note is written before the file is, and names the text before as well. */
+static void killed_before_a_second_edit_it_still_knows_its_first(void **state)
+{
+    const struct place *place = *state;
+    const char *before = "snapshotters: [overlayfs]\n";
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+    SCOPED(buf_value) struct buf first = BUF_EMPTY;
+
+    write_text(place->path, before);
+    assert_enable(place, FINCH_FILE_EDITED);
+    assert_ok(file_read(place->path, FINCH_CONFIG_MAX_BYTES, &first, NULL));
+    assert_ok(finch_file_enable(place->path, true, &result, NULL));
+    write_text(place->path, buf_str(&first));
+    assert_disable(place, FINCH_FILE_RESTORED, false);
+    assert_text(place->path, before);
+    assert_int_equal(count_files(place->dir), 1);
+}
+
+static void an_edit_that_fails_leaves_nothing(void **state)
+{
+    const struct place *place = *state;
+    SCOPED(mem) char *in_the_way = text_format("%s.finch-soci-new", place->path);
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+    struct err err = ERR_NONE;
+
+    write_text(place->path, "cpus: 4\n");
+    assert_ok(dir_make_all(in_the_way, 0700, NULL));
+    assert_int_equal(finch_file_enable(place->path, false, &result, &err), -EEXIST);
+    assert_text(place->path, "cpus: 4\n");
+    assert_int_equal(count_files(place->dir), 2);
+}
+
+static void what_is_no_file_is_refused_at_once(void **state)
+{
+    const struct place *place = *state;
+    SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
+    struct err err = ERR_NONE;
+
+    assert_int_equal(mkfifo(place->path, 0600), 0); /* nobody will ever write to it */
+    assert_int_equal(finch_file_enable(place->path, false, &result, &err), -EINVAL);
+    assert_non_null(strstr(err_text(&err), "no regular file"));
+    assert_int_equal(finch_file_disable(place->path, &result, &err), -EINVAL);
+    assert_int_equal(count_files(place->dir), 1);
+}
+
 static void two_edits_of_ours_go_back_to_before_the_first(void **state)
 {
     const struct place *place = *state;
@@ -363,6 +422,10 @@ int main(void)
         TEST(a_file_that_was_not_there_is_made_and_goes_again),
         TEST(nobody_wrote_meanwhile_so_the_old_bytes_are_back),
         TEST(finch_rewrote_it_so_only_the_entry_goes),
+        TEST(what_lists_soci_is_not_put_back),
+        TEST(killed_before_a_second_edit_it_still_knows_its_first),
+        TEST(an_edit_that_fails_leaves_nothing),
+        TEST(what_is_no_file_is_refused_at_once),
         TEST(two_edits_of_ours_go_back_to_before_the_first),
         TEST(a_backup_that_was_taken_away_leaves_the_entry_to_go),
         TEST(a_note_of_garbage_is_no_note),
