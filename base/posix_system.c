@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const char system_then[] = " && ";
+
 /* strerror() shares one buffer between threads in old libcs; glibc's strerrordesc_np() does not,
  * but is glibc's alone. The table of message texts is immutable in every libc that we build
  * against. */

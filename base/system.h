@@ -14,6 +14,9 @@ const char *system_error_text(int number);
 MUST_CHECK int system_random(void *ret, size_t len);
 /* Zeros that no compiler leaves out; `data` may be NULL when `len` is 0. */
 void system_wipe(void *data, size_t len);
+/* What stands between two commands in a line that users copy into their shell, where the second is
+ * for after the first: PowerShell 5 has no &&. */
+extern const char system_then[];
 /* reallocarray(): NULL too when the size does not fit. */
 static inline void *system_resize(void *array, size_t count, size_t item_bytes)
 {

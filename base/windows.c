@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+const char system_then[] = "; ";
+
 /* ---- texts ----------------------------------------------------------------------------------- */
 
 wchar_t *windows_wide(const char *utf8)

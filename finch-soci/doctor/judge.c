@@ -2,6 +2,8 @@
 /* judge.c – from facts of the machine to what is wrong with it. Needs no machine. */
 #include "doctor/internal.h"
 
+#include "base/system.h"
+
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -299,8 +301,8 @@ static void judge_own_unit(const struct judge *j, const char *name, const char *
 
     if (strcmp(active, "active") == 0)
         return;
-    (void)snprintf(mend, sizeof(mend), "sudo systemctl unmask %s && %sfinch-soci doctor --fix",
-                   name, j->context->vm == NULL ? "sudo " : "");
+    (void)snprintf(mend, sizeof(mend), "sudo systemctl unmask %s%s%sfinch-soci doctor --fix", name,
+                   system_then, j->context->vm == NULL ? "sudo " : "");
     if (strncmp(enabled, "masked", 6) == 0)
         add(j, "unit", DOCTOR_FIX_NONE, mend, "%s is masked: somebody does not want it to run",
             name);

@@ -3,6 +3,8 @@
  * machine. That an image has no index is no fault of the machine, and `status IMAGE` tells it. */
 #include "doctor/internal.h"
 
+#include "base/system.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,8 +78,9 @@ bool doctor_mend_config(const char *why, const char *vm, char ret[DOCTOR_TEXT_BY
 
     if (strstr(why, path) == NULL)
         return false;
-    (void)snprintf(ret, DOCTOR_TEXT_BYTES, "%smv %s %s.broken && %sfinch-soci provision",
-                   vm == NULL ? "sudo " : DOCTOR_INSIDE, path, path, vm == NULL ? "sudo " : "");
+    (void)snprintf(ret, DOCTOR_TEXT_BYTES, "%smv %s %s.broken%s%sfinch-soci provision",
+                   vm == NULL ? "sudo " : DOCTOR_INSIDE, path, path, system_then,
+                   vm == NULL ? "sudo " : "");
     return true;
 }
 

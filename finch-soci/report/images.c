@@ -3,6 +3,7 @@
  * through it: each is a row, and one that is not lazy says why, and what makes it lazy. */
 #include "report/internal.h"
 
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -85,17 +86,18 @@ static char *mend_text(const struct report_found *found, enum remedy remedy)
         return text_copy("");
     switch (remedy) {
     case ENABLE_AND_PULL:
-        return text_format("finch-soci enable && %s pull --snapshotter soci %s", with, name);
+        return text_format("finch-soci enable%s%s pull --snapshotter soci %s", system_then, with,
+                           name);
     case PULL:
         return text_format("%s pull --snapshotter soci %s", with, name);
     case PULL_ANEW:
-        return text_format("%s rmi %s && %s pull --snapshotter soci %s", with, name, with, name);
+        return text_format("%s rmi %s%s%s pull --snapshotter soci %s", with, name, system_then,
+                           with, name);
     case PUSH:
         break;
     }
-    return text_format(
-        "%s push --snapshotter soci %s && %s rmi %s && %s pull --snapshotter soci %s", with, name,
-        with, name, with, name);
+    return text_format("%s push --snapshotter soci %s%s%s rmi %s%s%s pull --snapshotter soci %s",
+                       with, name, system_then, with, name, system_then, with, name);
 }
 
 /* ---- one image ------------------------------------------------------------------------------- */
