@@ -185,7 +185,8 @@ static int log_in(struct ssh *ssh, const struct machine_ssh *options, int64_t de
         rc == LIBSSH2_ERROR_FILE || rc == LIBSSH2_ERROR_PUBLICKEY_UNRECOGNIZED ||
         rc == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED)
         return refused(ssh, options, err);
-    return ssh_error(ssh, err, "login");
+    rc = ssh_error(ssh, err, "login");
+    return ssh->is_lost ? rc : err_prefix(err, rc, "the key %s", options->identity);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -91,6 +91,8 @@ int ssh_error(struct ssh *ssh, struct err *err, const char *what)
     default:
         break;
     }
-    return err_set(err, rc, "%s: %s", what,
-                   text == NULL || *text == '\0' ? "the connection was lost" : text);
+    if (text != NULL && *text != '\0')
+        return err_set(err, rc, "%s: %s", what, text);
+    return ssh->is_lost ? err_set(err, rc, "%s: the connection was lost", what)
+                        : err_set(err, rc, "%s: libssh2 says %d", what, code);
 }

@@ -91,17 +91,29 @@ static bool copy(char **to, const char *from)
     return from == NULL || *to != NULL;
 }
 
+/* New, or NULL: none is told. */
+static char *problem_text(const cJSON *object, enum lima_state state)
+{
+    const char *problem = problem_of(object), *status = string_of(object, "status");
+
+    if (problem != NULL || state != LIMA_BROKEN)
+        return text_copy(problem);
+    return text_format("limactl calls its state \"%s\"", status == NULL ? "" : status);
+}
+
 static int fill(const cJSON *object, struct lima_machine *ret, struct err *err)
 {
+    enum lima_state state = state_of(string_of(object, "status"));
     struct lima_machine machine = {
-        .state = state_of(string_of(object, "status")),
+        .state = state,
         .ssh_port = port_of(object),
+        .problem = problem_text(object, state),
     };
 
     if (!copy(&machine.vm_type, string_of(object, "vmType")) ||
         !copy(&machine.arch, string_of(object, "arch")) ||
         !copy(&machine.lima_version, string_of(object, "limaVersion")) ||
-        !copy(&machine.problem, problem_of(object)) ||
+        (machine.problem == NULL && state == LIMA_BROKEN) ||
         !copy(&machine.ssh_address, address_of(object))) {
         lima_machine_fini(&machine);
         return err_set(err, -ENOMEM, "out of memory");

@@ -76,18 +76,27 @@ static int ask_wsl(const struct lima_places *places, int64_t timeout_ms, struct 
     return rc == -EBADMSG ? 0 : rc < 0 ? rc : 1;
 }
 
-/* An instance has a configuration, whatever else there is. */
+/* An instance has a configuration, whatever else there is. -EACCES: nobody here can tell. */
+static int has_config(const struct lima_places *places, bool *ret, struct err *err)
+{
+    SCOPED(mem) char *config = path_join(places->instance_dir, "lima.yaml");
+    SCOPED(buf_value) struct buf text = BUF_EMPTY;
+    int rc = config == NULL ? err_set(err, -ENOMEM, "out of memory")
+                            : file_read_regular(config, LIMA_FILE_MAX_BYTES, &text, err);
+
+    *ret = rc != -ENOENT && rc != -ENOTDIR;
+    return rc == -ENOMEM || rc == -EACCES ? rc : 0;
+}
+
 static int look_without_limactl(const struct lima_places *places, int64_t timeout_ms,
                                 struct lima_machine *ret, struct err *err)
 {
-    SCOPED(mem) char *config = path_join(places->instance_dir, "lima.yaml");
-    int rc = 0;
+    bool there = false;
+    int rc = has_config(places, &there, err);
 
     *ret = (struct lima_machine){.state = LIMA_NONE};
-    if (config == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    if (!path_exists(config))
-        return 0;
+    if (rc < 0 || !there)
+        return rc;
     if (places->wsl != NULL)
         rc = ask_wsl(places, timeout_ms, ret, err);
     if (rc == 0)
@@ -135,11 +144,10 @@ int lima_look(const struct lima_places *places, int64_t timeout_ms, struct lima_
         return err_set(err, rc, "out of memory");
     if (rc == 0 && result.exit_status == 0) {
         rc = lima_parse_list(buf_bytes(&result.out), places->instance, ret, &found, err);
-        if (rc == 0 && !found)
-            *ret = (struct lima_machine){.state = LIMA_NONE};
-        return rc;
-    }
-    if (rc == 0)
+        if (rc < 0 || found)
+            return rc;
+        (void)err_set(&why, -ENOENT, "%s does not name it", places->limactl);
+    } else if (rc == 0)
         (void)err_set(&why, -EIO, "%s: exit status %d: %s", places->limactl, result.exit_status,
                       last_line(&result.err));
     rc = look_without_limactl(places, timeout_ms, ret, err);
