@@ -52,8 +52,12 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     const struct options *options = self;
     int rc = doctor == NULL ? err_set(err, -ENOMEM, "out of memory") : 0;
 
-    for (size_t i = 0; i < options->words->count && rc == 0; i++)
-        rc = doctor_check_word(options->words->items[i], err);
+    for (size_t i = 0; i < options->words->count; i++) {
+        if (doctor_check_word(options->words->items[i], err) < 0)
+            return say_refused("%s", err_text(err));
+    }
+    if (options->bundle != NULL && *options->bundle == '\0')
+        return say_refused("--bundle: the name of a file is missing");
     if (rc == 0 && options->bundle != NULL)
         rc = doctor_may_write(options->bundle, err);
     if (rc == 0)

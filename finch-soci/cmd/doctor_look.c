@@ -89,6 +89,7 @@ static void look_at_hook(const struct session *session, struct doctor *doctor)
 
 static void look_at_machine(const struct session *session, struct doctor *doctor)
 {
+    SCOPED(mem) char *broken = session_mend_broken();
     struct err err = ERR_NONE;
 
     if (session->places.finch == NULL)
@@ -99,8 +100,7 @@ static void look_at_machine(const struct session *session, struct doctor *doctor
     }
     (void)!session_must_run(session, &err);
     add(doctor, "machine", DOCTOR_FIX_NONE,
-        session->machine.state == LIMA_BROKEN ? "finch vm stop --force && finch-soci vm start"
-                                              : "finch-soci vm start",
+        session->machine.state == LIMA_BROKEN && broken != NULL ? broken : "finch-soci vm start",
         "%s", err_text(&err));
 }
 

@@ -162,11 +162,13 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         rc = session_check_rights(&session, err);
     if (rc == 0)
         rc = edit(&session, self, err);
-    if (rc == 0)
-        rc = session_look(&session, err);
+    if (rc < 0)
+        return rc;
+    rc = session_look(&session, err);
     if (rc == 0)
         rc = finish(&session, self, err);
-    if (rc == 0 || rc == -EBUSY) /* the hook tries again when those containers are gone */
+    /* A machine that cannot be had now is one more reason for what looks after its next start. */
+    if (interrupt_number() == 0)
         hook(&session, self);
     return rc;
 }

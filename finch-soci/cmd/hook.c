@@ -24,30 +24,28 @@ static const struct {
     {"windows", PLATFORM_HOOK_TASK},
 };
 
-static int find_form(const char *system, enum platform_hook_form *ret, struct err *err)
+/* False: there is no such system. */
+static bool find_form(const char *system, enum platform_hook_form *ret)
 {
     *ret = platform_hook_form;
     if (system == NULL)
-        return 0;
+        return true;
     for (size_t i = 0; i < ARRAY_LEN(systems); i++) {
         if (strcmp(systems[i].name, system) == 0) {
             *ret = systems[i].form;
-            return 0;
+            return true;
         }
     }
-    return err_set(err, -EINVAL, "--for knows linux, macos and windows");
+    return false;
 }
 
-static int print_text(const struct session *session, const char *system, struct err *err)
+static int print_text(const struct session *session, enum platform_hook_form form, struct err *err)
 {
     SCOPED(hooking) struct hooking hooking = {.name = NULL};
     SCOPED(text_list) struct text_list words = TEXT_LIST_EMPTY;
     SCOPED(buf_value) struct buf text = BUF_EMPTY;
-    enum platform_hook_form form;
-    int rc = find_form(system, &form, err);
+    int rc = hooking_open(session, &hooking, err);
 
-    if (rc == 0)
-        rc = hooking_open(session, &hooking, err);
     if (rc == 0)
         rc = hooking_text(session, &hooking, form, &words, &text, err);
     if (rc < 0)
@@ -60,14 +58,18 @@ static int run_install(const struct cmd_globals *globals, const void *self, stru
 {
     SCOPED(session) struct session session = {.config = NULL};
     const struct install_options *options = self;
-    int rc = session_open(globals, &session, err);
+    enum platform_hook_form form;
+    int rc;
 
+    if (!find_form(options->system, &form))
+        return say_refused("--for knows linux, macos and windows");
+    if (options->system != NULL && !options->print)
+        return say_refused("--for goes with --print");
+    rc = session_open(globals, &session, err);
     if (rc < 0)
         return rc;
     if (options->print)
-        return print_text(&session, options->system, err);
-    if (options->system != NULL)
-        return err_set(err, -EINVAL, "--for goes with --print");
+        return print_text(&session, form, err);
     rc = hooking_install(&session, err);
     if (rc == 0)
         say(globals, "The hook is installed: each start of the machine %s is looked after.",

@@ -5,6 +5,7 @@
  *                   ├▶ session.c           which Finch, which machine, and the way to it
  *                   ├▶ provisioning.c      the guest made as it should be, or put back
  *                   ├▶ hooking.c           what has that done when the machine starts
+ *                   ├▶ output.c            what commands in the machine print
  *                   ├▶ say.c               what is told, and where
  *                   └▶ interrupt.c         Ctrl-C */
 #ifndef CMD_INTERNAL_H
@@ -52,6 +53,8 @@ void say_detail(const struct cmd_globals *globals, const char *fmt, ...) PRINTF_
 void say_warning(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The one line that a failure is. */
 void say_error(const struct err *err);
+/* The same for words that make no sense together. Returns CMD_USAGE. */
+int say_refused(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "; " and what the user can do, behind the text that is there. Returns `rc`. */
 int say_after(struct err *err, int rc, const char *what);
 /* A terminal, and NO_COLOR is not set to anything. */
@@ -78,6 +81,8 @@ MUST_CHECK int session_check_rights(const struct session *session, struct err *e
 /* What to say of a machine that does not run: -ENOENT, -EBUSY, -EBADMSG for none, stopped, broken;
  * 0 when it runs. */
 MUST_CHECK int session_must_run(const struct session *session, struct err *err);
+/* The commands that mend a machine that is broken: a new string, NULL: out of memory. */
+char *session_mend_broken(void);
 /* One run at a time changes a machine: waits for another, and says so. -EAGAIN: for too long. */
 MUST_CHECK int session_lock(const struct session *session, struct platform_lock **ret,
                             struct err *err);
@@ -123,6 +128,12 @@ MUST_CHECK int doctor_write_bundle(const struct session *session, const struct d
 /* `status IMAGE…`: an exit status, or a negative errno. */
 MUST_CHECK int status_of_images(const struct cmd_globals *globals, const struct text_list *words,
                                 bool json, struct err *err);
+
+/* ---- output.c -------------------------------------------------------------------------------- */
+
+/* As machine_run(), with what it prints on our stdout. `timeout_ms` 0: however long it takes. */
+MUST_CHECK int output_run(struct machine *machine, const char *script, int64_t timeout_ms,
+                          struct machine_result *ret, struct err *err);
 
 /* ---- provisioning.c -------------------------------------------------------------------------- */
 

@@ -5,8 +5,6 @@
 #include <errno.h>
 
 enum { LOGS_TIMEOUT_MS = 60000, LOGS_MEND_BYTES = 200 };
-/* Whoever follows does so until Ctrl-C; a year is as good as for ever. */
-#define LOGS_FOLLOW_MS (INT64_C(365) * 24 * 3600 * 1000)
 
 struct options {
     bool follow;
@@ -16,22 +14,12 @@ struct options {
 #define LOGS_COMMAND                                                                               \
     "exec journalctl --no-pager -n 200 -u soci-snapshotter.service -u finch-soci.service"
 
-static int on_output(void *self, struct bytes piece)
-{
-    (void)self;
-    return fwrite(piece.data, 1, piece.len, stdout) == piece.len && fflush(stdout) == 0 ? 0 : -EIO;
-}
-
 static int show(struct machine *machine, bool follow, struct err *err)
 {
     SCOPED(machine_result) struct machine_result result = MACHINE_RESULT_NONE;
-    const struct machine_run run = {
-        .script = follow ? LOGS_COMMAND " -f" : LOGS_COMMAND,
-        .timeout_ms = follow ? LOGS_FOLLOW_MS : LOGS_TIMEOUT_MS,
-        .output = on_output,
-    };
     const char *why;
-    int rc = machine_run(machine, &run, &result, err);
+    int rc = output_run(machine, follow ? LOGS_COMMAND " -f" : LOGS_COMMAND,
+                        follow ? 0 : LOGS_TIMEOUT_MS, &result, err);
 
     if (rc < 0)
         return rc;

@@ -90,6 +90,16 @@ void say_error(const struct err *err)
     say_line(stderr, "finch-soci: ", "%s", err_text(err));
 }
 
+int say_refused(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    print(stderr, "finch-soci: ", fmt, args);
+    va_end(args);
+    return CMD_USAGE;
+}
+
 int say_after(struct err *err, int rc, const char *what)
 {
     const struct err before = *err;

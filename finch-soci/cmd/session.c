@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/system.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -98,6 +99,11 @@ int session_must_run(const struct session *session, struct err *err)
                    "the machine %s is broken%s%s: `finch vm stop --force`, then `finch-soci vm "
                    "start`",
                    name, problem == NULL ? "" : ": ", problem == NULL ? "" : problem);
+}
+
+char *session_mend_broken(void)
+{
+    return text_format("finch vm stop --force%sfinch-soci vm start", system_then);
 }
 
 /* ---- one at a time --------------------------------------------------------------------------- */
@@ -237,5 +243,8 @@ int session_reach(struct session *session, struct link *ret, struct err *err)
 
     if (rc == 0)
         rc = session_must_run(session, err);
-    return rc < 0 ? rc : session_connect(session, 0, ret, err);
+    if (rc < 0)
+        return rc;
+    rc = session_connect(session, 0, ret, err);
+    return rc < 0 ? say_after(err, rc, "`finch-soci doctor` looks closer") : 0;
 }

@@ -46,7 +46,7 @@ static void add_config(const struct session *session, struct report *report)
     if (rc == 0)
         rc = finch_config_check(&config, &err);
     if (rc < 0) {
-        report_add(report, "finch.yaml", REPORT_NOT_WELL, err_text(&err), "correct the file");
+        report_add(report, "finch.yaml", REPORT_NOT_WELL, err_text(&err), "# correct the file");
         return;
     }
     if (!finch_config_has_soci(&config)) {
@@ -71,6 +71,7 @@ static void add_machine(const struct session *session, struct report *report)
     const struct lima_machine *machine = &session->machine;
     const char *name = session->places.instance, *mend = "finch-soci vm start";
     SCOPED(mem) char *text = NULL;
+    SCOPED(mem) char *broken = session_mend_broken();
 
     switch (machine->state) {
     case LIMA_RUNNING:
@@ -86,7 +87,7 @@ static void add_machine(const struct session *session, struct report *report)
         break;
     case LIMA_BROKEN:
         text = text_format("%s is broken: %s", name, or_unknown(machine->problem));
-        mend = "finch vm stop --force && finch-soci vm start";
+        mend = broken == NULL ? mend : broken;
         break;
     }
     report_add(report, "machine", *mend == '\0' ? REPORT_WELL : REPORT_NOT_WELL,
@@ -177,7 +178,7 @@ static int look_inside(struct looker *looker, struct report *report, struct err 
         return rc;
     if (bundle_open(session->globals->bundle, guest_arch(facts), &bundle, &why) < 0)
         report_add(report, "bundle", REPORT_UNKNOWN, err_text(&why),
-                   "say where the programs for the machine are with --bundle");
+                   "# say where the programs for the machine are with --bundle");
     rc = guest_state_get(looker->link.machine, facts, bundle, &state, err);
     if (rc < 0)
         return rc;
@@ -191,7 +192,7 @@ static const char *access_mend(const struct session *session, int why)
     if (session->is_local)
         return "sudo finch-soci status";
     return why == -EAGAIN || why == -ETIMEDOUT
-               ? "look again when it has booted, else finch-soci vm restart"
+               ? "# look again when it has booted, else: finch-soci vm restart"
                : "finch-soci vm restart";
 }
 
@@ -276,11 +277,11 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     int rc;
 
     if (options->images->count > 0 && options->watch)
-        return err_set(err, -EINVAL, "--watch is not for an image: its registry is asked once");
+        return say_refused("--watch is not for an image: its registry is asked once");
     if (options->images->count > 0)
         return status_of_images(globals, options->images, options->json, err);
     if (options->watch && !options->json && !platform_is_terminal(stdout))
-        return err_set(err, -EINVAL, "--watch draws on a terminal, or writes lines with --json");
+        return say_refused("--watch draws on a terminal, or writes lines with --json");
     rc = session_open(globals, &looker.session, err);
     if (rc == 0)
         rc = once(&looker, options, &well, err);

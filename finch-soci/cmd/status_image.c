@@ -57,12 +57,13 @@ int status_of_images(const struct cmd_globals *globals, const struct text_list *
     SCOPED(session) struct session session = {.config = NULL};
     SCOPED(link) struct link link = {.machine = NULL};
     SCOPED(doctor_images) struct doctor_images images = {.count = 0};
-    int rc = 0;
+    int rc;
 
-    for (size_t i = 0; i < words->count && rc == 0; i++)
-        rc = doctor_check_word(words->items[i], err);
-    if (rc == 0)
-        rc = session_open(globals, &session, err);
+    for (size_t i = 0; i < words->count; i++) {
+        if (doctor_check_word(words->items[i], err) < 0)
+            return say_refused("%s", err_text(err));
+    }
+    rc = session_open(globals, &session, err);
     if (rc == 0)
         rc = session_check_rights(&session, err);
     if (rc == 0)

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* As long as it takes, or until Ctrl-C; a year is as good as for ever. */
-#define RUN_MS (INT64_C(365) * 24 * 3600 * 1000)
-
 struct options {
     const struct text_list *words;
 };
@@ -35,18 +32,11 @@ static int make_script(const struct text_list *words, struct buf *ret)
     return rc < 0 ? rc : buf_add_str(ret, "\n");
 }
 
-static int on_output(void *self, struct bytes piece)
-{
-    (void)self;
-    return fwrite(piece.data, 1, piece.len, stdout) == piece.len && fflush(stdout) == 0 ? 0 : -EIO;
-}
-
 /* Its exit status. */
 static int run_there(struct machine *machine, const char *script, struct err *err)
 {
     SCOPED(machine_result) struct machine_result result = MACHINE_RESULT_NONE;
-    const struct machine_run run = {.script = script, .timeout_ms = RUN_MS, .output = on_output};
-    int rc = machine_run(machine, &run, &result, err);
+    int rc = output_run(machine, script, 0, &result, err);
 
     if (rc < 0)
         return rc;
@@ -64,7 +54,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
     int rc;
 
     if (options->words->count == 0)
-        return err_set(err, -EINVAL, "which command? `finch-soci vm run -- COMMAND`");
+        return say_refused("which command? `finch-soci vm run -- COMMAND`");
     rc = make_script(options->words, &script);
     if (rc < 0 || buf_str(&script) == NULL)
         return err_set(err, -ENOMEM, "out of memory");

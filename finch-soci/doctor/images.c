@@ -36,7 +36,7 @@ int doctor_check_word(const char *word, struct err *err)
 {
     if (doctor_is_word(word))
         return 0;
-    return err_set(err, -EINVAL, "%.100s is no name of an image, and no \"HOST/\"", word);
+    return err_set(err, -EINVAL, "\"%.100s\" is no name of an image, and no HOST/", word);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
