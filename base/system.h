@@ -24,5 +24,14 @@ static inline void *system_resize(void *array, size_t count, size_t item_bytes)
 
     return __builtin_mul_overflow(count, item_bytes, &len) ? NULL : realloc(array, len);
 }
+/* `array`, moved perhaps, with room for one more behind `count` items; NULL: out of memory, and it
+ * is as it was. For arrays that grow by this alone: they double, and are full exactly when their
+ * count is a power of two, or nothing, so nobody has to note their capacity. */
+static inline void *system_grow(void *array, size_t count, size_t item_bytes)
+{
+    if ((count & (count - 1)) != 0)
+        return array;
+    return system_resize(array, count == 0 ? 1 : 2 * count, item_bytes);
+}
 
 #endif

@@ -12,8 +12,6 @@
 #include <time.h>
 
 char *strndup(const char *s, size_t max);
-void *reallocarray(void *old, size_t count, size_t size);
-char *stpcpy(char *to, const char *from);
 void *memmem(const void *in, size_t in_len, const void *what, size_t len);
 
 /* io.h has a tell(), which POSIX never had: our own functions may be called so. */

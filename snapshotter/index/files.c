@@ -4,6 +4,7 @@
 #include "index/internal.h"
 
 #include "base/log.h"
+#include "base/system.h"
 #include "tar/tar.h"
 #include "ztoc/ztoc.h"
 
@@ -58,15 +59,11 @@ static struct wanted_file *find(struct lookup *lookup, const char *name)
 
 static int add_range(struct soci_prefetch *ranges, uint32_t first, uint32_t last)
 {
-    /* Full exactly when the count is a power of two, or nothing. */
-    if ((ranges->count & (ranges->count - 1)) == 0) {
-        size_t room = ranges->count == 0 ? 1 : 2 * ranges->count;
-        struct soci_prefetch_range *more = reallocarray(ranges->ranges, room, sizeof(*more));
+    struct soci_prefetch_range *more = system_grow(ranges->ranges, ranges->count, sizeof(*more));
 
-        if (more == NULL)
-            return -ENOMEM;
-        ranges->ranges = more;
-    }
+    if (more == NULL)
+        return -ENOMEM;
+    ranges->ranges = more;
     ranges->ranges[ranges->count++] = (struct soci_prefetch_range){.first = first, .last = last};
     return 0;
 }

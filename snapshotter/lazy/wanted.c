@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/system.h"
 #include "base/threads.h"
 
 #include <errno.h>
@@ -18,15 +19,11 @@ void lazy_wanted_fini(struct lazy_wanted *wanted)
 
 int lazy_wanted_add(struct lazy_wanted *wanted, uint32_t span, uint32_t rank)
 {
-    /* Full exactly when the count is a power of two, or nothing. */
-    if ((wanted->count & (wanted->count - 1)) == 0) {
-        size_t capacity = wanted->count == 0 ? 1 : 2 * wanted->count;
-        struct span_preferred *more = reallocarray(wanted->spans, capacity, sizeof(*more));
+    struct span_preferred *spans = system_grow(wanted->spans, wanted->count, sizeof(*spans));
 
-        if (more == NULL)
-            return -ENOMEM;
-        wanted->spans = more;
-    }
+    if (spans == NULL)
+        return -ENOMEM;
+    wanted->spans = spans;
     wanted->spans[wanted->count++] = (struct span_preferred){.span = span, .rank = rank};
     return 0;
 }

@@ -2,6 +2,8 @@
 /* record.c – a record in memory: layers and touches are added one by one. */
 #include "starts/starts.h"
 
+#include "base/system.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -23,24 +25,10 @@ void starts_record_free(struct starts_record *record)
     free(record);
 }
 
-/* Arrays double: full exactly when their length is a power of two, or nothing. */
-static int make_room(void **items, size_t count, size_t item_bytes)
-{
-    void *more;
-
-    if ((count & (count - 1)) != 0)
-        return 0;
-    more = reallocarray(*items, count == 0 ? 1 : 2 * count, item_bytes);
-    if (more == NULL)
-        return -ENOMEM;
-    *items = more;
-    return 0;
-}
-
 int starts_record_add_layer(struct starts_record *record, const struct starts_layer *layer,
                             uint32_t *ret)
 {
-    void *items = record->layers;
+    struct starts_layer *layers;
     size_t i;
 
     for (i = 0; i < record->layer_count; i++) {
@@ -53,22 +41,24 @@ int starts_record_add_layer(struct starts_record *record, const struct starts_la
         return 0;
     if (i == STARTS_LAYERS_MAX)
         return -EFBIG;
-    if (make_room(&items, i, sizeof(*layer)) < 0)
+    layers = system_grow(record->layers, i, sizeof(*layers));
+    if (layers == NULL)
         return -ENOMEM;
-    record->layers = items;
+    record->layers = layers;
     record->layers[record->layer_count++] = *layer;
     return 0;
 }
 
 int starts_record_add_touch(struct starts_record *record, const struct starts_touch *touch)
 {
-    void *items = record->touches;
+    struct starts_touch *touches;
 
     if (record->touch_count == STARTS_TOUCHES_MAX)
         return -EFBIG;
-    if (make_room(&items, record->touch_count, sizeof(*touch)) < 0)
+    touches = system_grow(record->touches, record->touch_count, sizeof(*touches));
+    if (touches == NULL)
         return -ENOMEM;
-    record->touches = items;
+    record->touches = touches;
     record->touches[record->touch_count++] = *touch;
     return 0;
 }
