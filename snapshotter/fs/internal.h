@@ -76,10 +76,18 @@ struct fs_mount {
     bool is_orphan; /* lock: the owner left; whoever sees is_gone stops it */
 };
 
+/* ---- mount.c --------------------------------------------------------------------------------- */
+
 void fs_mount_unref(struct fs_mount *mount);
 DEFINE_SCOPED_PTR(fs_mount, struct fs_mount, fs_mount_unref)
 /* The backend says that the kernel let go of the mount; from a thread of the loop's. */
 void fs_mount_set_gone(struct fs_mount *mount);
+/* Stop it if it is an orphan that someone still uses. The others are the reaper's, or have reads
+ * that end now. */
+void fs_mount_stop_orphan(struct fs_mount *mount);
+
+/* ---- fs.c ------------------------------------------------------------------------------------ */
+
 void fs_sweep_soon(struct fs *fs);
 
 /* ---- kernel_mount.c: mount(2) and its kin ---------------------------------------------------- */
