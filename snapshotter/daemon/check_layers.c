@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ZTOC_MAX_BYTES ((uint64_t)512 * 1024 * 1024) /* as the daemon takes them */
-
 /* ---- what the index has of it ---------------------------------------------------------------- */
 
 static enum check_state state_of(struct asking *a, const struct oci_descriptor *layer,

@@ -6,13 +6,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "discover/flight.h"
+#include "ztoc/ztoc.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* A table of a million files and the checkpoints of its spans; held in memory while it is fetched.
- */
-#define DISCOVER_ZTOC_MAX_BYTES ((uint64_t)512 * 1024 * 1024)
 
 /* The fetch of one ztoc. */
 struct ztoc_task {
@@ -102,7 +99,7 @@ static struct flight_task *ztoc_task_new(struct discover *d, struct registry_rep
 
 static bool ztoc_size_is_sane(uint64_t ztoc_bytes)
 {
-    return ztoc_bytes > 0 && ztoc_bytes <= DISCOVER_ZTOC_MAX_BYTES;
+    return ztoc_bytes > 0 && ztoc_bytes <= ZTOC_MAX_BYTES;
 }
 
 /* False: no more of them. */

@@ -10,10 +10,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum {
-    ZTOC_BYTES_MAX = 512 * 1024 * 1024
-}; /* 16 000 checkpoints: 64 GiB at the default span size */
-
 static bool has_window(const struct ztoc_span *span)
 {
     return span->window_off != UINT64_MAX; /* else it is all zeros */
@@ -45,7 +41,7 @@ static int load(struct layer_layout *layout, struct store *store, const struct d
                 struct err *err)
 {
     SCOPED(blob_map) struct bytes blob = {.data = NULL};
-    int rc = store_blob_map(store, ztoc, ZTOC_BYTES_MAX, &blob, err);
+    int rc = store_blob_map(store, ztoc, ZTOC_MAX_BYTES, &blob, err);
 
     if (rc == 0)
         rc = store_blob_open(store, ztoc, &layout->ztoc_fd, err);
@@ -74,7 +70,7 @@ int layer_layout_read_files(struct layer_layout *layout, struct store *store,
 {
     SCOPED(blob_map) struct bytes blob = {.data = NULL};
     char text[DIGEST_TEXT_BYTES];
-    int rc = store_blob_map(store, ztoc, ZTOC_BYTES_MAX, &blob, err);
+    int rc = store_blob_map(store, ztoc, ZTOC_MAX_BYTES, &blob, err);
 
     if (rc == 0)
         rc = ztoc_read_files(layout->toc, blob, err);

@@ -7,8 +7,8 @@
  * start inflating from. docs/ztoc.md has the layout. Builds are byte for byte those of the
  * reference implementation, so equal layers have equal ztocs.
  *
- * A parsed ztoc is immutable: any thread may read it. Nothing here blocks but the callbacks that
- * the caller gives. */
+ * A parsed ztoc is immutable, but for ztoc_drop_files() and ztoc_read_files(): any thread may read
+ * it. Nothing here blocks but the callbacks that the caller gives. */
 #ifndef ZTOC_ZTOC_H
 #define ZTOC_ZTOC_H
 
@@ -24,6 +24,9 @@
 enum ztoc_compression { ZTOC_GZIP = 1, ZTOC_UNCOMPRESSED = 2 }; /* as on the wire */
 
 enum { ZTOC_DEFAULT_SPAN_SIZE = 4 * 1024 * 1024 };
+/* A larger one is not taken: a table of a million files, or 16 000 checkpoints, which are 64 GiB at
+ * the default span size. It is held in memory while it is fetched. */
+enum { ZTOC_MAX_BYTES = 512 * 1024 * 1024 };
 /* The reference's: another one means other digests. */
 #define ZTOC_DEFAULT_BUILD_TOOL "AWS SOCI CLI v0.2"
 
