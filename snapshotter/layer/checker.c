@@ -71,6 +71,12 @@ static void refuse(struct checker *c, struct layer *layer, const struct layer_cl
                  err_text(&err));
 }
 
+static void set_passed_locked(struct layer *layer, const struct digest *diff_id)
+{
+    layer->check.state = CHECK_PASSED;
+    layer->check.claim = (struct layer_claim){.kind = LAYER_CLAIM_DIFF_ID, .digest = *diff_id};
+}
+
 /* The layer is not closed yet: it is current. */
 static void note(struct checker *c, struct layer *layer, enum check_state state,
                  const struct whole_finding *finding, const struct err *why)
@@ -81,6 +87,8 @@ static void note(struct checker *c, struct layer *layer, enum check_state state,
     {
         LOCKED(&c->lock);
         layer->check.state = state;
+        if (state == CHECK_PASSED)
+            set_passed_locked(layer, &finding->diff_id);
         layer->check.needs_daemon = finding->needs_daemon;
         layer->check.why = *why;
         layer->check.why_ms = clock_wall_ms();
@@ -277,20 +285,22 @@ void checker_add(struct checker *c, struct layer *layer)
     (void)pthread_cond_broadcast(&c->changed);
 }
 
-void checker_set_passed(struct checker *c, struct layer *layer)
+void checker_set_passed(struct checker *c, struct layer *layer, const struct digest *diff_id)
 {
     LOCKED(&c->lock);
 
     if (layer->check.state == CHECK_IDLE)
-        layer->check.state = CHECK_PASSED;
+        set_passed_locked(layer, diff_id);
 }
 
-void checker_claim(struct checker *c, struct layer *layer, const struct layer_claim *claim)
+struct layer_claim checker_claim(struct checker *c, struct layer *layer,
+                                 const struct layer_claim *claim)
 {
     LOCKED(&c->lock);
 
     if (layer->check.claim.kind == LAYER_CLAIM_NONE)
         layer->check.claim = *claim;
+    return layer->check.claim;
 }
 
 void checker_forget(struct checker *c, struct layer *layer)

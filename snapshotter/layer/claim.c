@@ -18,6 +18,18 @@ int claim_fits(const struct layer_claim *claim, const struct digest *diff_id)
     return digest_equal(&claim->digest, &chain);
 }
 
+int claim_contradicts(const struct layer_claim *a, const struct layer_claim *b)
+{
+    int rc;
+
+    if (a->kind == LAYER_CLAIM_NONE || b->kind == LAYER_CLAIM_NONE)
+        return 0;
+    if (a->kind == LAYER_CLAIM_CHAIN_ID && b->kind == LAYER_CLAIM_CHAIN_ID)
+        return digest_equal(&a->below, &b->below) && !digest_equal(&a->digest, &b->digest);
+    rc = a->kind == LAYER_CLAIM_DIFF_ID ? claim_fits(b, &a->digest) : claim_fits(a, &b->digest);
+    return rc < 0 ? rc : rc == 0;
+}
+
 int claim_identity(const struct layer_claim *claim, struct digest *ret)
 {
     char text[16 + 2 * DIGEST_TEXT_BYTES], a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];

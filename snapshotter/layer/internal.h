@@ -43,6 +43,9 @@ struct span_layout layer_span_layout(struct layer_layout *layout);
 /* 1: a tar with this diff ID is what the image says; 0: it is not, or the image says nothing;
  * -ENOMEM. */
 MUST_CHECK int claim_fits(const struct layer_claim *claim, const struct digest *diff_id);
+/* 1: they cannot both be right; 0: they can, as far as one can tell (of two chain IDs over
+ * different layers one cannot); -ENOMEM. */
+MUST_CHECK int claim_contradicts(const struct layer_claim *a, const struct layer_claim *b);
 /* Equal claims have equal ones: 0 or -ENOMEM. */
 MUST_CHECK int claim_identity(const struct layer_claim *claim, struct digest *ret);
 /* -EBADMSG, with both in the text. */
@@ -82,7 +85,7 @@ enum check_state {
 /* Of a layer; all of it is checker->lock's. */
 struct check {
     enum check_state state;
-    struct layer_claim claim; /* the first that somebody made */
+    struct layer_claim claim; /* the first that somebody made; of one that passed what is so */
     struct err why;           /* of one that failed */
     int64_t why_ms;           /* when, on clock_wall_ms() */
     int64_t at_ms, retry_ms;  /* not before, and how long that was */
@@ -111,8 +114,10 @@ void checker_fini(struct checker *c); /* every layer was taken back */
 /* Perhaps it is complete now, or an image says what it should be. */
 void checker_add(struct checker *c, struct layer *layer);
 /* An earlier process has checked it. */
-void checker_set_passed(struct checker *c, struct layer *layer);
-void checker_claim(struct checker *c, struct layer *layer, const struct layer_claim *claim);
+void checker_set_passed(struct checker *c, struct layer *layer, const struct digest *diff_id);
+/* An image says what it should be. What check.claim is then. */
+struct layer_claim checker_claim(struct checker *c, struct layer *layer,
+                                 const struct layer_claim *claim);
 /* It is being closed. Returns when the thread does nothing with it any more, and it will not. */
 void checker_forget(struct checker *c, struct layer *layer);
 /* See layer_set_tell(). */

@@ -187,6 +187,19 @@ static int check_diff_id(struct layer *layer, const struct layer_claim *claim,
     return rc;
 }
 
+/* Of one that is not checked yet only one claim can be: who contradicts the first may be right, and
+ * gets the layer in another way. */
+static int add_claim(struct layer *layer, const struct layer_claim *claim, struct err *err)
+{
+    struct layer_claim first = checker_claim(layer->checker, layer, claim);
+    int rc = claim_contradicts(claim, &first);
+
+    if (rc < 0)
+        return err_set(err, rc, "out of memory");
+    return rc == 0 ? 0
+                   : err_set(err, -EBADMSG, "another image says that it unpacks to something else");
+}
+
 /* Of a layer that is loaded: -EBADMSG: the image says something else of it. */
 static int use_claim(struct layer *layer, const struct layer_claim *claim, struct err *err)
 {
@@ -202,11 +215,12 @@ static int use_claim(struct layer *layer, const struct layer_claim *claim, struc
         if (rc < 0)
             return rc;
         if (span_set_is_complete(layer->spans))
-            checker_set_passed(layer->checker, layer);
+            checker_set_passed(layer->checker, layer, &diff_id);
     }
-    checker_claim(layer->checker, layer, claim);
-    checker_add(layer->checker, layer);
-    return 0;
+    rc = add_claim(layer, claim, err);
+    if (rc == 0)
+        checker_add(layer->checker, layer);
+    return rc;
 }
 
 static int load_new(struct layer *layer, struct layer_options *options, struct err *err)

@@ -247,13 +247,9 @@ static void a_chain_id_will_do(void **state)
 {
     struct world *w = *state;
     struct layer_claim claim = {.kind = LAYER_CLAIM_CHAIN_ID};
-    char text[2 * DIGEST_TEXT_BYTES], a[DIGEST_TEXT_BYTES], b[DIGEST_TEXT_BYTES];
 
     memset(claim.below.sha256, 7, DIGEST_BYTES);
-    digest_format(&claim.below, a);
-    digest_format(&w->diff_id, b);
-    (void)snprintf(text, sizeof(text), "%s %s", a, b);
-    assert_ok(digest_of(bytes_of_str(text), &claim.digest));
+    assert_ok(digest_chain(&claim.below, &w->diff_id, &claim.digest));
     assert_verdict(w, &claim, LAYER_CHECKED);
     claim.below.sha256[0] ^= 1;
     assert_refused(w, &claim);
@@ -343,6 +339,8 @@ static void a_layer_with_bytes_behind_its_files_has_no_file_for_others(void **st
     layer = open_layer(w, &claim);
     (void)wait_status(layer, LAYER_CHECKED);
     assert_null(layer_checked_file(layer));
+    claim = wrong(w); /* what it hashes to is known all the same */
+    assert_refused(w, &claim);
     layer_unref(layer);
 }
 
@@ -457,6 +455,45 @@ static void another_image_that_says_otherwise_of_a_checked_layer_is_refused(void
     layer_unref(layer);
     assert_refused(w, &other);
     layer_unref(open_layer(w, &claim));
+}
+
+/* Else the check would never see what the second says. */
+static void another_image_that_says_otherwise_of_an_open_layer_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct layer_claim claim = right(w), other = wrong(w);
+    struct layer_claim chain = {.kind = LAYER_CLAIM_CHAIN_ID}, other_chain = chain;
+    struct layer *layer = open_layer(w, &claim);
+
+    assert_refused(w, &other);
+    assert_ok(digest_chain(&chain.below, &w->diff_id, &chain.digest));
+    other_chain.below.sha256[0] ^= 1; /* but the same chain ID */
+    other_chain.digest = chain.digest;
+    assert_refused(w, &other_chain);
+    layer_unref(open_layer(w, &chain));
+    layer_start_background(layer);
+    (void)wait_status(layer, LAYER_CHECKED);
+    layer_unref(layer);
+}
+
+static void of_chain_ids_only_those_over_the_same_layers_contradict_each_other(void **state)
+{
+    struct world *w = *state;
+    struct layer_claim chain = {.kind = LAYER_CLAIM_CHAIN_ID}, same, elsewhere, diff = wrong(w);
+    struct layer *layer;
+
+    assert_ok(digest_chain(&chain.below, &w->diff_id, &chain.digest));
+    same = elsewhere = chain;
+    same.digest.sha256[0] ^= 1;
+    elsewhere.below.sha256[0] ^= 1;
+    layer = open_layer(w, &chain);
+    assert_refused(w, &same);
+    assert_refused(w, &diff);
+    layer_unref(open_layer(w, &elsewhere));
+    layer_start_background(layer);
+    (void)wait_status(layer, LAYER_CHECKED);
+    assert_refused(w, &elsewhere);
+    layer_unref(layer);
 }
 
 static void nobody_says_what_it_should_be_so_it_is_as_it_was(void **state)
@@ -593,6 +630,8 @@ int main(void)
         TEST(a_layer_that_hashes_to_something_else_is_refused_for_good),
         TEST(a_table_that_is_forged_is_refused_for_all),
         TEST(another_image_that_says_otherwise_of_a_checked_layer_is_refused),
+        TEST(another_image_that_says_otherwise_of_an_open_layer_is_refused),
+        TEST(of_chain_ids_only_those_over_the_same_layers_contradict_each_other),
         TEST(nobody_says_what_it_should_be_so_it_is_as_it_was),
         TEST(a_disk_that_damages_is_healed_and_no_reason_to_refuse),
         TEST(a_check_that_waits_for_a_registry_does_not_hold_up_who_closes),
