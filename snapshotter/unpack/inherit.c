@@ -92,6 +92,17 @@ static int open_in(const char *lower, const char *path, int *ret_fd, struct err 
     return rc == -ENOENT ? 0 : err_set(err, rc, "%s", err_text(&why));
 }
 
+/* The uppermost directory of that name: 1; 0: there is none, or something else in its place. */
+static int find_below(const struct text_list *lowers, const char *path, int *ret_fd,
+                      struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < lowers->count && rc == 0; i++)
+        rc = open_in(lowers->items[i], path, ret_fd, err);
+    return rc == -ENOTDIR ? 0 : rc;
+}
+
 static int inherit_one(struct unpack *u, const char *path, const struct text_list *lowers,
                        struct err *err)
 {
@@ -102,11 +113,8 @@ static int inherit_one(struct unpack *u, const char *path, const struct text_lis
 
     if (rc < 0) /* an entry that came later replaced it */
         return rc == -ENOENT || rc == -ENOTDIR ? 0 : err_set(err, rc, "%s", err_text(&why));
-    for (size_t i = 0; i < lowers->count && rc == 0; i++)
-        rc = open_in(lowers->items[i], path, &from_fd, &why);
-    if (rc == -ENOTDIR || rc == 0)
-        return 0;
-    return rc < 0 ? err_set(err, rc, "%s", err_text(&why)) : copy_look(from_fd, to_fd, err);
+    rc = find_below(lowers, path, &from_fd, err);
+    return rc <= 0 ? rc : copy_look(from_fd, to_fd, err);
 }
 
 int unpack_inherit(const char *dir, const struct text_list *made, const struct text_list *lowers,
@@ -145,12 +153,10 @@ int unpack_look_below(const char *path, const struct text_list *lowers, enum unp
 {
     SCOPED(fd) int fd = -1;
     struct stat st;
-    int rc = 0;
+    int rc = find_below(lowers, path, &fd, err);
 
     *ret = UNPACK_LOOK_NONE;
-    for (size_t i = 0; i < lowers->count && rc == 0; i++)
-        rc = open_in(lowers->items[i], path, &fd, err);
-    if (rc == -ENOTDIR || rc == 0)
+    if (rc == 0)
         return 0;
     if (rc > 0 && fstat(fd, &st) < 0)
         rc = err_sys(err, -errno, "%s", path);
