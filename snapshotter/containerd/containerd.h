@@ -140,6 +140,25 @@ MUST_CHECK int containerd_content_write_from(struct containerd *c,
                                              const struct containerd_write_request *request,
                                              const struct containerd_source *source,
                                              struct err *err);
+/* The same at the pace of who has the bytes. What is not committed is forgotten when the upload is
+ * closed. Errors as above, and any of them is the end of it; -EEXIST: the blob is stored already
+ * (at the open, or by somebody else meanwhile), its labels as they are. */
+struct containerd_upload;
+/* `request->labels` is not used. */
+MUST_CHECK int containerd_upload_open(struct containerd *c,
+                                      const struct containerd_write_request *request,
+                                      struct containerd_upload **ret, struct err *err);
+/* Another namespace has it: there is nothing to add, only to commit. */
+bool containerd_upload_is_full(const struct containerd_upload *upload);
+/* The next bytes, in pieces of any size. containerd works on the last of them while the caller goes
+ * on, so the error may be of earlier ones. */
+MUST_CHECK int containerd_upload_add(struct containerd_upload *upload, struct bytes bytes,
+                                     struct err *err);
+MUST_CHECK int containerd_upload_commit(struct containerd_upload *upload,
+                                        const struct text_map *labels, struct err *err);
+/* Blocks until containerd has let go of it, unless it does not answer. NULL is fine. */
+void containerd_upload_close(struct containerd_upload *upload);
+DEFINE_SCOPED_PTR(containerd_upload, struct containerd_upload, containerd_upload_close)
 /* Set these labels and leave the others; a value "" removes that label. */
 MUST_CHECK int containerd_content_set_labels(struct containerd *c, const char *digest,
                                              const struct text_map *labels, struct err *err);
@@ -156,6 +175,40 @@ MUST_CHECK int containerd_lease_create(struct containerd *c, int64_t expire_ms, 
 MUST_CHECK int containerd_use_lease(struct containerd *c, const char *id, struct err *err);
 /* Already gone is success. When it is the one in use, none is in use afterwards. */
 MUST_CHECK int containerd_lease_delete(struct containerd *c, const char *id, struct err *err);
+
+/* ---- layers ---------------------------------------------------------------------------------- */
+
+/* A layer of an image, stored as containerd's own pull leaves it: with its labels, and kept by a
+ * lease until the image's manifest does. */
+struct containerd_layer_request {
+    const char *digest;
+    uint64_t size_bytes;
+    const char *host, *repository; /* where it comes from: "localhost:5000", "library/app" */
+    const char *manifest;          /* digest of the image's, which need not be there */
+    /* Under which the image is pulled. NULL, or not there any more: one is made unless the manifest
+     * refers to the layer, and deleted when it does in the end, else it ends after an hour. */
+    const char *lease;
+    const char *ref; /* as in struct containerd_write_request */
+};
+struct containerd_layer;
+/* `c` is the layer's until it is closed. */
+MUST_CHECK int containerd_layer_open(struct containerd *c,
+                                     const struct containerd_layer_request *request,
+                                     struct containerd_layer **ret, struct err *err);
+/* False: containerd has them already, so only the end is missing. */
+bool containerd_layer_wants_bytes(const struct containerd_layer *layer);
+/* As containerd_upload_add(). */
+MUST_CHECK int containerd_layer_add(struct containerd_layer *layer, struct bytes bytes,
+                                    struct err *err);
+/* All of them are there; `diff_id` is the digest of the unpacked layer. */
+MUST_CHECK int containerd_layer_finish(struct containerd_layer *layer, const char *diff_id,
+                                       struct err *err);
+/* Without a finish before, nothing of it stays. NULL is fine. */
+void containerd_layer_close(struct containerd_layer *layer);
+DEFINE_SCOPED_PTR(containerd_layer, struct containerd_layer, containerd_layer_close)
+/* A label's list of repositories, sorted and separated by commas, with one more. `known` may be
+ * NULL. New string; -ENOMEM. */
+MUST_CHECK int containerd_source_add(const char *known, const char *repository, char **ret);
 
 /* ---- the daemon itself ----------------------------------------------------------------------- */
 

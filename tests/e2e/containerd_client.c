@@ -285,6 +285,93 @@ static void an_upload_whose_source_fails_can_be_made_again(void **state)
     assert_done(containerd_content_delete(*state, text, &err));
 }
 
+static ssize_t never_read(void *self, void *buf, size_t len, struct err *err)
+{
+    (void)self;
+    (void)buf;
+    (void)len;
+    return err_set(err, -EIO, "nobody should ask for bytes");
+}
+
+static void what_another_namespace_has_is_not_sent_again(void **state)
+{
+    SCOPED(containerd) struct containerd *other = open_namespace("client-test-2");
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+    SCOPED(containerd_content) struct containerd_content info = {.labels = TEXT_MAP_EMPTY};
+    const struct containerd_source none = {.read = never_read};
+    struct text blob = text_blob("had by another namespace");
+    struct containerd_write_request request = write_of(&blob, NULL);
+
+    assert_done(containerd_content_write(other, &request, blob.bytes, &err));
+    assert_int_equal(text_map_set(&labels, "a", "1"), 0);
+    request.labels = &labels;
+    assert_done(containerd_content_write_from(*state, &request, &none, &err));
+    assert_done(containerd_content_info(*state, blob.digest, &info, &err));
+    assert_int_equal(info.size_bytes, blob.bytes.len);
+    assert_string_equal(text_map_get(&info.labels, "a"), "1");
+    assert_done(containerd_content_delete(*state, blob.digest, &err));
+    assert_done(containerd_content_delete(other, blob.digest, &err));
+}
+
+static void an_upload_that_is_not_committed_leaves_nothing(void **state)
+{
+    SCOPED(containerd_upload) struct containerd_upload *upload = NULL;
+    struct text blob = text_blob("half of this");
+    struct containerd_write_request request = write_of(&blob, NULL);
+    struct err refused = ERR_NONE;
+
+    assert_done(containerd_upload_open(*state, &request, &upload, &err));
+    assert_done(containerd_upload_add(upload, bytes_of(blob.bytes.data, 4), &err));
+    containerd_upload_close(TAKE(upload));
+    assert_int_equal(containerd_content_info(*state, blob.digest, NULL, &refused), -ENOENT);
+
+    assert_done(containerd_upload_open(*state, &request, &upload, &err));
+    for (size_t i = 0; i < blob.bytes.len; i++)
+        assert_done(containerd_upload_add(upload, bytes_of(blob.bytes.data + i, 1), &err));
+    assert_int_equal(containerd_upload_add(upload, bytes_of("x", 1), &refused), -EINVAL);
+    assert_done(containerd_upload_commit(upload, NULL, &err));
+    containerd_upload_close(TAKE(upload));
+    assert_int_equal(containerd_upload_open(*state, &request, &upload, &refused), -EEXIST);
+    assert_done(containerd_content_delete(*state, blob.digest, &err));
+}
+
+static void keep_layer(struct containerd *c, const struct text *blob, const char *lease,
+                       const char *host, const char *repository)
+{
+    SCOPED(containerd_layer) struct containerd_layer *layer = NULL;
+    const struct containerd_layer_request request = {.digest = blob->digest,
+                                                     .size_bytes = blob->bytes.len,
+                                                     .host = host,
+                                                     .repository = repository,
+                                                     .manifest = text_blob("none").digest,
+                                                     .lease = lease};
+
+    assert_done(containerd_layer_open(c, &request, &layer, &err));
+    if (containerd_layer_wants_bytes(layer))
+        assert_done(containerd_layer_add(layer, blob->bytes, &err));
+    assert_done(containerd_layer_finish(layer, "sha256:unpacked", &err));
+}
+
+/* With a lease that is gone, and with none: then there is one of its own. */
+static void a_layer_has_the_labels_that_a_pull_leaves(void **state)
+{
+    SCOPED(containerd) struct containerd *c = open_namespace("client-test");
+    SCOPED(containerd_content) struct containerd_content info = {.labels = TEXT_MAP_EMPTY};
+    struct text blob = text_blob("a layer");
+
+    (void)state;
+    keep_layer(c, &blob, "no-such-lease", "localhost:5000", "app");
+    keep_layer(c, &blob, NULL, "localhost:5001", "above");
+    keep_layer(c, &blob, NULL, "[::1]:5000", "app");
+    assert_done(containerd_content_info(c, blob.digest, &info, &err));
+    assert_string_equal(text_map_get(&info.labels, "containerd.io/distribution.source.localhost"),
+                        "above,app");
+    assert_string_equal(text_map_get(&info.labels, "containerd.io/distribution.source.::1"), "app");
+    assert_string_equal(text_map_get(&info.labels, "containerd.io/uncompressed"),
+                        "sha256:unpacked");
+    assert_done(containerd_content_delete(c, blob.digest, &err));
+}
+
 static void missing_content_is_said_to_be_missing(void **state)
 {
     struct text blob = text_blob("never written");
@@ -444,6 +531,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(writing_what_is_there_sets_labels_and_keeps_others),
         cmocka_unit_test(bytes_of_another_digest_are_refused_and_leave_nothing),
         cmocka_unit_test(an_upload_whose_source_fails_can_be_made_again),
+        cmocka_unit_test(what_another_namespace_has_is_not_sent_again),
+        cmocka_unit_test(an_upload_that_is_not_committed_leaves_nothing),
+        cmocka_unit_test(a_layer_has_the_labels_that_a_pull_leaves),
         cmocka_unit_test(missing_content_is_said_to_be_missing),
         cmocka_unit_test(namespaces_do_not_see_each_other),
         cmocka_unit_test(content_is_listed),
