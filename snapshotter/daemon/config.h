@@ -141,6 +141,8 @@ MUST_CHECK int config_load(const char *path, bool may_be_missing, struct config 
                            struct err *err);
 /* Does the file say how often a range is asked for again? */
 bool config_has_blob_retries(const struct config *config);
+/* Are layers of images that are pulled as a whole kept in containerd's content store? */
+bool config_keeps_layers(const struct config *config);
 /* Append the configuration as TOML, every key. 0 or -ENOMEM. */
 MUST_CHECK int config_print(const struct config *config, struct buf *ret);
 

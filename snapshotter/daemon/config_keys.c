@@ -144,7 +144,8 @@ const struct config_key config_keys[] = {
 
     /* config_warn() has a line of its own for the type. */
     TEXT_KEY(CONFIG_SILENT, "content_store.type", content_store_type, "soci", &content_stores),
-    TEXT_KEY(CONFIG_UNUSED, "content_store.containerd_address", containerd_address,
+    /* Where layers of images that are pulled as a whole are kept, with the type `containerd`. */
+    TEXT_KEY(CONFIG_USED, "content_store.containerd_address", containerd_address,
              "/run/containerd/containerd.sock", NULL),
 
     BOOL_KEY(CONFIG_USED, "prefetch.enable", prefetch_enabled, false),
@@ -170,8 +171,8 @@ const struct config_key config_keys[] = {
                     parallel.max_unpacks, -1),
     ANY_INTEGER_KEY(CONFIG_USED, "pull_modes.parallel_pull_unpack.max_concurrent_unpacks_per_image",
                     parallel.max_unpacks_per_image, -1),
-    /* They are never kept. */
-    BOOL_KEY(CONFIG_SILENT, "pull_modes.parallel_pull_unpack.discard_unpacked_layers",
+    /* With content_store.type `soci` they are in any case. */
+    BOOL_KEY(CONFIG_USED, "pull_modes.parallel_pull_unpack.discard_unpacked_layers",
              parallel.discard_unpacked_layers, false),
     BOOL_KEY(CONFIG_USED, "pull_modes.parallel_pull_unpack.experimental_parallel_pull_as_fallback",
              parallel.as_fallback, false),
@@ -206,6 +207,14 @@ bool config_is_initial(const struct config *config, const struct config_key *key
         break;
     }
     return strcmp(*config_text(config, key), key->initial_text) == 0;
+}
+
+bool config_keeps_layers(const struct config *config)
+{
+    const struct config_parallel *parallel = &config->parallel;
+
+    return (parallel->enable || parallel->as_fallback) && !parallel->discard_unpacked_layers &&
+           strcmp(config->content_store_type, "containerd") == 0;
 }
 
 unsigned config_line(const struct config *config, const char *path)

@@ -43,6 +43,20 @@ int config_list_unknown(const struct config *config, struct buf *ret)
     return add_all(ret, &config->unknown);
 }
 
+/* The file says, and does not only leave it at the default, that layers are to be kept. */
+static void warn_of_layers(const struct config *config)
+{
+    static const char key[] = "pull_modes.parallel_pull_unpack.discard_unpacked_layers";
+    const struct config_parallel *parallel = &config->parallel;
+    unsigned line = config_line(config, key);
+
+    if (line != 0 && !parallel->discard_unpacked_layers && !config_keeps_layers(config) &&
+        (parallel->enable || parallel->as_fallback))
+        log_warn("layers that are unpacked are not kept: only a content_store of type containerd "
+                 "can take them",
+                 "key=%s line=%u", key, line);
+}
+
 void config_warn(const struct config *config)
 {
     SCOPED(buf_value) struct buf unused = BUF_EMPTY;
@@ -58,4 +72,5 @@ void config_warn(const struct config *config)
     if (strcmp(config->content_store_type, "containerd") == 0)
         log_warn("indexes and ztocs are kept in the daemon's own store all the same",
                  "key=content_store.type line=%u", config_line(config, "content_store.type"));
+    warn_of_layers(config);
 }

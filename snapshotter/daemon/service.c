@@ -8,6 +8,7 @@
 #include "cri/cri.h"
 #include "daemon/address.h"
 #include "daemon/config_internal.h"
+#include "daemon/keep.h"
 #include "daemon/registry_config.h"
 #include "daemon/scrape.h"
 #include "discover/discover.h"
@@ -43,6 +44,7 @@ struct service {
     struct fs *fs;
     const char **unpack_argv[CONFIG_STREAMS]; /* NULL: none; strings are the configuration's */
     struct unpack_programs programs;
+    struct keep *keep; /* NULL: layers are not kept packed */
     struct local *local;
     struct lazy *lazy;
     struct snapshotter *snapshotter;
@@ -140,6 +142,16 @@ static int set_programs(struct service *s, const struct config_parallel *paralle
     return rc;
 }
 
+static int start_keep(struct service *s, const struct config *config, struct err *err)
+{
+    const struct keep_options options = {.address = config->containerd_address};
+    int rc = config_keeps_layers(config) ? keep_new(&options, &s->keep, err) : 0;
+
+    return rc < 0 ? err_prefix(err, rc, "line %u: content_store.containerd_address",
+                               config_line(config, "content_store.containerd_address"))
+                  : 0;
+}
+
 /* Beside the snapshots, for which it unpacks. */
 static int start_local(struct service *s, const struct config *config, struct err *err)
 {
@@ -158,10 +170,13 @@ static int start_local(struct service *s, const struct config *config, struct er
     uint64_t chunk_bytes = 0;
     int rc = set_programs(s, parallel, err);
 
+    if (rc == 0)
+        rc = start_keep(s, config, err);
     if (rc == 0 && dir == NULL)
         rc = err_set(err, -ENOMEM, "out of memory");
     if (rc < 0)
         return rc;
+    options.keeper = s->keep == NULL ? NULL : keep_ops(s->keep);
     (void)!config_size(parallel->chunk_size, &chunk_bytes); /* was checked */
     options.chunk_bytes = (size_t)chunk_bytes;
     return local_new(&options, &s->local, err);
@@ -201,6 +216,7 @@ static int start_lazy(struct service *s, const struct config *config, struct err
         .discover = s->discover,
         .layers = s->layers,
         .whole = whole_of(&config->parallel),
+        .keep_whole = config_keeps_layers(config),
         .mount_timeout_ms = config->mount_timeout_s * 1000,
         .min_layer_bytes = config->min_layer_bytes < 0 ? 0 : (uint64_t)config->min_layer_bytes,
         .disable_background = config->background.disable,
@@ -369,6 +385,8 @@ void service_free(struct service *s, bool unmount)
         discover_stop(s->discover); /* a Prepare that waits for the network ends now */
     if (s->local != NULL)
         local_stop(s->local); /* or for its layer's files */
+    if (s->keep != NULL)
+        keep_stop(s->keep); /* or for containerd to take the layer */
     if (s->registry != NULL)
         registry_cancel_all(s->registry); /* and so does the network */
     if (s->socket != NULL)
@@ -380,6 +398,7 @@ void service_free(struct service *s, bool unmount)
     snapshotter_free(s->snapshotter);
     lazy_free(s->lazy);
     local_free(s->local);
+    keep_free(s->keep);
     for (size_t i = 0; i < CONFIG_STREAMS; i++)
         free(s->unpack_argv[i]);
     fs_free(s->fs);

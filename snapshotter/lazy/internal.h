@@ -36,8 +36,10 @@ struct lazy_target {
     struct digest index;      /* the one that the ztoc is in, or would have to be */
     bool has_index;           /* `index` is known */
     bool disable_xattrs;
-    bool on_nothing;                /* prepared without a parent; not kept in the row */
-    const struct text_list *lowers; /* borrowed while a Prepare mounts it, as mount() has it */
+    bool on_nothing; /* prepared without a parent; not kept in the row */
+    /* Borrowed while a Prepare mounts it, as mount() has them; NULL otherwise. */
+    const struct text_list *lowers;
+    const char *namespace_, *lease;
 };
 void lazy_target_fini(struct lazy_target *target);
 DEFINE_SCOPED_VALUE(lazy_target, struct lazy_target, lazy_target_fini)
@@ -294,14 +296,16 @@ size_t lazy_lowest_of(const struct text_map *labels);
  * of them. */
 void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
                           const struct text_map *labels, const struct soci_index *index);
-/* The client has gone: end what was begun of the image of `labels`. As local_abandon(). */
-void lazy_abandon(struct lazy *lazy, const struct text_map *labels, bool ready_too);
+/* The client has gone: end what was begun of the image of `labels`, for that namespace where they
+ * differ. As local_abandon(). */
+void lazy_abandon(struct lazy *lazy, const char *namespace_, const struct text_map *labels,
+                  bool ready_too);
 /* The layer's files into a snapshot's directory. `is_whole`: see whole.c. */
-MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
+MUST_CHECK int lazy_unpack(struct lazy *lazy, const struct snapshot_layer *how, bool is_whole,
                            struct err *err);
 /* Does a layer that unpacks to `diff_id` make the chain ID that containerd asked for? -EBADMSG: no;
  * -EINVAL: it cannot be told. */
-MUST_CHECK int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
+MUST_CHECK int lazy_check_chain(const struct snapshot_layer *how, const struct digest *diff_id,
                                 struct err *err);
 
 /* ---- whole.c: images that are not mounted at all ----------------------------------------------
@@ -315,6 +319,10 @@ MUST_CHECK int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *tar
 /* Is this how it was begun? `found` is what the row gets. */
 bool lazy_whole_is(const struct lazy *lazy, const struct text_map *found);
 /* lazy_unpack() could not do it. */
-void lazy_whole_failed(struct lazy *lazy, const struct text_map *labels);
+void lazy_whole_failed(struct lazy *lazy, const struct snapshot_layer *how);
+/* For whom the layers of an image that is unpacked as a whole are kept, in *keep; NULL: they are
+ * not. Borrows its arguments. */
+const struct local_keep *lazy_whole_keep(const struct lazy *lazy, const char *namespace_,
+                                         const char *lease, struct local_keep *keep);
 
 #endif

@@ -10,8 +10,6 @@
 #define LABEL_MANIFEST "containerd.io/snapshot/cri.manifest-digest"
 #define LABEL_LAYER_BYTES "containerd.io/snapshot/remote/soci.size"
 #define LABEL_INDEX "containerd.io/snapshot/remote/soci.index.digest"
-/* Set by the SOCI snapshotter; clients look at it. */
-#define LABEL_NAMESPACE "containerd.io/snapshot/remote/namespace"
 /* Ours. */
 #define LABEL_ZTOC "containerd.io/snapshot/remote/soci.ztoc.digest"
 #define LABEL_ZTOC_BYTES "containerd.io/snapshot/remote/soci.ztoc.size"
@@ -30,7 +28,7 @@ const char *lazy_label_layer(const struct text_map *labels)
 
 const char *lazy_label_namespace(const struct text_map *labels)
 {
-    return text_map_get(labels, LABEL_NAMESPACE);
+    return text_map_get(labels, SNAPSHOT_LABEL_NAMESPACE);
 }
 
 void lazy_target_fini(struct lazy_target *target)
@@ -184,7 +182,7 @@ static int set_bytes(struct text_map *labels, const char *key, uint64_t bytes)
 int lazy_target_add_found(const struct lazy_target *target, const char *namespace_,
                           struct text_map *labels)
 {
-    int rc = text_map_set(labels, LABEL_NAMESPACE, namespace_);
+    int rc = text_map_set(labels, SNAPSHOT_LABEL_NAMESPACE, namespace_);
 
     if (rc == 0 && target->layer_bytes > 0)
         rc = set_bytes(labels, LABEL_LAYER_BYTES, target->layer_bytes);

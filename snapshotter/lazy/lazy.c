@@ -102,18 +102,21 @@ void lazy_take_down(struct lazy *lazy, struct fs_mount **mount, const char *dir,
         log_warn("mount left behind", "dir=%s err=%s", dir, err_text(&err));
 }
 
-static int mount_entry(struct lazy *lazy, struct lazy_entry *entry, const char *namespace_,
-                       const struct text_map *labels, struct text_map *ret_labels, struct err *err)
+static int mount_entry(struct lazy *lazy, struct lazy_entry *entry,
+                       const struct snapshot_layer *layer, struct text_map *ret_labels,
+                       struct err *err)
 {
     int rc = entry_add_origin(lazy, entry, err);
 
     if (rc == 0)
-        rc = lazy_mount_by_index(lazy, &entry->target, labels, entry->dir, &entry->mount, err);
-    if (rc == SNAPSHOT_UNPACK && lazy_target_add_found(&entry->target, namespace_, ret_labels) < 0)
+        rc = lazy_mount_by_index(lazy, &entry->target, layer->labels, entry->dir, &entry->mount,
+                                 err);
+    if (rc == SNAPSHOT_UNPACK &&
+        lazy_target_add_found(&entry->target, layer->namespace_, ret_labels) < 0)
         return err_set(err, -ENOMEM, "out of memory");
     if (rc != 0)
         return rc;
-    rc = lazy_target_add_labels(&entry->target, namespace_, ret_labels);
+    rc = lazy_target_add_labels(&entry->target, layer->namespace_, ret_labels);
     if (rc < 0) {
         lazy_take_down(lazy, &entry->mount, entry->dir, true);
         return err_set(err, rc, "out of memory");
@@ -136,26 +139,29 @@ static void count_mount(struct lazy *lazy, const struct lazy_entry *entry, int r
     }
 }
 
-static int op_mount(void *self, uint64_t id, const char *dir, const char *parent,
-                    const struct text_list *lowers, const char *namespace_,
-                    const struct text_map *labels, struct text_map *ret_labels, struct err *err)
+static int op_mount(void *self, uint64_t id, const struct snapshot_layer *layer,
+                    struct text_map *ret_labels, struct err *err)
 {
+    const struct text_map *labels = layer->labels;
     struct lazy *lazy = self;
-    SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, dir);
+    SCOPED(lazy_entry) struct lazy_entry *entry = entry_new(id, layer->dir);
     int64_t start_ns = clock_mono_ns();
     int rc;
 
     if (entry == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    entry->namespace_ = text_copy(namespace_); /* NULL: it is only shown */
+    entry->namespace_ = text_copy(layer->namespace_); /* NULL: it is only shown */
     lazy_opening_begin(lazy);
     rc = lazy_target_from_prepare(labels, &entry->target, err);
-    entry->target.on_nothing = parent[0] == '\0';
-    entry->target.lowers = lowers;
-    lazy_claim_of_prepare(labels, parent, &entry->target.claim);
+    entry->target.on_nothing = layer->parent[0] == '\0';
+    entry->target.lowers = layer->lowers;
+    entry->target.namespace_ = layer->namespace_;
+    entry->target.lease = layer->lease;
+    lazy_claim_of_prepare(labels, layer->parent, &entry->target.claim);
     if (rc == 0)
-        rc = mount_entry(lazy, entry, namespace_, labels, ret_labels, err);
+        rc = mount_entry(lazy, entry, layer, ret_labels, err);
     entry->target.lowers = NULL;
+    entry->target.namespace_ = entry->target.lease = NULL;
     count_mount(lazy, entry, rc, start_ns);
     if (rc == 0)
         entry_add(lazy, TAKE(entry));
@@ -166,7 +172,7 @@ static int op_mount(void *self, uint64_t id, const char *dir, const char *parent
     return rc;
 }
 
-static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_map *ret_labels,
+static int op_unpack(void *self, const struct snapshot_layer *how, struct text_map *ret_labels,
                      struct err *err)
 {
     struct lazy *lazy = self;
@@ -174,7 +180,7 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
     int rc = lazy_unpack(lazy, how, is_whole, err);
 
     if (rc < 0 && rc != -ECANCELED && is_whole)
-        lazy_whole_failed(lazy, how->labels);
+        lazy_whole_failed(lazy, how);
     if (rc < 0)
         metrics_count(metrics_no_layer(lazy->options.metrics), METRICS_LOCAL_MOUNT_FAILURES, 1);
     if (rc < 0)
@@ -183,9 +189,10 @@ static int op_unpack(void *self, const struct snapshot_unpack *how, struct text_
     return rc;
 }
 
-static void op_abandon(void *self, const struct text_map *labels)
+static void op_abandon(void *self, const char *namespace_, const struct text_map *labels,
+                       bool for_good)
 {
-    lazy_abandon(self, labels, false);
+    lazy_abandon(self, namespace_, labels, for_good);
 }
 
 static void op_use(void *self, const uint64_t *ids, size_t count)

@@ -55,6 +55,7 @@ struct lazy_options {
     struct layer_set *layers;
     struct local *local; /* NULL: layers that cannot be mounted are left to containerd */
     enum lazy_whole whole;
+    bool keep_whole; /* the layers of such images are kept by local's keeper */
     struct fs *fs;
     const struct lazy_fs *fs_ops; /* NULL: fs/ */
     int64_t mount_timeout_ms;     /* a Prepare gives up mounting after this;

@@ -48,7 +48,7 @@ void lazy_begin_unpacking(struct lazy *lazy, const struct local_image *image,
  * chain ID, made of the digests of the unpacked tars, says what the name stands for: an image could
  * pair the chain ID of another with a layer of its own. */
 
-int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *diff_id,
+int lazy_check_chain(const struct snapshot_layer *how, const struct digest *diff_id,
                      struct err *err)
 {
     const char *target = lazy_label(how->labels, SNAPSHOT_LABEL_TARGET),
@@ -75,28 +75,33 @@ int lazy_check_chain(const struct snapshot_unpack *how, const struct digest *dif
 
 /* ---- its files ------------------------------------------------------------------------------- */
 
-void lazy_abandon(struct lazy *lazy, const struct text_map *labels, bool ready_too)
+/* Whether it is unpacked as a whole is not known here. */
+void lazy_abandon(struct lazy *lazy, const char *namespace_, const struct text_map *labels,
+                  bool ready_too)
 {
     SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
-    SCOPED(registry_repo) struct registry_repo *repo = NULL;
-    struct local_image image;
+    struct local_image image = {.repo = NULL};
+    struct local_keep keep;
     struct err ignored = ERR_NONE;
 
-    if (lazy->options.local == NULL || lazy_target_from_prepare(labels, &target, &ignored) < 0 ||
-        lazy_repo_get(lazy->repos, target.repository, &repo, &ignored) < 0)
+    if (lazy->options.local == NULL || lazy_target_from_prepare(labels, &target, &ignored) < 0)
         return;
-    image =
-        (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
+    image.name = target.repository;
+    image.manifest = target.manifest;
     local_abandon(lazy->options.local, &image, ready_too);
+    image.keep = lazy_whole_keep(lazy, namespace_, NULL, &keep);
+    if (image.keep != NULL)
+        local_abandon(lazy->options.local, &image, ready_too);
 }
 
-static int take(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
+static int take(struct lazy *lazy, const struct snapshot_layer *how, bool is_whole,
                 struct local_layer **ret, struct err *err)
 {
     SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
     SCOPED(registry_repo) struct registry_repo *repo = NULL;
     const struct local_cancel cancel = {how->cancel.is_cancelled, how->cancel.self};
     struct local_image image;
+    struct local_keep keep;
     int rc = lazy_target_from_prepare(how->labels, &target, err);
 
     if (rc == 0)
@@ -106,13 +111,14 @@ static int take(struct lazy *lazy, const struct snapshot_unpack *how, bool is_wh
     image =
         (struct local_image){.repo = repo, .name = target.repository, .manifest = target.manifest};
     image.sync_later = is_whole;
+    if (is_whole)
+        image.keep = lazy_whole_keep(lazy, how->namespace_, how->lease, &keep);
     if (is_whole && how->parent[0] == '\0')
         image.lowest_of = lazy_lowest_of(how->labels);
     return local_take(lazy->options.local, &image, &target.layer, &cancel, ret, err);
 }
 
-int lazy_unpack(struct lazy *lazy, const struct snapshot_unpack *how, bool is_whole,
-                struct err *err)
+int lazy_unpack(struct lazy *lazy, const struct snapshot_layer *how, bool is_whole, struct err *err)
 {
     SCOPED(local_layer) struct local_layer *layer = NULL;
     int rc = take(lazy, how, is_whole, &layer, err);

@@ -38,8 +38,13 @@ static void refuse(struct lazy *lazy, const struct digest *manifest)
 int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
                      struct registry_repo *repo, const struct text_map *labels, struct err *err)
 {
+    struct local_keep keep;
     const struct local_image image = {
-        .repo = repo, .name = target->repository, .manifest = target->manifest, .sync_later = true};
+        .repo = repo,
+        .name = target->repository,
+        .manifest = target->manifest,
+        .keep = lazy_whole_keep(lazy, target->namespace_, target->lease, &keep),
+        .sync_later = true};
 
     if (is_refused(lazy, &target->manifest))
         return err_set(err, -ENOENT, "another layer of the image was just left to containerd");
@@ -55,13 +60,20 @@ bool lazy_whole_is(const struct lazy *lazy, const struct text_map *found)
     return lazy->options.whole != LAZY_WHOLE_NEVER && !lazy_label_has_index(found);
 }
 
-void lazy_whole_failed(struct lazy *lazy, const struct text_map *labels)
+void lazy_whole_failed(struct lazy *lazy, const struct snapshot_layer *how)
 {
     SCOPED(lazy_target) struct lazy_target target = {.image_ref = NULL};
     struct err ignored = ERR_NONE;
 
-    if (lazy_target_from_prepare(labels, &target, &ignored) < 0)
+    if (lazy_target_from_prepare(how->labels, &target, &ignored) < 0)
         return;
     refuse(lazy, &target.manifest);
-    lazy_abandon(lazy, labels, true);
+    lazy_abandon(lazy, how->namespace_, how->labels, true);
+}
+
+const struct local_keep *lazy_whole_keep(const struct lazy *lazy, const char *namespace_,
+                                         const char *lease, struct local_keep *keep)
+{
+    *keep = (struct local_keep){.namespace_ = namespace_, .lease = lease};
+    return lazy->options.keep_whole && namespace_ != NULL && namespace_[0] != '\0' ? keep : NULL;
 }

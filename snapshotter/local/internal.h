@@ -5,7 +5,7 @@
  *   take.c       waits for them
  *     └▶ jobs.c                the table             install.c  gives their files away
  *   workers.c    threads that take a job: manifest, then
- *     └▶ make.c  unpacks what
+ *     └▶ make.c  unpacks, and gives to the keeper, what
  *          └▶ feed.c           hands over in order: a layer's bytes in chunks, which
  *   fetcher.c    one thread asks for, of all jobs, as many as limits and memory (slots.c) allow
  */
@@ -43,8 +43,9 @@ struct pull {
     size_t gets;    /* lock; requests under way */
     size_t running; /* lock; jobs that are being unpacked */
     struct registry_repo *repo;
-    char *name;                   /* fixed at creation, as repo and manifest */
+    char *name;                   /* fixed at creation, as repo, manifest and namespace_ */
     struct digest manifest;       /* of the image */
+    char *namespace_;             /* for which its layers are kept; NULL: they are not */
     int64_t asked_ms;             /* lock; when a layer of it was last begun or waited for */
     bool reading;                 /* lock; somebody fetches `content` */
     struct oci_manifest *content; /* lock, and fixed once it is set. Sizes are from here */
@@ -86,6 +87,7 @@ struct job {
     bool taken;           /* lock; somebody waits for it, and will take it out of the table */
     bool sync_later;      /* fixed at creation; as in struct local_image */
     size_t lowest_of;     /* lock; the same */
+    char *lease;          /* fixed at creation; as in struct local_keep */
     struct feed feed;
     atomic_bool cancelled;      /* set by job_cancel_locked() */
     int64_t ready_ms;           /* lock */

@@ -10,15 +10,24 @@
 
 /* ---- images ---------------------------------------------------------------------------------- */
 
+static bool is_same_namespace(const struct pull *pull, const struct local_keep *keep)
+{
+    if (pull->namespace_ == NULL || keep == NULL)
+        return pull->namespace_ == NULL && keep == NULL;
+    return strcmp(pull->namespace_, keep->namespace_) == 0;
+}
+
 bool pull_is(const struct pull *pull, const struct local_image *image)
 {
-    return digest_equal(&pull->manifest, &image->manifest) && strcmp(pull->name, image->name) == 0;
+    return digest_equal(&pull->manifest, &image->manifest) &&
+           strcmp(pull->name, image->name) == 0 && is_same_namespace(pull, image->keep);
 }
 
 static void pull_free(struct local *local, struct pull *pull)
 {
     local->options.registry->unref(pull->repo);
     oci_manifest_free(pull->content);
+    free(pull->namespace_);
     free(pull->name);
     free(pull);
 }
@@ -43,7 +52,10 @@ static struct pull *pull_new(struct local *local, const struct local_image *imag
         return NULL;
     pull->manifest = image->manifest;
     pull->name = text_copy(image->name);
-    if (pull->name == NULL) {
+    pull->namespace_ = image->keep == NULL ? NULL : text_copy(image->keep->namespace_);
+    if (pull->name == NULL || (pull->namespace_ == NULL && image->keep != NULL)) {
+        free(pull->namespace_);
+        free(pull->name);
         free(pull);
         return NULL;
     }
@@ -101,6 +113,8 @@ int job_new_locked(struct local *local, const struct local_image *image, const s
         free(job);
         return -ENOMEM;
     }
+    if (image->keep != NULL && image->keep->lease != NULL)
+        job->lease = text_copy(image->keep->lease); /* NULL: the keeper makes one */
     job->pull->users++;
     job->pull->asked_ms = clock_mono_ms();
     job->layer = *layer;
@@ -120,6 +134,8 @@ void job_cancel_locked(struct local *local, struct job *job)
 {
     atomic_store(&job->cancelled, true);
     (void)pthread_cond_broadcast(&local->arrived);
+    if (job->state != JOB_RUNNING)
+        (void)pthread_cond_broadcast(&local->work); /* somebody must remove it */
 }
 
 bool job_is_idle(struct local *local, struct job *job)
@@ -143,5 +159,6 @@ void job_free(struct local *local, struct job *job)
     feed_close(local, job);
     pull_unref(local, job->pull);
     local_layer_free(job->result);
+    free(job->lease);
     free(job);
 }

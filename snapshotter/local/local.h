@@ -43,11 +43,32 @@ struct local_registry {
     void (*unref)(struct registry_repo *repo);
 };
 
+/* A layer whose bytes are about to be unpacked; borrowed during the call. */
+struct local_kept {
+    const char *name; /* of the image, host/repository */
+    struct digest manifest, layer;
+    uint64_t size_bytes;
+    const char *namespace_, *lease; /* as in struct local_keep */
+};
+/* Where layers are kept as they came too, as functions: containerd's content store in the daemon,
+ * an array in a test. None of them fails a layer, and the layer waits for them, so none takes long.
+ * Each layer's are called by one thread. */
+struct local_keeper {
+    /* What was begun, for the others; NULL: it is not to be kept, or is kept already. */
+    void *(*begin)(void *self, const struct local_kept *layer);
+    void (*add)(void *kept, struct bytes comp); /* the next bytes */
+    /* Once. `diff_id` of a layer that came as a whole and is what its digest says; NULL: nothing
+     * came of it. */
+    void (*end)(void *kept, const struct digest *diff_id);
+    void *self;
+};
+
 struct unpack_programs;
 
 struct local_options {
     const char *dir;                       /* made, and emptied */
     const struct local_registry *registry; /* NULL: registry/ */
+    const struct local_keeper *keeper;     /* NULL: no layer is kept. Lives as long as local */
     size_t unpacks;           /* layers at once; 0: as many as processors, 4 at least. 16 at most */
     size_t unpacks_per_image; /* of those; 0: any number */
     size_t gets;              /* requests under way at once; 0: as many as memory allows */
@@ -73,10 +94,16 @@ void local_stop(struct local *local);
 void local_free(struct local *local);
 DEFINE_SCOPED_PTR(local, struct local, local_free)
 
+/* For whom the layers of an image are kept. */
+struct local_keep {
+    const char *namespace_; /* containerd's; what is made for one is not taken for another */
+    const char *lease;      /* under which it pulls the image; NULL: none */
+};
 struct local_image {
     struct registry_repo *repo; /* borrowed; local takes references */
     const char *name;           /* host/repository, unique for repo */
     struct digest manifest;
+    const struct local_keep *keep; /* NULL: they are not kept */
     /* Of what is begun or taken: layers are ready before they are on disk for good, and synced a
      * moment after the last one was installed. That is more than what containerd does for those
      * that it unpacks, and many times as fast when there are many. */
@@ -112,7 +139,7 @@ struct local_cancel {
 };
 /* The client that wanted the image has gone: of what was begun for it, nothing more is downloaded,
  * and what is ready waits for the next try, or goes too. Layers that somebody waits for are not
- * touched. */
+ * touched. Does not block: files are removed by the threads that make them. */
 void local_abandon(struct local *local, const struct local_image *image, bool ready_too);
 
 struct local_layer; /* an unpacked layer that is the caller's */

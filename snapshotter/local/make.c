@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make.c – one layer: a new directory, the download, and what it unpacks to. When that is not what
- * the digest promises, once more from the registry itself: a mirror may have lied. */
+/* make.c – one layer: a new directory, the download, and what it unpacks to; and the bytes as they
+ * came for whoever keeps them. When that is not what the digest promises, once more from the
+ * registry itself: a mirror may have lied. */
 #include "local/internal.h"
 
 #include "base/files.h"
@@ -62,9 +63,44 @@ static int copy_list(struct text_list *to, const struct text_list *from)
     return rc;
 }
 
+/* ---- keeping it as it came ------------------------------------------------------------------- */
+
+struct keeping {
+    const struct local_keeper *keeper;
+    void *kept; /* NULL: it is not kept */
+};
+
+static void keeping_end(struct keeping *keeping, const struct digest *diff_id)
+{
+    if (keeping->kept != NULL)
+        keeping->keeper->end(TAKE(keeping->kept), diff_id);
+}
+
+static void keeping_drop(struct keeping *keeping)
+{
+    keeping_end(keeping, NULL);
+}
+DEFINE_SCOPED_VALUE(keeping, struct keeping, keeping_drop)
+
+static void keeping_begin(const struct local *local, const struct job *job, struct keeping *ret)
+{
+    const struct local_kept layer = {.name = job->pull->name,
+                                     .manifest = job->pull->manifest,
+                                     .layer = job->layer,
+                                     .size_bytes = job->feed.size_bytes,
+                                     .namespace_ = job->pull->namespace_,
+                                     .lease = job->lease};
+
+    ret->keeper = local->options.keeper;
+    if (ret->keeper != NULL && layer.namespace_ != NULL)
+        ret->kept = ret->keeper->begin(ret->keeper->self, &layer);
+}
+
+/* ---- unpacking ------------------------------------------------------------------------------- */
+
 /* Little input can be much output, so it is looked now and then whether to go on. */
-static int unpack_chunk(struct local *local, struct job *job, struct unpack *u, struct bytes bytes,
-                        struct err *err)
+static int unpack_chunk(struct local *local, struct job *job, struct unpack *u,
+                        const struct keeping *keeping, struct bytes bytes, struct err *err)
 {
     int rc = 0;
 
@@ -75,6 +111,8 @@ static int unpack_chunk(struct local *local, struct job *job, struct unpack *u, 
             return err_set(err, -ECANCELED, "nobody wants it any more");
         if (job_is_idle(local, job))
             return err_set(err, -ECANCELED, "nobody has asked for its image lately");
+        if (keeping->kept != NULL)
+            keeping->keeper->add(keeping->kept, bytes_of(bytes.data, len));
         rc = unpack_feed(u, bytes_of(bytes.data, len), err);
         bytes = bytes_of(bytes.data + len, bytes.len - len);
     }
@@ -89,19 +127,23 @@ static int fill(struct local *local, struct job *job, struct local_layer *layer,
         .programs = local->options.programs,
         .userxattr = local->options.userxattr,
     };
+    SCOPED(keeping) struct keeping keeping = {.kept = NULL};
     SCOPED(unpack) struct unpack *u = NULL;
     struct bytes bytes = {.data = NULL, .len = 0};
     int rc = unpack_new(&options, &u, err);
 
     if (rc < 0)
         return rc;
+    keeping_begin(local, job, &keeping);
     while ((rc = feed_next(local, job, &bytes, err)) > 0) {
-        rc = unpack_chunk(local, job, u, bytes, err);
+        rc = unpack_chunk(local, job, u, &keeping, bytes, err);
         if (rc < 0)
             return rc;
     }
     if (rc == 0)
         rc = unpack_finish(u, &layer->diff_id, err);
+    if (rc == 0)
+        keeping_end(&keeping, &layer->diff_id);
     if (rc == 0 && !job->sync_later)
         rc = unpack_sync(u, err);
     layer->sync_in = job->sync_later ? local : NULL;

@@ -57,6 +57,7 @@ static int prepare_with(struct snapshotter *s, struct grpc_call *call, prepare_f
     request.key = in->key;
     request.parent = in->parent;
     request.namespace_ = namespace_ == NULL ? "" : namespace_;
+    request.lease = grpc_call_metadata(call, "containerd-lease");
     rc = prepare(s, &request, &mounts, err);
     return rc < 0 ? rc : rpc_reply_mounts(call, &mounts, err);
 }

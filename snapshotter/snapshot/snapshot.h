@@ -29,6 +29,8 @@
 #define SNAPSHOT_LABEL_DIFF_ID "containerd.io/snapshot/diff-id"
 #define SNAPSHOT_LABEL_PARENT_CHAIN "containerd.io/snapshot/parent-chain-id"
 #define SNAPSHOT_LABEL_REMOTE "containerd.io/snapshot/remote"
+/* For whom a layer that came from us was made first. */
+#define SNAPSHOT_LABEL_NAMESPACE "containerd.io/snapshot/remote/namespace"
 /* "true" on the rows of layers that came from us, mounted or unpacked. */
 #define SNAPSHOT_LABEL_OURS "containerd.io/snapshot/remote/has.soci.index.digest"
 /* The user namespace of a container, on its snapshot: lists of container:host:length. */
@@ -41,11 +43,13 @@ struct snapshot_cancel {
     void *self;
 };
 
-/* A layer that is to be there as files. */
-struct snapshot_unpack {
+/* A layer that containerd asks for. */
+struct snapshot_layer {
     const char *dir;                /* empty; its owner and mode are to stay */
     const char *parent;             /* name of the snapshot below; "": none */
     const struct text_list *lowers; /* directories of the layers below, nearest first */
+    const char *namespace_;         /* "": not said */
+    const char *lease;              /* under which the image is pulled; NULL: not said */
     const struct text_map *labels;  /* those of Prepare */
     struct snapshot_cancel cancel;
 };
@@ -54,25 +58,24 @@ struct snapshot_unpack {
  * thread, with no transaction open; never twice at once for one id, but check() may run beside the
  * others. All NULL: nothing is ever mounted lazily. */
 struct snapshot_lazy {
-    /* Mount the layer that `labels` (those of Prepare) describe at `dir`; `parent` is the name of
-     * the snapshot below, "" for none; `lowers` are the directories of those below, nearest first.
-     * 0: mounted, and
-     * ret_labels holds what remount() will need. SNAPSHOT_UNPACK: this layer cannot be mounted, but
+    /* Mount the layer that its labels describe in its directory. 0: mounted, and ret_labels holds
+     * what remount() will need. SNAPSHOT_UNPACK: this layer cannot be mounted, but
      * its image has an index and others of it may, so unpack() it; ret_labels holds what the row
      * of the unpacked one should have. A negative errno: leave it to containerd (-ENOENT: the image
      * has no index). In both cases err says why in one line for the log, and nothing is left
      * behind. May take long. */
-    int (*mount)(void *self, uint64_t id, const char *dir, const char *parent,
-                 const struct text_list *lowers, const char *namespace_,
-                 const struct text_map *labels, struct text_map *ret_labels, struct err *err);
+    int (*mount)(void *self, uint64_t id, const struct snapshot_layer *layer,
+                 struct text_map *ret_labels, struct err *err);
     /* Download and unpack the layer into `dir`, and add to ret_labels what the row should have. It
      * survives power loss, now or, where the whole image is unpacked, soon. A negative errno: not
      * done, err says why, `dir` is as before. May take as long as a download takes. NULL: never. */
-    int (*unpack)(void *self, const struct snapshot_unpack *request, struct text_map *ret_labels,
+    int (*unpack)(void *self, const struct snapshot_layer *layer, struct text_map *ret_labels,
                   struct err *err);
-    /* Whoever asked for the layer of `labels` went away while it was mounted: what was begun ahead
-     * for others of its image is not wanted any more. NULL: nothing ever is. */
-    void (*abandon)(void *self, const struct text_map *labels);
+    /* Whoever asked for the layer of `labels` went away while it was mounted, or, `for_good`, its
+     * snapshot was removed: what was begun ahead for others of its image is not wanted any more.
+     * `labels` are those of Prepare or of the row; in memory. NULL: nothing ever is. */
+    void (*abandon)(void *self, const char *namespace_, const struct text_map *labels,
+                    bool for_good);
     /* After a restart, from disk alone, with what mount() left in the row's labels. */
     int (*remount)(void *self, uint64_t id, const char *dir, const struct text_map *labels,
                    struct err *err);
@@ -145,6 +148,7 @@ struct snapshot_prepare_request {
     const char *key;
     const char *parent;     /* "": none */
     const char *namespace_; /* "": not said */
+    const char *lease;      /* the client's; NULL: none */
     const struct text_map *labels;
     struct snapshot_cancel cancel;
 };

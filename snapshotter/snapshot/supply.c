@@ -95,24 +95,13 @@ static void take_files_back(struct snapshotter *s, uint64_t id)
                  err_text(&err));
 }
 
-static int unpack(struct snapshotter *s, struct claim *claim, const char *dir,
-                  const struct snapshot_prepare_request *request, struct text_map *labels,
-                  struct err *err)
+static int unpack(struct snapshotter *s, struct claim *claim, const struct snapshot_layer *layer,
+                  struct text_map *labels, struct err *err)
 {
-    SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
-    const struct snapshot_unpack how = {
-        .dir = dir,
-        .parent = request->parent,
-        .lowers = &lowers,
-        .labels = request->labels,
-        .cancel = request->cancel,
-    };
-    int rc = list_lowers(s, request->parent, &lowers, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     claim_set_unpacking(s, claim);
-    rc = s->lazy.unpack(s->lazy.self, &how, labels, err);
+    rc = s->lazy.unpack(s->lazy.self, layer, labels, err);
     if (rc == 0 && text_map_set(labels, SNAPSHOT_LABEL_OURS, "true") < 0)
         rc = err_set(err, -ENOMEM, "out of memory");
     if (rc < 0)
@@ -126,33 +115,27 @@ static int unpack(struct snapshotter *s, struct claim *claim, const char *dir,
 /* ---- as a mount, or else as files ------------------------------------------------------------ */
 
 /* An unpack() notices by itself. */
-static void abandon_if_cancelled(const struct snapshotter *s,
-                                 const struct snapshot_prepare_request *request)
+static void abandon_if_cancelled(const struct snapshotter *s, const struct snapshot_layer *layer)
 {
-    const struct snapshot_cancel *cancel = &request->cancel;
+    const struct snapshot_cancel *cancel = &layer->cancel;
 
     if (s->lazy.abandon != NULL && cancel->is_cancelled != NULL &&
         cancel->is_cancelled(cancel->self))
-        s->lazy.abandon(s->lazy.self, request->labels);
+        s->lazy.abandon(s->lazy.self, layer->namespace_, layer->labels, false);
 }
 
-static int mount_layer(struct snapshotter *s, const struct claim *claim, const char *dir,
-                       const struct snapshot_prepare_request *request, struct text_map *labels,
-                       struct err *err)
+static int mount_layer(struct snapshotter *s, const struct claim *claim,
+                       const struct snapshot_layer *layer, struct text_map *labels, struct err *err)
 {
-    SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
-    int rc = list_lowers(s, request->parent, &lowers, err);
+    int rc = s->lazy.mount(s->lazy.self, claim->id, layer, labels, err);
 
     if (rc == 0)
-        rc = s->lazy.mount(s->lazy.self, claim->id, dir, request->parent, &lowers,
-                           request->namespace_, request->labels, labels, err);
-    if (rc == 0)
-        abandon_if_cancelled(s, request);
+        abandon_if_cancelled(s, layer);
     if (rc != 0)
         return rc;
     rc = commit_as_target(s, claim, labels, true, err);
     if (rc < 0)
-        s->lazy.unmount(s->lazy.self, claim->id, dir);
+        s->lazy.unmount(s->lazy.self, claim->id, layer->dir);
     return rc;
 }
 
@@ -161,14 +144,26 @@ int snapshot_supply(struct snapshotter *s, struct claim *claim,
 {
     SCOPED(mem) char *dir = snapshot_fs_dir(s, claim->id);
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY; /* what the row gets */
+    SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
+    const struct snapshot_layer layer = {
+        .dir = dir,
+        .parent = request->parent,
+        .lowers = &lowers,
+        .namespace_ = request->namespace_,
+        .lease = request->lease,
+        .labels = request->labels,
+        .cancel = request->cancel,
+    };
     struct err why = ERR_NONE;
     int rc;
 
     if (dir == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    rc = mount_layer(s, claim, dir, request, &labels, &why);
+    rc = list_lowers(s, request->parent, &lowers, &why);
+    if (rc == 0)
+        rc = mount_layer(s, claim, &layer, &labels, &why);
     if (rc == SNAPSHOT_UNPACK && s->lazy.unpack != NULL) {
-        rc = unpack(s, claim, dir, request, &labels, err);
+        rc = unpack(s, claim, &layer, &labels, err);
         return rc < 0 ? err_prefix(err, rc, "%s", err_text(&why)) : SNAPSHOT_UNPACK;
     }
     if (rc != 0 && err != NULL)

@@ -39,6 +39,9 @@ struct fake_lazy {
     void (*during_unpack)(void *arg);        /* fixed before calls; may be NULL */
     void *arg;
     char namespace_[64];       /* of the last mount */
+    char lease[64];            /* the same; "": none */
+    int abandoned_for_good;    /* lock; of abandon_calls */
+    char abandoned_in[64];     /* lock; the last namespace */
     int notes;                 /* lock */
     int use_calls;             /* lock */
     size_t used;               /* lock; layers, in the last */
@@ -69,15 +72,10 @@ static inline void fake_lazy_put(struct fake_lazy *fake, uint64_t id, const char
     (void)snprintf(mount->dir, sizeof(mount->dir), "%s", dir);
 }
 
-static inline int fake_lazy_mount(void *self, uint64_t id, const char *dir, const char *parent,
-                                  const struct text_list *lowers, const char *namespace_,
-                                  const struct text_map *labels, struct text_map *ret_labels,
-                                  struct err *err)
+static inline int fake_lazy_mount(void *self, uint64_t id, const struct snapshot_layer *layer,
+                                  struct text_map *ret_labels, struct err *err)
 {
     struct fake_lazy *fake = self;
-
-    (void)parent;
-    (void)lowers;
 
     if (fake->during_mount != NULL)
         fake->during_mount(fake->arg);
@@ -86,18 +84,20 @@ static inline int fake_lazy_mount(void *self, uint64_t id, const char *dir, cons
     {
         LOCKED(&fake->lock);
         fake->mount_calls++;
-        (void)snprintf(fake->namespace_, sizeof(fake->namespace_), "%s", namespace_);
+        (void)snprintf(fake->namespace_, sizeof(fake->namespace_), "%s", layer->namespace_);
+        (void)snprintf(fake->lease, sizeof(fake->lease), "%s",
+                       layer->lease == NULL ? "" : layer->lease);
         if (fake->mount_rc == SNAPSHOT_UNPACK)
             assert_ok(text_map_set(ret_labels, "seen", "yes"));
         if (fake->mount_rc != 0)
             return err_set(err, fake->mount_rc, "the fake refuses");
-        fake_lazy_put(fake, id, dir);
+        fake_lazy_put(fake, id, layer->dir);
     }
-    assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
+    assert_non_null(text_map_get(layer->labels, SNAPSHOT_LABEL_TARGET));
     return text_map_set(ret_labels, SNAPSHOT_LABEL_REMOTE "/fake", "remember me");
 }
 
-static inline int fake_lazy_unpack(void *self, const struct snapshot_unpack *how,
+static inline int fake_lazy_unpack(void *self, const struct snapshot_layer *how,
                                    struct text_map *ret_labels, struct err *err)
 {
     struct fake_lazy *fake = self;
@@ -121,13 +121,16 @@ static inline int fake_lazy_unpack(void *self, const struct snapshot_unpack *how
     return file_replace(file, bytes_of_str("content"), 0644, err);
 }
 
-static inline void fake_lazy_abandon(void *self, const struct text_map *labels)
+static inline void fake_lazy_abandon(void *self, const char *namespace_,
+                                     const struct text_map *labels, bool for_good)
 {
     struct fake_lazy *fake = self;
     LOCKED(&fake->lock);
 
     assert_non_null(text_map_get(labels, SNAPSHOT_LABEL_TARGET));
+    (void)snprintf(fake->abandoned_in, sizeof(fake->abandoned_in), "%s", namespace_);
     fake->abandon_calls++;
+    fake->abandoned_for_good += for_good;
 }
 
 static inline void fake_lazy_use(void *self, const uint64_t *ids, size_t count)

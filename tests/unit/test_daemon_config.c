@@ -282,6 +282,39 @@ static void a_value_of_the_wrong_type_is_refused_with_key_and_line(void **state)
     }
 }
 
+static void layers_are_kept_by_a_mode_that_is_on_in_a_store_that_can(void **state)
+{
+    static const struct {
+        const char *text;
+        bool keeps;
+    } cases[] = {
+        {"", false},
+        {"[content_store]\ntype = \"containerd\"\n", false},
+        {"[pull_modes.parallel_pull_unpack]\nenable = true\n", false},
+        {"[content_store]\ntype = \"soci\"\n[pull_modes.parallel_pull_unpack]\nenable = true\n"
+         "discard_unpacked_layers = false\n",
+         false},
+        {"[content_store]\ntype = \"containerd\"\n[pull_modes.parallel_pull_unpack]\nenable = "
+         "true\n",
+         true},
+        {"[content_store]\ntype = \"containerd\"\n[pull_modes.parallel_pull_unpack]\n"
+         "experimental_parallel_pull_as_fallback = true\n",
+         true},
+        {"[content_store]\ntype = \"containerd\"\n[pull_modes.parallel_pull_unpack]\nenable = "
+         "true\ndiscard_unpacked_layers = true\n",
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        SCOPED(config) struct config c = config_default();
+        struct err err = ERR_NONE;
+
+        assert_ok(parse(cases[i].text, &c, &err));
+        assert_int_equal(config_keeps_layers(&c), cases[i].keeps);
+    }
+}
+
 static void a_value_that_makes_no_sense_is_refused_with_key_and_line(void **state)
 {
     static const struct {
@@ -498,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_mirror_that_is_no_address_is_refused_with_its_line),
         cmocka_unit_test(a_mirror_of_what_is_no_host_name_is_refused),
         cmocka_unit_test(a_value_of_the_wrong_type_is_refused_with_key_and_line),
+        cmocka_unit_test(layers_are_kept_by_a_mode_that_is_on_in_a_store_that_can),
         cmocka_unit_test(a_value_that_makes_no_sense_is_refused_with_key_and_line),
         cmocka_unit_test(what_is_no_toml_is_refused_with_its_place),
         cmocka_unit_test(a_string_with_a_nul_inside_is_refused),

@@ -15,7 +15,7 @@ static const char digest_b[] =
     "sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"; /* of "b" */
 
 struct question {
-    struct snapshot_unpack how;
+    struct snapshot_layer how;
     struct text_map labels;
 };
 
@@ -23,7 +23,7 @@ static void ask(struct question *q, const char *target, const char *parent)
 {
     q->labels = (struct text_map)TEXT_MAP_EMPTY;
     assert_ok(text_map_set(&q->labels, SNAPSHOT_LABEL_TARGET, target));
-    q->how = (struct snapshot_unpack){.parent = parent, .labels = &q->labels};
+    q->how = (struct snapshot_layer){.parent = parent, .labels = &q->labels};
 }
 
 static int answer(struct question *q, const char *diff_id)

@@ -286,6 +286,8 @@ static int mount_with_id(struct world *w, uint64_t id, const struct digest *laye
 {
     SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
     const struct snapshot_lazy ops = lazy_ops(w->lazy);
+    const struct snapshot_layer asked = {
+        .dir = "/mnt", .parent = "sha256:below", .namespace_ = "ns", .labels = &labels};
 
     assert_ok(
         text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", "registry.invalid/app:1"));
@@ -293,7 +295,7 @@ static int mount_with_id(struct world *w, uint64_t id, const struct digest *laye
     add_digest(&labels, "containerd.io/snapshot/cri.layer-digest", layer);
     if (size != NULL)
         assert_ok(text_map_set(&labels, "containerd.io/snapshot/remote/soci.size", size));
-    return ops.mount(ops.self, id, "/mnt", "sha256:below", NULL, "ns", &labels, row, err);
+    return ops.mount(ops.self, id, &asked, row, err);
 }
 
 static int mount_as(struct world *w, const struct digest *layer, const char *size,
@@ -900,12 +902,12 @@ static void only_the_newest_events_are_kept(void **state)
     (void)state;
     for (int i = 0; i < 3 * LAZY_EVENTS_MAX; i++) {
         SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY, row = TEXT_MAP_EMPTY;
+        const struct snapshot_layer asked = {
+            .dir = "/mnt", .parent = "sha256:below", .namespace_ = "ns", .labels = &labels};
 
         (void)snprintf(image, sizeof(image), "r/a:%d", i);
         assert_ok(text_map_set(&labels, "containerd.io/snapshot/cri.image-ref", image));
-        assert_int_equal(
-            ops.mount(ops.self, 7, "/mnt", "sha256:below", NULL, "ns", &labels, &row, &err),
-            -ENOENT);
+        assert_int_equal(ops.mount(ops.self, 7, &asked, &row, &err), -ENOENT);
     }
     assert_ok(lazy_get_events(w->lazy, &events, &count, &err));
     assert_int_equal(count, LAZY_EVENTS_MAX);

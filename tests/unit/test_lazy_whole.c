@@ -35,19 +35,40 @@ struct rig {
     struct snapshot_lazy ops;
 };
 
-static void rig_start(struct rig *rig, struct world *w)
+/* A keeper that notes for whom, and keeps nothing. */
+static char kept_for[64];
+
+static void *note_kept(void *self, const struct local_kept *layer)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    LOCKED(&lock);
+
+    (void)self;
+    (void)snprintf(kept_for, sizeof(kept_for), "%s %s", layer->namespace_, layer->lease);
+    return NULL;
+}
+
+static const struct local_keeper noting_keeper = {.begin = note_kept};
+
+static void rig_start_keeping(struct rig *rig, struct world *w, bool keep)
 {
     const struct registry_options registry_options = {.user_agent = "test/1"};
-    struct lazy_options options = {.whole = LAZY_WHOLE_ALWAYS};
+    struct lazy_options options = {.whole = LAZY_WHOLE_ALWAYS, .keep_whole = keep};
     struct err err = ERR_NONE;
 
-    start_again(w, (struct local_options){.registry = &foreign_registry});
+    kept_for[0] = '\0';
+    start_again(w, (struct local_options){.registry = &foreign_registry, .keeper = &noting_keeper});
     assert_ok(registry_new(&registry_options, &rig->registry, &err));
     rig->w = w;
     options.registry = rig->registry;
     options.local = w->local;
     assert_ok(lazy_new(&options, &rig->lazy, &err));
     rig->ops = lazy_ops(rig->lazy);
+}
+
+static void rig_start(struct rig *rig, struct world *w)
+{
+    rig_start_keeping(rig, w, false);
 }
 
 static void rig_fini(struct rig *rig)
@@ -89,7 +110,10 @@ static void make_labels(const struct world *w, size_t n, struct text_map *labels
 static int mount(struct rig *rig, const struct text_map *labels, struct text_map *found,
                  struct err *err)
 {
-    return rig->ops.mount(rig->ops.self, 7, "/nowhere", "", NULL, "test", labels, found, err);
+    const struct snapshot_layer layer = {
+        .dir = "/nowhere", .parent = "", .namespace_ = "test", .lease = "pull", .labels = labels};
+
+    return rig->ops.mount(rig->ops.self, 7, &layer, found, err);
 }
 
 static int unpack(struct rig *rig, const struct text_map *labels, struct text_map *found,
@@ -97,8 +121,13 @@ static int unpack(struct rig *rig, const struct text_map *labels, struct text_ma
 {
     SCOPED(mem) char *fs = path_join(rig->w->root, "7/fs");
     SCOPED(text_list) struct text_list lowers = TEXT_LIST_EMPTY;
-    const struct snapshot_unpack how = {
-        .dir = fs, .parent = "", .lowers = &lowers, .labels = labels, .cancel = cancel};
+    const struct snapshot_layer how = {.dir = fs,
+                                       .parent = "",
+                                       .lowers = &lowers,
+                                       .namespace_ = "test",
+                                       .lease = "pull",
+                                       .labels = labels,
+                                       .cancel = cancel};
 
     assert_ok(dir_make_all(fs, 0755, err));
     return rig->ops.unpack(rig->ops.self, &how, found, err);
@@ -114,6 +143,13 @@ static size_t work_count(const struct world *w)
 }
 
 static const struct snapshot_cancel never = {NULL, NULL};
+
+static int unlink_all(const struct world *w)
+{
+    SCOPED(mem) char *dir = path_join(w->root, "7");
+
+    return dir_remove_all(dir, NULL);
+}
 
 /* ---- the tests ------------------------------------------------------------------------------- */
 
@@ -184,6 +220,59 @@ static void another_image_is_not_left_to_it(void **state)
     assert_ok(unpack(&rig, &labels, &found, never, &err));
 }
 
+static void its_layers_are_kept_for_who_pulls_it(void **state)
+{
+    SCOPED(rig) struct rig rig;
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+    SCOPED(text_map) struct text_map found = TEXT_MAP_EMPTY;
+    struct world *w = *state;
+    struct err err = ERR_NONE;
+
+    rig_start_keeping(&rig, w, true);
+    make_labels(w, 3, &labels);
+    assert_int_equal(mount(&rig, &labels, &found, &err), SNAPSHOT_UNPACK);
+    assert_ok(unpack(&rig, &labels, &found, never, &err));
+    assert_string_equal(kept_for, "test pull");
+    assert_int_equal(atomic_load(&w->opens), 1); /* what was begun is what was taken */
+}
+
+static void they_are_not_kept_unless_that_is_asked_for(void **state)
+{
+    SCOPED(rig) struct rig rig;
+    SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+    SCOPED(text_map) struct text_map found = TEXT_MAP_EMPTY;
+    struct world *w = *state;
+    struct err err = ERR_NONE;
+
+    rig_start(&rig, w);
+    make_labels(w, 3, &labels);
+    assert_int_equal(mount(&rig, &labels, &found, &err), SNAPSHOT_UNPACK);
+    assert_ok(unpack(&rig, &labels, &found, never, &err));
+    assert_string_equal(kept_for, "");
+}
+
+/* Once kept and once not: what was begun is found in both cases. */
+static void what_is_being_made_of_a_removed_image_ends(void **state)
+{
+    struct world *w = *state;
+
+    for (int keep = 0; keep < 2; keep++) {
+        SCOPED(rig) struct rig rig;
+        SCOPED(text_map) struct text_map labels = TEXT_MAP_EMPTY;
+        SCOPED(text_map) struct text_map found = TEXT_MAP_EMPTY;
+        struct err err = ERR_NONE;
+
+        rig_start_keeping(&rig, w, keep == 1);
+        make_labels(w, 0, &labels);
+        assert_int_equal(mount(&rig, &labels, &found, &err), SNAPSHOT_UNPACK);
+        assert_ok(unpack(&rig, &labels, &found, never, &err)); /* the others are on their way */
+        rig.ops.abandon(rig.ops.self, "test", &labels, true);
+        assert_int_equal(work_count(w), 0);
+        rig.ops.abandon(rig.ops.self, "", &found, true); /* of which no image can be told */
+        assert_ok(unlink_all(w));
+    }
+}
+
 static bool is_gone(void *self)
 {
     (void)self;
@@ -234,6 +323,9 @@ int main(void)
         TEST(the_first_layer_begins_all_of_them_and_is_unpacked),
         TEST(after_one_that_fails_all_are_left_to_containerd),
         TEST(another_image_is_not_left_to_it),
+        TEST(its_layers_are_kept_for_who_pulls_it),
+        TEST(they_are_not_kept_unless_that_is_asked_for),
+        TEST(what_is_being_made_of_a_removed_image_ends),
         TEST(a_client_that_went_away_may_come_back),
         TEST(a_layer_with_another_diff_id_is_refused),
     };

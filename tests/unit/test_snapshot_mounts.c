@@ -146,15 +146,15 @@ static void views_refuse_writes(void **state)
 
 /* ---- lazy layers: each one a tmpfs with a file that is named after its target ---------------- */
 
-static int tmpfs_mount(void *self, uint64_t id, const char *dir, const char *parent,
-                       const struct text_list *lowers, const char *namespace_,
-                       const struct text_map *labels, struct text_map *ret_labels, struct err *err)
+static int tmpfs_mount(void *self, uint64_t id, const struct snapshot_layer *layer,
+                       struct text_map *ret_labels, struct err *err)
 {
-    SCOPED(mem) char *file = path_join(dir, text_map_get(labels, SNAPSHOT_LABEL_TARGET));
+    SCOPED(mem)
+    char *file = path_join(layer->dir, text_map_get(layer->labels, SNAPSHOT_LABEL_TARGET));
     int rc = 0;
 
-    (void)self, (void)id, (void)parent, (void)lowers, (void)namespace_, (void)ret_labels;
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=755") < 0)
+    (void)self, (void)id, (void)ret_labels;
+    if (mount("tmpfs", layer->dir, "tmpfs", 0, "size=64k,mode=755") < 0)
         return err_sys(err, -errno, "tmpfs");
     {
         SCOPED(fd) int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
