@@ -33,7 +33,8 @@ int local_list(struct local *local, struct local_works *ret, struct err *err)
         return err_set(err, -ENOMEM, "out of memory");
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        if (job->state == JOB_FAILED || works.count == local->job_count)
+        if (job->state == JOB_FAILED || works.count == local->job_count ||
+            (atomic_load(&job->cancelled) && !job->taken))
             continue;
         if (copy_job(job, &works.items[works.count++]) < 0)
             return err_set(err, -ENOMEM, "out of memory");

@@ -48,7 +48,8 @@ static size_t count_jobs_locked(struct local *local, const struct local_image *i
 
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        found += pull_is(job->pull, image) && digest_equal(&job->layer, layer);
+        found += pull_is(job->pull, image) && digest_equal(&job->layer, layer) &&
+                 !atomic_load(&job->cancelled);
     }
     return found;
 }

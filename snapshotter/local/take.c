@@ -58,65 +58,36 @@ static bool wait_a_little(struct local *local, struct job *job, bool *ret_stoppi
 }
 
 /* Of the image that nobody waits for any more, what is ready may stay for a while, for the next
- * try. */
-static struct job *take_unwanted_locked(struct local *local, const struct pull *pull,
-                                        bool ready_too)
+ * try. The workers remove what is cancelled. */
+static void drop_unwanted_locked(struct local *local, const struct pull *pull, bool ready_too)
 {
     struct job *job;
 
     TAILQ_FOREACH(job, &local->jobs, link)
     {
-        if (job->pull != pull || job->taken)
-            continue;
-        if (job->state == JOB_QUEUED || (job->state == JOB_READY && ready_too)) {
-            job_unlink_locked(local, job);
-            return job;
-        }
-        if (job->state == JOB_RUNNING)
-            job_cancel_locked(local, job); /* its worker frees it */
-    }
-    return NULL;
-}
-
-/* The lock is let go now and then; the caller keeps the pull alive. */
-static void drop_unwanted_locked(struct local *local, const struct pull *pull, bool ready_too)
-{
-    struct job *unwanted;
-
-    while ((unwanted = take_unwanted_locked(local, pull, ready_too)) != NULL) {
-        (void)pthread_mutex_unlock(&local->lock);
-        job_free(local, unwanted);
-        (void)pthread_mutex_lock(&local->lock);
+        if (job->pull == pull && !job->taken && (ready_too || job->state != JOB_READY))
+            job_cancel_locked(local, job);
     }
 }
 
 static void give_up(struct local *local, struct job *job)
 {
-    struct pull *pull = job->pull; /* lives until the last of its jobs is freed, see below */
+    LOCKED(&local->lock);
 
-    (void)pthread_mutex_lock(&local->lock);
-    pull->users++;
     job->taken = false;
     if (job->state == JOB_FAILED) /* settled since we looked; nobody else would free it */
         job->state = JOB_QUEUED;
-    drop_unwanted_locked(local, pull, false);
-    (void)pthread_mutex_unlock(&local->lock);
-    pull_unref(local, pull);
+    drop_unwanted_locked(local, job->pull, false);
 }
 
 void local_abandon(struct local *local, const struct local_image *image, bool ready_too)
 {
-    struct pull *pull;
+    const struct pull *pull;
+    LOCKED(&local->lock);
 
-    (void)pthread_mutex_lock(&local->lock);
     pull = pull_find_locked(local, image);
-    if (pull != NULL) {
-        pull->users++;
-        drop_unwanted_locked(local, pull, ready_too);
-    }
-    (void)pthread_mutex_unlock(&local->lock);
     if (pull != NULL)
-        pull_unref(local, pull);
+        drop_unwanted_locked(local, pull, ready_too);
 }
 
 static bool is_unwanted(const struct local_cancel *cancel)

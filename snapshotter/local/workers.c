@@ -21,7 +21,7 @@ static bool can_run_locked(const struct local *local, const struct job *job)
 {
     const struct pull *pull = job->pull;
 
-    return job->state == JOB_QUEUED && !pull->reading &&
+    return job->state == JOB_QUEUED && !atomic_load(&job->cancelled) && !pull->reading &&
            pull->running < local->options.unpacks_per_image;
 }
 
@@ -39,6 +39,19 @@ static struct job *next_locked(struct local *local)
             found = job;
     }
     return found;
+}
+
+/* One that is neither waited for nor being unpacked, and was cancelled. */
+static struct job *cancelled_locked(struct local *local)
+{
+    struct job *job;
+
+    TAILQ_FOREACH(job, &local->jobs, link)
+    {
+        if (!job->taken && job->state != JOB_RUNNING && atomic_load(&job->cancelled))
+            return job;
+    }
+    return NULL;
 }
 
 static struct job *expired_locked(struct local *local, int64_t now_ms, int64_t *next_ms)
@@ -155,6 +168,14 @@ static void log_made(const struct job *job, int rc, int64_t took_ms, const struc
         log_debug("layer unpacked", "layer=%s took_ms=%lld", layer, (long long)took_ms);
 }
 
+static void remove_locked(struct local *local, struct job *job)
+{
+    job_unlink_locked(local, job);
+    (void)pthread_mutex_unlock(&local->lock);
+    job_free(local, job);
+    (void)pthread_mutex_lock(&local->lock);
+}
+
 /* Whoever waits takes the job out of the table; one for which nobody does stays there only if it is
  * of use. */
 static void run_locked(struct local *local, struct job *job)
@@ -176,12 +197,8 @@ static void run_locked(struct local *local, struct job *job)
     job->err = err;
     job->ready_ms = clock_mono_ms();
     (void)pthread_cond_broadcast(&local->settled);
-    if (job->taken || (rc == 0 && !atomic_load(&job->cancelled)))
-        return;
-    job_unlink_locked(local, job);
-    (void)pthread_mutex_unlock(&local->lock);
-    job_free(local, job);
-    (void)pthread_mutex_lock(&local->lock);
+    if (!job->taken && (rc < 0 || atomic_load(&job->cancelled)))
+        remove_locked(local, job);
 }
 
 /* ---- the threads ----------------------------------------------------------------------------- */
@@ -235,10 +252,7 @@ static void tidy_or_sleep_locked(struct local *local)
         local->waiting--;
         return;
     }
-    job_unlink_locked(local, job);
-    (void)pthread_mutex_unlock(&local->lock);
-    job_free(local, job);
-    (void)pthread_mutex_lock(&local->lock);
+    remove_locked(local, job);
 }
 
 static void *worker_main(void *arg)
@@ -247,9 +261,12 @@ static void *worker_main(void *arg)
     LOCKED(&local->lock);
 
     while (!local->stopping) {
-        struct job *job = next_locked(local);
+        struct job *cancelled = cancelled_locked(local);
+        struct job *job = cancelled == NULL ? next_locked(local) : NULL;
 
-        if (job != NULL)
+        if (cancelled != NULL) /* first: it may have memory that others wait for */
+            remove_locked(local, cancelled);
+        else if (job != NULL)
             run_locked(local, job);
         else
             tidy_or_sleep_locked(local);

@@ -138,11 +138,12 @@ int snapshot_update(struct snapshotter *s, const char *key, const struct text_ma
 
 /* ---- Remove ---------------------------------------------------------------------------------- */
 
-static int remove_locked(struct snapshotter *s, const char *key, uint64_t *ret_id, struct err *err)
+/* *row is what was removed. */
+static int remove_locked(struct snapshotter *s, const char *key, struct snapdb_row *row,
+                         struct err *err)
 {
-    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
     bool has_children = false;
-    int rc = snapdb_get(s->db, key, &row, err);
+    int rc = snapdb_get(s->db, key, row, err);
 
     if (rc == 0)
         rc = snapdb_has_children(s->db, key, &has_children, err);
@@ -150,25 +151,40 @@ static int remove_locked(struct snapshotter *s, const char *key, uint64_t *ret_i
         return rc;
     if (has_children)
         return err_set(err, -EBUSY, "snapshot %s: cannot remove snapshot with child", key);
-    *ret_id = row.id;
     return snapdb_delete(s->db, key, err);
 }
 
-static int remove_row(struct snapshotter *s, const char *key, uint64_t *ret_id, struct err *err)
+static int remove_row(struct snapshotter *s, const char *key, struct snapdb_row *row,
+                      struct err *err)
 {
     int rc = snapdb_begin(s->db, err);
 
-    return rc < 0 ? rc : finish(s, remove_locked(s, key, ret_id, err), err);
+    return rc < 0 ? rc : finish(s, remove_locked(s, key, row, err), err);
+}
+
+/* An image goes: what is being made of it for nobody goes at once. A row of containerd's own has no
+ * labels that name an image, and the lazy half finds nothing. */
+static void abandon_rest(const struct snapshotter *s, const struct snapdb_row *row)
+{
+    const char *namespace_ = text_map_get(&row->labels, SNAPSHOT_LABEL_NAMESPACE);
+
+    if (s->lazy.abandon != NULL && text_map_get(&row->labels, SNAPSHOT_LABEL_TARGET) != NULL)
+        s->lazy.abandon(s->lazy.self, namespace_ == NULL ? "" : namespace_, &row->labels, true);
 }
 
 int snapshot_remove(struct snapshotter *s, const char *key, struct err *err)
 {
-    uint64_t id = 0;
-    int rc = remove_row(s, key, &id, err);
+    SCOPED(snapdb_row) struct snapdb_row row = {.id = 0};
+    int rc = remove_row(s, key, &row, err);
 
-    if (rc == -ENOSPC && snapdb_spend_reserve(s->db))
-        rc = remove_row(s, key, &id, err);
-    if (rc == 0)
-        snapshot_doom(s, id);
-    return rc;
+    if (rc == -ENOSPC && snapdb_spend_reserve(s->db)) {
+        snapdb_row_fini(&row);
+        row = (struct snapdb_row){.id = 0};
+        rc = remove_row(s, key, &row, err);
+    }
+    if (rc < 0)
+        return rc;
+    snapshot_doom(s, row.id);
+    abandon_rest(s, &row);
+    return 0;
 }

@@ -402,6 +402,22 @@ static void when_the_mount_fails_all_get_mounts(void **state)
 }
 
 /* Runs inside the fake's mount, as another connection of containerd would. */
+static void what_is_made_ahead_for_a_removed_image_is_not_wanted_any_more(void **state)
+{
+    struct snapshot_fixture *f = *state;
+    struct err err = ERR_NONE;
+
+    assert_int_equal(prepare(f, "k", "", TARGET), -EEXIST);
+    assert_ok(prepare(f, "container", TARGET, NULL));
+    assert_ok(snapshot_remove(f->s, "container", &err)); /* which is no image's */
+    assert_int_equal(f->fake.abandon_calls, 0);
+    assert_ok(snapshot_remove(f->s, TARGET, &err));
+    assert_int_equal(f->fake.abandon_calls, 1);
+    assert_int_equal(f->fake.abandoned_for_good, 1);
+    assert_int_equal(snapshot_remove(f->s, TARGET, &err), -ENOENT);
+    assert_int_equal(f->fake.abandon_calls, 1);
+}
+
 static void remove_k(void *arg)
 {
     struct snapshot_fixture *f = arg;
@@ -469,6 +485,7 @@ int main(void)
         T(usage_of_a_lazy_layer_is_nothing),
         T(an_update_of_all_labels_keeps_what_a_lazy_layer_needs),
         T(a_removed_layer_is_unmounted_soon),
+        T(what_is_made_ahead_for_a_removed_image_is_not_wanted_any_more),
         T(a_client_that_went_away_during_a_mount_abandons_its_image),
         T(the_end_releases_layers_that_nothing_stands_on),
         T(cleanup_leaves_a_layer_that_is_in_use),
