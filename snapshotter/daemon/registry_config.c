@@ -39,6 +39,9 @@ static int add_mirrors(const struct config *config, struct registry_options *opt
     return 0;
 }
 
+/* Who looks for an image's index and who unpacks its layers ask in the same minute. */
+enum { KEEP_MANIFESTS_MS = 60000 };
+
 /* No end where the file has less than 0, or more than a century. 0 is over at once. */
 static int64_t ttl_ms(int64_t ttl_s)
 {
@@ -68,6 +71,7 @@ int config_open_registry(const struct config *config, bool in_a_hurry, struct re
         .call_budget_ms = config->http.request_timeout_ms,
         .call_longest_wait_ms = config->mount_timeout_s * 1000 / 3,
         .credentials_ttl_ms = ttl_ms(config->auth_client_ttl_s),
+        .keep_manifests_ms = in_a_hurry ? 0 : KEEP_MANIFESTS_MS,
         .http_loopback = true,
         .plain_http_hosts = &config->plain_http_hosts,
     };

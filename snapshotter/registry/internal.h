@@ -234,6 +234,31 @@ struct auth {
     struct err found_err;
 };
 
+/* ---- kept.c: manifests that were asked for a moment ago ---------------------------------------
+ */
+
+enum { KEPT_MANIFESTS = 4 }; /* of a repository */
+struct kept_manifest {
+    struct digest digest;
+    struct buf content;
+    char *media_type; /* NULL: not said */
+    int64_t until_ms; /* monotonic; 0: there is none */
+};
+struct kept_manifests {
+    pthread_mutex_t lock;                       /* a leaf */
+    struct kept_manifest items[KEPT_MANIFESTS]; /* lock */
+    size_t next;                                /* lock: to be replaced */
+};
+void kept_init(struct kept_manifests *kept);
+void kept_fini(struct kept_manifests *kept);
+/* Appends it to *ret, and gives its media type unless ret_media_type is NULL. False: not there. */
+bool kept_find(struct kept_manifests *kept, const struct digest *digest, struct buf *ret,
+               char **ret_media_type);
+/* For so long, unless it is large. `digest` is the content's. */
+void kept_add(struct kept_manifests *kept, const struct digest *digest, struct bytes content,
+              const char *media_type, int64_t keep_ms);
+void kept_drop(struct kept_manifests *kept, const struct digest *digest);
+
 /* Also of this kind: the repository at a mirror, and a host where redirects lead, if that wants
  * credentials. */
 struct registry_repo {
@@ -243,6 +268,7 @@ struct registry_repo {
     char *base;                        /* fixed: https://host/v2/name */
     char *repository;                  /* fixed: the name; NULL: at a mirror, or elsewhere */
     struct registry_keychain keychain; /* fixed; find is NULL: anonymous */
+    struct kept_manifests kept;
     struct auth auth;
     TAILQ_ENTRY(registry_repo) answered_link; /* lock */
 

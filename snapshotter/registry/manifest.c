@@ -78,6 +78,8 @@ int registry_get_manifest(struct registry_repo *repo, const char *reference, str
 
     if (rc < 0)
         return rc;
+    if (is_digest && kept_find(&repo->kept, &digest, ret, ret_media_type))
+        return 0;
     rc = get(repo, &call, is_digest ? &digest : NULL, &reply, err);
     if (rc == -EBADMSG)
         return err_prefix(err, rc, "manifest %s", reference);
@@ -85,6 +87,9 @@ int registry_get_manifest(struct registry_repo *repo, const char *reference, str
         return rc;
     if (buf_add(ret, reply.body.data, reply.body.len) < 0)
         return err_set(err, -ENOMEM, "manifest %s: out of memory", reference);
+    if (is_digest)
+        kept_add(&repo->kept, &digest, buf_bytes(&reply.body), reply.answer.content_type,
+                 repo->registry->options.keep_manifests_ms);
     if (ret_media_type != NULL)
         *ret_media_type = TAKE(reply.answer.content_type);
     return 0;
@@ -138,6 +143,7 @@ int registry_delete_manifest(struct registry_repo *repo, const struct digest *di
     char text[DIGEST_TEXT_BYTES], path[sizeof("manifests/") + DIGEST_TEXT_BYTES];
     struct call call = {.method = "DELETE", .path = path, .max_bytes = REFUSAL_READ_BYTES};
 
+    kept_drop(&repo->kept, digest);
     digest_format(digest, text);
     (void)snprintf(path, sizeof(path), "manifests/%s", text);
     return call_run(repo, &call, &reply, err);

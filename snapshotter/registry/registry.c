@@ -190,6 +190,7 @@ int repo_new(struct registry *registry, const char *host, char **base,
     atomic_init(&repo->refs, 1);
     atomic_init(&repo->shun_until_ms, INT64_MIN);
     TAILQ_INIT(&repo->elsewhere);
+    kept_init(&repo->kept);
     repo->registry = registry;
     repo->base = TAKE(*base);
     if (keychain != NULL)
@@ -250,6 +251,7 @@ void registry_repo_unref(struct registry_repo *repo)
     if (repo == NULL || atomic_fetch_sub_explicit(&repo->refs, 1, memory_order_acq_rel) > 1)
         return;
     free_others(repo);
+    kept_fini(&repo->kept);
     auth_fini(&repo->auth);
     free(repo->host);
     free(repo->repository);

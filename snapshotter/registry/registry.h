@@ -57,6 +57,9 @@ struct registry_options {
     /* What a keychain gave is asked for anew after this, when a token has run out; 0: an hour;
      * negative: not before it is refused. */
     int64_t credentials_ttl_ms;
+    /* A manifest that was got by its digest is not asked for again for so long, the last few of a
+     * repository at least; 0: each time. */
+    int64_t keep_manifests_ms;
     bool plain_http;    /* http for every host */
     bool http_loopback; /* http for localhost, 127.0.0.0/8 and ::1 */
     /* http for these, with their ports; NULL: none. Lives as long as the registry. */

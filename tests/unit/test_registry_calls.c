@@ -61,6 +61,57 @@ static void a_manifest_of_another_digest_is_refused(void **state)
     assert_int_equal(out.len, 0);
 }
 
+static int get_by_digest(struct registry_repo *repo, const char *reference)
+{
+    SCOPED(buf_value) struct buf out = BUF_EMPTY;
+    SCOPED(mem) char *media_type = NULL;
+    struct err err = ERR_NONE;
+    int rc = registry_get_manifest(repo, reference, &out, &media_type, &err);
+
+    if (rc == 0) {
+        assert_true(bytes_equal(buf_bytes(&out), bytes_of_str(MANIFEST)));
+        assert_string_equal(media_type, OCI_MEDIA_MANIFEST);
+    }
+    return rc;
+}
+
+static void a_manifest_is_asked_for_once_in_a_while_where_that_is_wanted(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
+    const struct registry_options options = {.plain_http = true, .keep_manifests_ms = 3600000};
+    SCOPED(registry) struct registry *registry = NULL;
+    SCOPED(registry_repo) struct registry_repo *repo = NULL;
+    SCOPED(registry_repo) struct registry_repo *other = NULL;
+    char text[DIGEST_TEXT_BYTES];
+    struct digest digest;
+    struct err err = ERR_NONE;
+    (void)state;
+
+    assert_ok(digest_of(bytes_of_str(MANIFEST), &digest));
+    digest_format(&digest, text);
+    assert_ok(registry_new(&options, &registry, &err));
+    assert_ok(
+        registry_repo_open(registry, http_server_host(f->server), "team/app", NULL, &repo, &err));
+    for (int i = 0; i < 3; i++)
+        assert_ok(get_by_digest(repo, text));
+    assert_int_equal(http_server_count(f->server, "GET "), 1);
+    for (int i = 0; i < 2; i++)
+        assert_ok(get_by_digest(repo, "v1.0")); /* which may have changed */
+    assert_int_equal(http_server_count(f->server, "GET "), 3);
+    for (int i = 0; i < 2; i++)
+        assert_ok(get_by_digest(f->repo, text)); /* of another registry client, that keeps none */
+    assert_int_equal(http_server_count(f->server, "GET "), 5);
+    for (int i = 0; i < 2; i++) /* what is wrong is not kept */
+        assert_int_equal(get_by_digest(repo, f->digest_text), -EBADMSG);
+    assert_int_equal(http_server_count(f->server, "GET "), 7);
+    assert_ok(registry_repo_open(registry, http_server_host(f->server), "team/other", NULL, &other,
+                                 &err)); /* which has not got it */
+    assert_int_equal(get_by_digest(other, text), -ENOENT);
+    (void)!registry_delete_manifest(repo, &digest, &err);
+    assert_ok(get_by_digest(repo, text));
+    assert_int_equal(http_server_count(f->server, "GET "), 9);
+}
+
 static void presence_is_asked_with_head(void **state)
 {
     SCOPED(fixture) struct fixture *f = fixture_open(give_manifest, NULL, NULL);
@@ -838,6 +889,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manifest_comes_with_its_type),
         cmocka_unit_test(a_manifest_of_another_digest_is_refused),
+        cmocka_unit_test(a_manifest_is_asked_for_once_in_a_while_where_that_is_wanted),
+        cmocka_unit_test(a_manifest_is_asked_for_once_in_a_while_where_that_is_wanted),
         cmocka_unit_test(presence_is_asked_with_head),
         cmocka_unit_test(a_call_fails_rather_than_wait_long_when_it_may_not),
         cmocka_unit_test(a_call_ends_with_its_budget),
