@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANNOTATION_MANIFEST "com.amazon.soci.image-manifest-digest"
-
 static void tree_free(cJSON *tree)
 {
     cJSON_Delete(tree);
@@ -91,7 +89,8 @@ static int change_entry(cJSON *entry, const struct cli_reindex_change *change)
     int rc = swap(annotations, SOCI_ANNOTATION_INDEX, &change->from_index, &change->to_index);
 
     if (rc >= 0)
-        rc = swap(annotations, ANNOTATION_MANIFEST, &change->from_manifest, &change->to_manifest);
+        rc = swap(annotations, SOCI_ANNOTATION_MANIFEST, &change->from_manifest,
+                  &change->to_manifest);
     if (rc >= 0)
         rc = swap_entry(entry, &change->from_index, &change->to_index, change->to_index_bytes);
     if (rc >= 0)

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 
-#define ANNOTATION_MANIFEST "com.amazon.soci.image-manifest-digest"
 #define ANNOTATION_ATTESTED "vnd.docker.reference.digest"
 #define MEDIA_CONFIG "application/vnd.oci.image.config.v1+json"
 #define MEDIA_DOCKER_CONFIG "application/vnd.docker.container.image.v1+json"
@@ -122,7 +121,7 @@ static int enable_entry(cJSON *entry, const struct soci_enabled *enabled, size_t
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = follow(entry, ANNOTATION_ATTESTED, &enabled[i]);
         if (rc == 0)
-            rc = follow(entry, ANNOTATION_MANIFEST, &enabled[i]);
+            rc = follow(entry, SOCI_ANNOTATION_MANIFEST, &enabled[i]);
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (!is_digest(cJSON_GetObjectItemCaseSensitive(entry, "digest"), &enabled[i].from))
@@ -162,7 +161,7 @@ static cJSON *parse_descriptor(const struct oci_descriptor *desc)
 static cJSON *make_index_entry(const struct soci_listed *listed)
 {
     char manifest[DIGEST_TEXT_BYTES];
-    struct text_pair pair = {.key = (char[]){ANNOTATION_MANIFEST}, .value = manifest};
+    struct text_pair pair = {.key = (char[]){SOCI_ANNOTATION_MANIFEST}, .value = manifest};
     const struct oci_descriptor desc = {
         .media_type = (char[]){OCI_MEDIA_MANIFEST},
         .digest = listed->index,

@@ -29,6 +29,8 @@ enum { OCI_ENTRIES_MAX = 10000 };
 #define SOCI_MEDIA_INDEX_V2 "application/vnd.amazon.soci.index.v2+json"
 /* By this annotation an image manifest names its SOCI index. */
 #define SOCI_ANNOTATION_INDEX "com.amazon.soci.index-digest"
+/* By this one a list's entry for a SOCI index names the image manifest that it is of. */
+#define SOCI_ANNOTATION_MANIFEST "com.amazon.soci.image-manifest-digest"
 #define SOCI_MEDIA_PREFETCH "application/vnd.amazon.soci.prefetch.v1+json"
 
 /* ---- references ------------------------------------------------------------------------------ */
