@@ -119,6 +119,10 @@ MUST_CHECK int mapped_read_labels(const struct text_map *labels, struct idmaps *
                                   struct err *err);
 /* Whether the snapshot needs directories of its own: sets chain->is_mapped. */
 void mapped_decide(const struct snapshotter *s, const struct idmaps *ids, struct chain *chain);
+/* Both of a snapshot that is there, and what is below it. 1; 0: its labels name no user namespace;
+ * errors of mapped_read_labels() and chain_load(). */
+MUST_CHECK int mapped_find(const struct snapshotter *s, const struct snapdb_row *row,
+                           struct idmaps *ret_ids, struct chain *ret_chain, struct err *err);
 char *mapped_dir(const struct snapshotter *s, uint64_t parent, uint64_t id); /* as snapshot_dir() */
 /* Have each ancestor's files at <parent>_<id>/fs. Those that are there stay. On failure some may
  * be. The snapshot is claimed by the caller. */

@@ -68,6 +68,20 @@ void mapped_decide(const struct snapshotter *s, const struct idmaps *ids, struct
     chain->is_mapped = chain->count > 0 && !was_mapped_by_client(s, ids, &chain->links[0]);
 }
 
+int mapped_find(const struct snapshotter *s, const struct snapdb_row *row, struct idmaps *ret_ids,
+                struct chain *ret_chain, struct err *err)
+{
+    int rc = mapped_read_labels(&row->labels, ret_ids, err);
+
+    if (rc <= 0)
+        return rc;
+    rc = chain_load(s, row->parent, ret_chain, err);
+    if (rc < 0)
+        return rc;
+    mapped_decide(s, ret_ids, ret_chain);
+    return 1;
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 char *mapped_dir(const struct snapshotter *s, uint64_t parent, uint64_t id)

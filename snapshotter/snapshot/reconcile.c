@@ -85,15 +85,11 @@ static int map_again(struct snapshotter *s, const struct snapdb_row *row, struct
 {
     SCOPED(idmaps) struct idmaps ids = IDMAPS_EMPTY;
     SCOPED(chain) struct chain chain = CHAIN_EMPTY;
-    int rc = mapped_read_labels(&row->labels, &ids, err);
+    int rc = mapped_find(s, row, &ids, &chain, err);
 
-    if (rc <= 0)
-        return rc;
-    rc = chain_load(s, row->parent, &chain, err);
-    if (rc < 0)
-        return rc;
-    mapped_decide(s, &ids, &chain);
-    return chain.is_mapped ? mapped_make(s, row->id, &chain, &ids, err) : 0;
+    if (rc <= 0 || !chain.is_mapped)
+        return rc < 0 ? rc : 0;
+    return mapped_make(s, row->id, &chain, &ids, err);
 }
 
 /* A failure is not the end: Mounts tries again. */

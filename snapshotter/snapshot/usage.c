@@ -127,15 +127,9 @@ static int add_mapped(const struct snapshotter *s, const struct snapdb_row *row,
 {
     SCOPED(idmaps) struct idmaps ids = IDMAPS_EMPTY;
     SCOPED(chain) struct chain chain = CHAIN_EMPTY;
-    int rc = mapped_read_labels(&row->labels, &ids, err);
+    int rc = mapped_find(s, row, &ids, &chain, err);
 
-    if (rc <= 0)
-        return rc;
-    rc = chain_load(s, row->parent, &chain, err);
-    if (rc < 0)
-        return rc;
-    mapped_decide(s, &ids, &chain);
-    return mapped_du(s, row->id, &chain, bytes, inodes, err);
+    return rc <= 0 ? rc : mapped_du(s, row->id, &chain, bytes, inodes, err);
 }
 
 /* A committed snapshot's figures are kept when they are first asked for. No inodes at all means not
