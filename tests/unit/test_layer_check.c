@@ -201,6 +201,20 @@ static struct layer_status wait_status(struct layer *layer, enum layer_check che
     return status;
 }
 
+/* Until all of it is on the disk. */
+static void wait_fetched(struct layer *layer)
+{
+    int64_t deadline_ms = clock_mono_ms() + DEADLINE_MS;
+    struct layer_status status;
+
+    for (layer_get_status(layer, &status); status.fetched_bytes < status.size_bytes;
+         clock_sleep_ms(1)) {
+        if (clock_mono_ms() > deadline_ms)
+            fail_msg("it does not come: %s", err_text(&status.last_error));
+        layer_get_status(layer, &status);
+    }
+}
+
 /* Fetch all of it, and see what is found. */
 static void assert_verdict(struct world *w, const struct layer_claim *claim, enum layer_check check)
 {
@@ -272,14 +286,7 @@ static void zeros_behind_the_archive_need_no_network(void **state)
         claim = right(w);
         layer = open_layer(w, &none); /* not yet to be checked */
         layer_start_background(layer);
-        while (layer_uncomp_bytes(layer) > 0) {
-            struct layer_status status;
-
-            layer_get_status(layer, &status);
-            if (status.fetched_bytes == status.size_bytes)
-                break;
-            clock_sleep_ms(1);
-        }
+        wait_fetched(layer);
         fetches = __atomic_load_n(&w->source.fetches, __ATOMIC_RELAXED);
         layer_unref(open_layer(w, &claim));
         (void)wait_status(layer, LAYER_CHECKED);
@@ -369,15 +376,11 @@ static void what_was_not_checked_is_after_a_restart(void **state)
 {
     struct world *w = *state;
     struct layer_claim claim = right(w);
-    struct layer_status status;
     struct layer *layer = open_layer(w, &none);
     unsigned fetches;
 
     layer_start_background(layer);
-    do {
-        clock_sleep_ms(1);
-        layer_get_status(layer, &status);
-    } while (status.fetched_bytes < status.size_bytes);
+    wait_fetched(layer);
     clock_sleep_ms(WAIT_MS);
     assert_null(layer_checked_file(layer));
     layer_unref(layer);
@@ -503,10 +506,7 @@ static void nobody_says_what_it_should_be_so_it_is_as_it_was(void **state)
     struct layer_status status;
 
     layer_start_background(layer);
-    do {
-        clock_sleep_ms(1);
-        layer_get_status(layer, &status);
-    } while (status.fetched_bytes < status.size_bytes);
+    wait_fetched(layer);
     clock_sleep_ms(WAIT_MS);
     layer_get_status(layer, &status);
     assert_int_equal(status.check, LAYER_UNCHECKED);
@@ -523,7 +523,6 @@ static void a_disk_that_damages_is_healed_and_no_reason_to_refuse(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         struct layer_claim claim;
-        struct layer_status status;
         struct layer *layer;
         uint8_t byte;
 
@@ -531,10 +530,7 @@ static void a_disk_that_damages_is_healed_and_no_reason_to_refuse(void **state)
         claim = right(w);
         layer = open_layer(w, &none);
         layer_start_background(layer);
-        do {
-            clock_sleep_ms(1);
-            layer_get_status(layer, &status);
-        } while (status.fetched_bytes < status.size_bytes);
+        wait_fetched(layer);
         assert_int_equal(pread(layer_fd(layer), &byte, 1, (off_t)places[i]), 1);
         byte ^= 0x20;
         assert_int_equal(pwrite(layer_fd(layer), &byte, 1, (off_t)places[i]), 1);
@@ -573,17 +569,13 @@ static void a_check_that_waits_for_a_registry_does_not_hold_up_who_closes(void *
     struct layer *layer;
     struct layer_claim claim;
     struct layer_options options;
-    struct layer_status status;
     struct err err = ERR_NONE;
 
     make_layer(w, bytes_of_str("which must be fetched"));
     claim = right(w);
     layer = open_layer(w, &none);
     layer_start_background(layer);
-    do {
-        clock_sleep_ms(1);
-        layer_get_status(layer, &status);
-    } while (status.fetched_bytes < status.size_bytes);
+    wait_fetched(layer);
     options = options_of(w, &claim);
     options.source = (struct span_source){
         .start = hold_start, .cancel = hold_cancel, .close = hold_close, .self = w};
