@@ -89,7 +89,7 @@ function(soci_unit_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
-  if(CMAKE_CROSSCOMPILING) # what emulates another processor takes its time
+  if(CMAKE_CROSSCOMPILING OR SOCI_SANITIZE) # what emulates another processor takes its time, and so do sanitizers
     math(EXPR ARG_TIMEOUT "4 * ${ARG_TIMEOUT}")
   endif()
   add_executable(${name} ${ARG_SOURCES})

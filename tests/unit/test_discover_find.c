@@ -545,11 +545,11 @@ static void a_slow_registry_costs_no_more_than_the_deadline(void **state)
     int64_t start_ms = clock_mono_ms();
 
     (void)state;
-    w->repo.delay_ms = 300;
+    w->repo.delay_ms = 3000;
     world_discover(w, true, true, false);
     assert_int_equal(discover_find(w->discover, &image, start_ms + 30, &index, &err), -ETIMEDOUT);
     assert_null(index);
-    assert_true(clock_mono_ms() - start_ms < 250);
+    assert_true(clock_mono_ms() - start_ms < 2500);
     world_free(w);
 }
 
@@ -740,7 +740,7 @@ static void what_is_to_be_done_later_waits_for_the_ztocs(void **state)
 
     (void)state;
     world_discover(w, true, true, false);
-    w->repo.delay_ms = 200;
+    w->repo.delay_ms = 2000;
     assert_int_equal(discover_fetch_ztoc(w->discover, &image, &ztoc, 4, clock_mono_ms() + 20, &err),
                      -ETIMEDOUT);
     discover_when_quiet(w->discover, &n.later);

@@ -145,14 +145,15 @@ static void one_busy_descriptor_gets_several_threads(void **state)
     close_end(&end);
 }
 
-/* All threads are in the flood when the quiet one's request comes. */
-static void a_flood_does_not_starve_a_quiet_descriptor(void **state)
+/* All threads are in the flood when the quiet one's request comes. Is it served before any of the
+ * others was done? */
+static bool is_served_in_a_flood(void)
 {
     SCOPED(fs_loop) struct fs_loop *loop = start(NULL, NULL);
     struct end flood[THREADS], quiet;
     struct err err = ERR_NONE;
+    bool is_early = true;
 
-    (void)state;
     open_end(&quiet, 0);
     assert_ok(fs_loop_add(loop, &quiet.channel, &err));
     for (size_t i = 0; i < THREADS; i++) {
@@ -163,13 +164,25 @@ static void a_flood_does_not_starve_a_quiet_descriptor(void **state)
     request(&quiet, 1);
     wait_for(&quiet.served, 1);
     for (size_t i = 0; i < THREADS; i++)
-        assert_true(get(&flood[i].served) < 150);
+        is_early = is_early && get(&flood[i].served) < 150;
     for (size_t i = 0; i < THREADS; i++) {
         fs_loop_remove(loop, &flood[i].channel);
         close_end(&flood[i]);
     }
     fs_loop_remove(loop, &quiet.channel);
     close_end(&quiet);
+    return is_early;
+}
+
+/* On a busy machine the flood may be over before we look; one that starves others never is. */
+static void a_flood_does_not_starve_a_quiet_descriptor(void **state)
+{
+    bool is_early = false;
+
+    (void)state;
+    for (int i = 0; i < 10 && !is_early; i++)
+        is_early = is_served_in_a_flood();
+    assert_true(is_early);
 }
 
 static void a_dead_descriptor_is_reported_once_and_after_the_last_request(void **state)
@@ -200,7 +213,7 @@ static void removing_waits_for_the_request_in_hand_and_no_more_come(void **state
     struct end end;
 
     (void)state;
-    open_end(&end, 50);
+    open_end(&end, 200);
     assert_ok(fs_loop_add(loop, &end.channel, &err));
     request(&end, 40);
     wait_for(&end.inside, 1);
@@ -208,7 +221,7 @@ static void removing_waits_for_the_request_in_hand_and_no_more_come(void **state
     unsigned served = get(&end.served);
     assert_int_equal(get(&end.inside), 0);
     assert_true(served < 40);
-    clock_sleep_ms(60);
+    clock_sleep_ms(300);
     assert_int_equal(get(&end.served), served);
     assert_int_equal(get(&end.gone), 0);
     close_end(&end);

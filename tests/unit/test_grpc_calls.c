@@ -296,10 +296,17 @@ static void a_client_that_hangs_up_cancels_its_calls(void **state)
     echo_stop(echo);
 }
 
-static void *cancel_later(void *arg)
+struct canceller {
+    struct echo *echo;
+    struct grpc_channel *channel;
+};
+
+static void *cancel_what_runs(void *arg)
 {
-    clock_sleep_ms(50);
-    grpc_channel_cancel(arg);
+    const struct canceller *canceller = arg;
+
+    echo_await(&canceller->echo->running, 1);
+    grpc_channel_cancel(canceller->channel);
     return NULL;
 }
 
@@ -307,12 +314,13 @@ static void cancelling_a_channel_wakes_its_caller(void **state)
 {
     struct echo *echo = echo_start((struct grpc_server_options){0});
     struct grpc_channel *channel = echo_dial(echo);
+    struct canceller canceller = {echo, channel};
     struct grpc_status status = {.code = -1};
     pthread_t thread;
     char out[64];
 
     (void)state;
-    assert_ok(thread_start(&thread, "canceller", cancel_later, channel));
+    assert_ok(thread_start(&thread, "canceller", cancel_what_runs, &canceller));
     assert_int_equal(call(channel, "/test.Echo/Wait", "", out, &status, NULL), -ECANCELED);
     assert_int_equal(status.code, GRPC_CANCELLED);
     assert_int_equal(call(channel, "/test.Echo/Say", "x", out, NULL, NULL), -ECANCELED);

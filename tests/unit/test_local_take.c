@@ -141,6 +141,17 @@ static void a_layer_that_the_image_does_not_list_is_refused(void **state)
     assert_int_equal(atomic_load(&w->opens), 0);
 }
 
+/* And stays so: nothing more is begun. */
+static void becomes_empty(struct world *w)
+{
+    int64_t deadline_ms = clock_mono_ms() + 10000;
+
+    while (!is_empty(w->dir) && clock_mono_ms() < deadline_ms)
+        clock_sleep_ms(10);
+    clock_sleep_ms(500);
+    assert_true(is_empty(w->dir));
+}
+
 static bool is_cancelled(void *self)
 {
     return atomic_load((atomic_int *)self) > 0;
@@ -154,13 +165,12 @@ static void whoever_gives_up_ends_what_was_begun_for_the_image(void **state)
     int64_t started_ms = clock_mono_ms();
     struct err err = ERR_NONE;
 
-    atomic_store(&w->fetch_takes_ms, 1000);
+    atomic_store(&w->fetch_takes_ms, 3000);
     local_begin(w->local, &w->image, w->layers, LAYERS);
     assert_int_equal(local_take(w->local, &w->image, &w->layers[3], &cancel, &layer, &err),
                      -ECANCELED);
-    assert_true(clock_mono_ms() - started_ms < 900);
-    clock_sleep_ms(2500);
-    assert_true(is_empty(w->dir));
+    assert_true(clock_mono_ms() - started_ms < 2700);
+    becomes_empty(w);
     assert_true(atomic_load(&w->opens) <= 3);
 }
 
@@ -175,8 +185,7 @@ static void what_was_begun_for_an_image_ends_when_it_is_abandoned(void **state)
     wait_for(&w->opens, 2);
     local_abandon(w->local, &other, false); /* of which nothing was begun */
     local_abandon(w->local, &w->image, false);
-    clock_sleep_ms(2000);
-    assert_true(is_empty(w->dir));
+    becomes_empty(w);
     assert_true(atomic_load(&w->opens) <= 3);
 }
 
@@ -197,13 +206,24 @@ static void what_is_ready_is_kept_for_the_next_try_or_not(void **state)
     assert_int_equal(atomic_load(&w->opens), 2);
 }
 
-static void *abandon_soon(void *arg)
-{
-    struct world *w = arg;
+struct waiter {
+    struct world *w;
+    atomic_int asked; /* whoever waits was asked whether it still does */
+};
 
-    wait_for(&w->opens, 2);
-    clock_sleep_ms(50); /* by then it is waited for */
-    local_abandon(w->local, &w->image, false);
+static bool is_asked(void *self)
+{
+    atomic_fetch_add(&((struct waiter *)self)->asked, 1);
+    return false;
+}
+
+static void *abandon_what_is_waited_for(void *arg)
+{
+    struct waiter *waiter = arg;
+
+    wait_for(&waiter->w->opens, 2);
+    wait_for(&waiter->asked, 1);
+    local_abandon(waiter->w->local, &waiter->w->image, false);
     return NULL;
 }
 
@@ -216,8 +236,8 @@ static void what_was_begun_ends_when_nobody_asks_for_the_image_any_more(void **s
     start_again(w, (struct local_options){.idle_ms = 100});
     atomic_store(&w->fetch_takes_ms, 300);
     local_begin(w->local, &w->image, w->layers, LAYERS);
-    clock_sleep_ms(2500); /* they would be ready by then */
-    assert_true(is_empty(w->dir));
+    wait_for(&w->opens, 1);
+    becomes_empty(w);                    /* what is ready would stay */
     assert_ok(take(w, 3, &layer, &err)); /* made anew, and as long as it takes */
 }
 
@@ -225,13 +245,15 @@ static void a_layer_that_somebody_waits_for_is_not_abandoned(void **state)
 {
     struct world *w = *state;
     SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct waiter waiter = {.w = w};
+    const struct local_cancel cancel = {is_asked, &waiter};
     pthread_t thread;
     struct err err = ERR_NONE;
 
-    atomic_store(&w->fetch_takes_ms, 300);
+    atomic_store(&w->fetch_takes_ms, 1000);
     local_begin(w->local, &w->image, w->layers, 2);
-    assert_int_equal(pthread_create(&thread, NULL, abandon_soon, w), 0);
-    assert_ok(take(w, 0, &layer, &err));
+    assert_int_equal(pthread_create(&thread, NULL, abandon_what_is_waited_for, &waiter), 0);
+    assert_ok(local_take(w->local, &w->image, &w->layers[0], &cancel, &layer, &err));
     (void)pthread_join(thread, NULL);
     assert_int_equal(atomic_load(&w->opens), 2);
 }
