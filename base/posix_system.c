@@ -26,6 +26,16 @@ int system_random(void *ret, size_t len)
     return fd >= 0 && read(fd, ret, len) == (ssize_t)len ? 0 : -EIO;
 }
 
+/* open() takes the lowest number that is free. */
+int system_hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 /* explicit_bzero() is not everywhere; through a pointer that might change nothing is left out. */
 static void *(*const volatile set_memory)(void *data, int byte, size_t len) = memset;
 

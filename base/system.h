@@ -12,6 +12,10 @@
 const char *system_error_text(int number);
 /* Of the system's generator, that nobody can guess. 0, or -EIO. */
 MUST_CHECK int system_random(void *ret, size_t len);
+/* Standard input, output and error that whoever started us had closed go nowhere: else the next
+ * file that is opened, a database or a connection, would be one of them, and what is printed would
+ * be written there. At the start of a program, before anything is opened. 0 or a negative errno. */
+MUST_CHECK int system_hold_standard_files(void);
 /* Zeros that no compiler leaves out; `data` may be NULL when `len` is 0. */
 void system_wipe(void *data, size_t len);
 /* What stands between two commands in a line that users copy into their shell, where the second is

@@ -172,6 +172,12 @@ int system_random(void *ret, size_t len)
     return len <= UINT32_MAX && RtlGenRandom(ret, (ULONG)len) ? 0 : -EIO;
 }
 
+/* The runtime gives no file the number of a standard one. */
+int system_hold_standard_files(void)
+{
+    return 0;
+}
+
 void system_wipe(void *data, size_t len)
 {
     if (len > 0)

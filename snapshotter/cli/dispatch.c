@@ -9,11 +9,13 @@
 #include "version.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { EXIT_ERROR = 1, EXIT_UNKNOWN_WORD = 3 };
 
@@ -123,8 +125,16 @@ static int bad_usage(const struct cli_verb *verb, const char *path, const struct
  * a tree. */
 static int make_root(const struct cli_globals *globals, struct err *err)
 {
+    struct stat st;
+
+    if (globals->root[0] == '\0')
+        return err_set(err, -EINVAL, "--root is empty; name a directory");
     if (mkdir(globals->root, 0700) < 0 && errno != EEXIST)
         return err_sys(err, -errno, "mkdir %s", globals->root);
+    if (stat(globals->root, &st) < 0)
+        return err_sys(err, -errno, "--root %s", globals->root);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, -ENOTDIR, "--root %s is no directory", globals->root);
     return 0;
 }
 
@@ -169,8 +179,6 @@ static int run_verb(const struct cli_verb *verb, const char *path, struct cli_gl
             rc = make_root(globals, &err);
         if (rc == 0)
             rc = verb->run(globals, options, &words, &err);
-        if (rc == 0 && fflush(stdout) != 0)
-            rc = err_sys(&err, -errno, "standard output");
         if (rc < 0)
             status = fail(&err);
     }
@@ -238,6 +246,27 @@ static int dispatch(const struct cli_verb *verb, const char *path, struct cli_gl
                     (struct flag_args){.items = args.items + 1, .count = args.count - 1});
 }
 
+/* Whoever has read enough, as `head` has, closes its end of the pipe: that is no error. */
+static bool is_reader_gone(void)
+{
+    struct pollfd end = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&end, 1, 0) == 1 && (end.revents & POLLERR) != 0;
+}
+
+/* A result that nobody can have got is no success. */
+static int check_output(int status)
+{
+    struct err err = ERR_NONE;
+    int rc = fflush(stdout) != 0 ? -errno : 0;
+
+    if (status != 0 || (rc == 0 && !ferror(stdout)) || is_reader_gone())
+        return status;
+    (void)(rc < 0 ? err_sys(&err, rc, "standard output")
+                  : err_set(&err, -EIO, "standard output: not all lines could be written"));
+    return fail(&err);
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli_globals globals = {
@@ -255,6 +284,6 @@ int cli_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     if (flags_from_environment(&set, &err) < 0)
         return bad_usage(&cli_top, cli_top.name, &err);
-    return dispatch(&cli_top, cli_top.name, &globals,
-                    (struct flag_args){.items = argv + 1, .count = argc - 1});
+    return check_output(dispatch(&cli_top, cli_top.name, &globals,
+                                 (struct flag_args){.items = argv + 1, .count = argc - 1}));
 }

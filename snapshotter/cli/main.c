@@ -2,7 +2,9 @@
 /* main.c – the program `soci`. */
 #include "cli/cli.h"
 
+#include "base/system.h"
+
 int main(int argc, char **argv)
 {
-    return cli_main(argc, argv);
+    return system_hold_standard_files() < 0 ? 1 : cli_main(argc, argv);
 }

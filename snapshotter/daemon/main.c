@@ -2,6 +2,7 @@
 /* main.c – soci-snapshotter-grpc: command line, log, configuration, and a service that runs until a
  * signal. */
 #include "base/log.h"
+#include "base/system.h"
 #include "daemon/check.h"
 #include "daemon/config.h"
 #include "daemon/footprint.h"
@@ -161,6 +162,8 @@ int main(int argc, char **argv)
     struct options options;
     struct err err = ERR_NONE;
 
+    if (system_hold_standard_files() < 0)
+        return 1;
     if (options_parse(argc, argv, from_env, &options, &err) < 0) {
         (void)fprintf(stderr, "Incorrect Usage: %s\n\n", err_text(&err));
         (void)print_help(stdout, 0);
