@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* "SoCi", so that another program's database is told apart from ours. */
 #define APPLICATION_ID "1399808873"
@@ -47,7 +48,23 @@ static int sqlite_failed(const struct artifacts *artifacts, const char *what, st
              : code == SQLITE_NOTADB || code == SQLITE_CORRUPT ? -EBADMSG
                                                                : -EIO;
 
-    return err_set(err, rc, "artifact list: %s: %s", what, sqlite3_errmsg(artifacts->db));
+    return err_set(err, rc, "artifact list: %s: %s%s", what, sqlite3_errmsg(artifacts->db),
+                   rc == -EBADMSG ? "; move it away, `soci create` makes another" : "");
+}
+
+/* SQLite says that it could not, the system says why; of its second attempt, which only reads,
+ * where the directory may not be written to. */
+static int open_failed(const struct artifacts *artifacts, const char *root, const char *path,
+                       int code, struct err *err)
+{
+    int number;
+
+    if (artifacts->db == NULL || code == SQLITE_NOMEM)
+        return err_set(err, -ENOMEM, "artifact list: %s: out of memory", path);
+    number = access(root, W_OK) < 0 ? errno : sqlite3_system_errno(artifacts->db);
+    return number == 0
+               ? err_set(err, -EIO, "artifact list: %s: %s", path, sqlite3_errmsg(artifacts->db))
+               : err_sys(err, -number, "artifact list: %s", path);
 }
 
 static int run(struct artifacts *artifacts, const char *sql, const char *what, struct err *err)
@@ -57,25 +74,31 @@ static int run(struct artifacts *artifacts, const char *sql, const char *what, s
                : sqlite_failed(artifacts, what, err);
 }
 
-static int prepare(struct artifacts *artifacts, const char *sql, sqlite3_stmt **ret,
-                   struct err *err)
+static int prepare_named(struct artifacts *artifacts, const char *sql, const char *what,
+                         sqlite3_stmt **ret, struct err *err)
 {
     return sqlite3_prepare_v2(artifacts->db, sql, -1, ret, NULL) == SQLITE_OK
                ? 0
-               : sqlite_failed(artifacts, "prepare", err);
+               : sqlite_failed(artifacts, what, err);
+}
+
+static int prepare(struct artifacts *artifacts, const char *sql, sqlite3_stmt **ret,
+                   struct err *err)
+{
+    return prepare_named(artifacts, sql, "prepare", ret, err);
 }
 
 /* A new file is ours to fill; anything else must carry our mark. */
 static int check_owner(struct artifacts *artifacts, const char *path, struct err *err)
 {
     SCOPED(stmt) sqlite3_stmt *stmt = NULL;
-    int rc = prepare(artifacts,
-                     "SELECT (SELECT count(*) FROM sqlite_master), application_id "
-                     "FROM pragma_application_id",
-                     &stmt, err);
+    int rc = prepare_named(artifacts,
+                           "SELECT (SELECT count(*) FROM sqlite_master), application_id "
+                           "FROM pragma_application_id",
+                           path, &stmt, err);
 
     if (rc < 0)
-        return err_prefix(err, rc, "%s", path);
+        return rc;
     if (sqlite3_step(stmt) != SQLITE_ROW)
         return sqlite_failed(artifacts, path, err);
     if (sqlite3_column_int(stmt, 0) != 0 && sqlite3_column_int(stmt, 1) != APPLICATION_ID_NUMBER)
@@ -96,8 +119,7 @@ int artifacts_open(const char *root, struct artifacts **ret, struct err *err)
     rc = sqlite3_open_v2(path, &artifacts->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     (void)umask(old_umask);
     if (rc != SQLITE_OK)
-        return err_set(err, rc == SQLITE_NOMEM ? -ENOMEM : -EIO, "%s: %s", path,
-                       artifacts->db == NULL ? "out of memory" : sqlite3_errmsg(artifacts->db));
+        return open_failed(artifacts, root, path, rc, err);
     (void)sqlite3_busy_timeout(artifacts->db, BUSY_TIMEOUT_MS);
     rc = check_owner(artifacts, path, err);
     if (rc == 0)

@@ -135,6 +135,8 @@ static void a_file_of_somebody_else_is_refused(void **state)
         path, bytes_of_str("this is a text, and not a short one, so that it has a page"), 0600,
         NULL));
     assert_int_equal(artifacts_open(*state, &artifacts, &err), -EBADMSG);
+    assert_non_null(strstr(err_text(&err), path));
+    assert_non_null(strstr(err_text(&err), "move it away"));
     assert_non_null(strstr(err.text, "artifacts.sqlite"));
     assert_null(artifacts);
     free(path);
