@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ztoc_create.c – `soci ztoc create`: the ztoc of a layer in a file, with no containerd. */
+#include "cli/output.h"
 #include "cli/ztoc.h"
 
 #include "base/files.h"
@@ -88,6 +89,17 @@ static int build(const char *path, const struct create_options *options, struct 
     return rc < 0 ? err_prefix(err, rc, "%s", path) : 0;
 }
 
+static int write_blob(const char *path, struct bytes blob, struct err *err)
+{
+    SCOPED(cli_output) struct cli_output output = CLI_OUTPUT_NONE;
+    int rc = cli_output_open(path, &output, err);
+
+    if (rc < 0)
+        return rc;
+    rc = file_write_all(output.fd, blob.data, blob.len, err);
+    return rc < 0 ? err_prefix(err, rc, "%s", path) : cli_output_done(&output, err);
+}
+
 static int run(const struct cli_globals *globals, void *arg, const struct text_list *words,
                struct err *err)
 {
@@ -104,7 +116,7 @@ static int run(const struct cli_globals *globals, void *arg, const struct text_l
                                          : "one layer file at a time, please");
     rc = build(words->items[0], options, &blob, &info, err);
     if (rc == 0 && options->output != NULL)
-        rc = file_replace(options->output, buf_bytes(&blob), 0644, err);
+        rc = write_blob(options->output, buf_bytes(&blob), err);
     if (rc < 0)
         return rc;
     digest_format(&info.digest, text);

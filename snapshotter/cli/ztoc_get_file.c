@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ztoc_get_file.c – `soci ztoc get-file`: one file out of a layer, by inflating only the spans that
  * hold it. */
+#include "cli/output.h"
 #include "cli/ztoc.h"
 
 #include "base/files.h"
@@ -133,25 +134,15 @@ static int extract(const struct cli_ztoc *ztoc, const struct ztoc_file *file,
     return ztoc_extract(ztoc->toc, buf_bytes(&ztoc->blob), &source, file, &sink, err);
 }
 
-/* Beside the file first: a failure half-way leaves what was there before. */
 static int extract_to_file(const char *path, const struct cli_ztoc *ztoc,
                            const struct ztoc_file *file, struct layer_bytes *layer, struct err *err)
 {
-    SCOPED(mem) char *temporary = text_format("%s.XXXXXX", path);
-    SCOPED(fd) int fd = -1;
-    int rc;
+    SCOPED(cli_output) struct cli_output output = CLI_OUTPUT_NONE;
+    int rc = cli_output_open(path, &output, err);
 
-    if (temporary == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(err, -errno, "%s", path);
-    rc = extract(ztoc, file, layer, fd, err);
-    if (rc == 0 && (fchmod(fd, 0644) < 0 || rename(temporary, path) < 0))
-        rc = err_sys(err, -errno, "%s", path);
-    if (rc < 0)
-        (void)unlink(temporary);
-    return rc;
+    if (rc == 0)
+        rc = extract(ztoc, file, layer, output.fd, err);
+    return rc < 0 ? rc : cli_output_done(&output, err);
 }
 
 /* On stdout a newline follows, as with the reference; a file gets the bytes alone. */
