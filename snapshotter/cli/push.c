@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* push.c – `soci push`: the newest index of each platform to the image's repository. */
-#include "cli/cli.h"
+#include "cli/limit.h"
 
 #include "artifacts/artifacts.h"
 #include "containerd/containerd.h"
@@ -163,9 +163,12 @@ static int push_image(struct push *push, const struct cli_image *image, struct e
         .trace_self = &output,
     };
     SCOPED(registry) struct registry *registry = NULL;
+    SCOPED(cli_limit) struct cli_limit *limit = NULL;
     int rc = registry_new(&options, &registry, err);
 
-    return rc < 0 ? rc : push_to(push, image, registry, err);
+    if (rc == 0)
+        rc = cli_limit_start(push->globals, registry, &limit, err);
+    return rc < 0 ? rc : cli_limit_judge(limit, push_to(push, image, registry, err), err);
 }
 
 static int run(const struct cli_globals *globals, void *arg, const struct text_list *words,
