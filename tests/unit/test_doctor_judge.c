@@ -228,7 +228,7 @@ static void a_unit_that_cannot_start_is_told_with_the_reason(void **state)
           &vm_context);
     assert_non_null(strstr(only()->text, "is masked"));
     assert_string_equal(only()->mend, "finch-soci vm run -- systemctl unmask "
-                                      "soci-snapshotter.service && finch-soci doctor --fix");
+                                      "soci-snapshotter.service" THEN "finch-soci doctor --fix");
 }
 
 static void a_denial_of_selinux_is_told(void **state)

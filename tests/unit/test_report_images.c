@@ -139,7 +139,7 @@ static void a_snapshotter_that_is_silent_leaves_images_unknown(void **state)
     assert_int_equal(find(&report, APP)->state, REPORT_IMAGE_UNKNOWN);
     assert_string_equal(find(&report, "b:1")->text, "not lazy: pulled with soci-of-others");
     assert_string_equal(find(&report, "b:1")->mend,
-                        "finch-soci enable && finch pull --snapshotter soci b:1");
+                        "finch-soci enable" THEN "finch pull --snapshotter soci b:1");
 }
 
 static void no_command_has_a_name_that_a_shell_would_take_for_more(void **state)
@@ -173,7 +173,7 @@ static void a_namespace_that_is_not_finchs_has_another_command(void **state)
     assert_ok(report_add_images(&report, &found, 1, NULL));
     assert_ok(report_add_images(&report, &hostile, 1, NULL));
     assert_string_equal(find(&report, "a:1")->mend,
-                        "finch-soci enable && nerdctl --namespace k8s.io pull --snapshotter "
+                        "finch-soci enable" THEN "nerdctl --namespace k8s.io pull --snapshotter "
                         "soci a:1");
     assert_string_equal(find(&report, "b:1")->mend, "");
 }
