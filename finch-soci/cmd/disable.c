@@ -75,13 +75,10 @@ static int check_purge(const struct session *session, bool purge, struct err *er
 
 static int edit(const struct session *session, enum finch_file_change *ret, struct err *err)
 {
-    SCOPED(platform_lock) struct platform_lock *lock = NULL;
     SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
     const struct cmd_globals *globals = session->globals;
-    int rc = session_lock_config(session, false, &lock, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     interrupt_hold(true);
     rc = finch_file_disable(session->config, &result, err);
     interrupt_hold(false);
@@ -111,12 +108,15 @@ static int edit(const struct session *session, enum finch_file_change *ret, stru
 static int run(const struct cmd_globals *globals, const void *self, struct err *err)
 {
     SCOPED(session) struct session session = {.config = NULL};
+    SCOPED(platform_lock) struct platform_lock *lock = NULL; /* as `enable` has it */
     const struct options *options = self;
     enum finch_file_change change = FINCH_FILE_SAME;
     int rc = session_open(globals, &session, err);
 
     if (rc == 0)
         rc = session_check_rights(&session, err);
+    if (rc == 0)
+        rc = session_lock_config(&session, false, &lock, err);
     if (rc == 0)
         rc = session_look(&session, err);
     if (rc == 0)

@@ -22,8 +22,13 @@ enum { HOST_FILE_MAX_BYTES = 8 * 1024 * 1024, HOST_FILE_END_BYTES = 400 * 1000 }
 
 int doctor_may_write(const char *path, struct err *err)
 {
+    SCOPED(mem) char *dir = path_parent(path);
     char answer[16] = "";
 
+    if (dir == NULL)
+        return err_set(err, -ENOMEM, "out of memory");
+    if (!path_exists(dir)) /* a typo is no reason to make it */
+        return err_set(err, -ENOENT, "there is no directory %s", dir);
     if (!path_exists(path))
         return 0;
     if (!platform_is_terminal(stdin) || !platform_is_terminal(stderr))

@@ -38,16 +38,17 @@ static bool is_default(const struct session *session, const struct options *opti
            finch_config_is_soci_first(&config);
 }
 
-static int edit(const struct session *session, const struct options *options, struct err *err)
+/* With *ret_lock held no other `enable` or `disable` comes between the file and the machine. */
+static int edit(const struct session *session, const struct options *options,
+                struct platform_lock **ret_lock, struct err *err)
 {
-    SCOPED(platform_lock) struct platform_lock *lock = NULL;
     SCOPED(finch_file_result) struct finch_file_result result = {.backup = NULL};
     const struct cmd_globals *globals = session->globals;
     int rc;
 
     if (!has_reader(session))
         return 0;
-    rc = session_lock_config(session, true, &lock, err);
+    rc = session_lock_config(session, true, ret_lock, err);
     if (rc < 0)
         return rc;
     interrupt_hold(true);
@@ -137,8 +138,9 @@ static void leave_hook_out(const struct session *session)
         say(session->globals, "The hook that was installed is gone.");
 }
 
-/* Without it all is as it was asked for, but for machines that are made anew. */
-static void hook(const struct session *session, const struct options *options)
+/* Without it all is as it was asked for, but for machines that are made anew. `done`: it is in the
+ * machine, or will be. */
+static void hook(const struct session *session, const struct options *options, bool done)
 {
     if (session->is_local) /* it starts with this system */
         return;
@@ -149,19 +151,21 @@ static void hook(const struct session *session, const struct options *options)
                               "command it is started.");
         return;
     }
-    say(session->globals, "It stays over stops and starts of the machine; after `finch vm init` or "
-                          "an update of Finch say `finch-soci provision`.");
+    if (done)
+        say(session->globals, "It stays over stops and starts of the machine; after `finch vm "
+                              "init` or an update of Finch say `finch-soci provision`.");
 }
 
 static int run(const struct cmd_globals *globals, const void *self, struct err *err)
 {
     SCOPED(session) struct session session = {.config = NULL};
+    SCOPED(platform_lock) struct platform_lock *lock = NULL;
     int rc = session_open(globals, &session, err);
 
     if (rc == 0)
         rc = session_check_rights(&session, err);
     if (rc == 0)
-        rc = edit(&session, self, err);
+        rc = edit(&session, self, &lock, err);
     if (rc < 0)
         return rc;
     rc = session_look(&session, err);
@@ -169,7 +173,7 @@ static int run(const struct cmd_globals *globals, const void *self, struct err *
         rc = finish(&session, self, err);
     /* A machine that cannot be had now is one more reason for what looks after its next start. */
     if (interrupt_number() == 0)
-        hook(&session, self);
+        hook(&session, self, rc == 0);
     return rc;
 }
 

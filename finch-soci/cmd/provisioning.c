@@ -15,6 +15,14 @@ enum { PLAN_LINE_BYTES = 1024 };
 /* Lima gives up on a start after ten minutes; its scripts run until then. */
 enum { BOOT_WAIT_MS = 10 * 60 * 1000, BOOT_RETRY_MS = 1000 };
 
+/* What is lost on the way there is told without a word of whom it was lost to. */
+static int lost(const struct session *session, int rc, struct err *err)
+{
+    if (session->is_local || (rc != -ETIMEDOUT && rc != -EAGAIN && rc != -EPROTO))
+        return rc;
+    return err_prefix(err, rc, "the machine %s", session->places.instance);
+}
+
 /* ---- waiting for it -------------------------------------------------------------------------- */
 
 /* Finch's own script works on the same files while the machine boots. */
@@ -29,7 +37,7 @@ static int wait_for_boot(const struct session *session, struct machine *machine,
         int rc = guest_look(machine, &facts, err);
 
         if (rc < 0)
-            return rc;
+            return lost(session, rc, err);
         if (guest_is_booted(facts)) {
             *ret = TAKE(facts);
             return 0;
@@ -157,7 +165,10 @@ int provision_do(const struct session *session, const struct provision_how *how,
 
     if (rc == 0)
         rc = reach(session, &link, &facts, err);
-    return rc < 0 ? rc : carry_out(session, how, link.machine, facts, err);
+    if (rc < 0)
+        return rc;
+    rc = carry_out(session, how, link.machine, facts, err);
+    return rc < 0 ? lost(session, rc, err) : rc;
 }
 
 void provision_tell(const struct session *session, int result)
@@ -180,9 +191,12 @@ int provision_undo(const struct session *session, bool purge, struct err *err)
 
     if (rc == 0)
         rc = reach(session, &link, &facts, err);
-    if (rc == 0)
-        rc = guest_undo(link.machine, purge, &progress, err);
-    return rc < 0 ? rc : rc > 0 ? PROVISION_DONE : PROVISION_NOTHING;
+    if (rc < 0)
+        return rc;
+    rc = guest_undo(link.machine, purge, &progress, err);
+    if (rc < 0)
+        return lost(session, rc, err);
+    return rc > 0 ? PROVISION_DONE : PROVISION_NOTHING;
 }
 
 int provision_listed(const struct session *session, struct err *err)
