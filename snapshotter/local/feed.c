@@ -22,7 +22,38 @@ void feed_open_locked(struct local *local, struct job *job, uint64_t size_bytes,
     job->feed.is_open = true;
     job->feed.size_bytes = size_bytes;
     job->feed.from_origin = from_origin;
+    job->feed.in_one = job->pull->ignores_ranges && size_bytes > local->options.chunk_bytes;
     (void)pthread_cond_signal(&local->room);
+}
+
+int feed_open_blob(struct local *local, struct job *job, struct err *err)
+{
+    struct feed *feed = &job->feed;
+
+    if (feed->blob != NULL)
+        return 0;
+    return local->options.registry->blob_open(job->pull->repo, &job->layer, feed->size_bytes,
+                                              &feed->blob, err);
+}
+
+struct chunk *feed_add_chunk_locked(struct local *local, struct job *job, size_t len)
+{
+    struct feed *feed = &job->feed;
+    struct chunk *chunk = calloc(1, sizeof(*chunk));
+    void *slot = chunk == NULL ? NULL : slot_take_locked(local);
+
+    if (slot == NULL) {
+        free(chunk);
+        feed->rc = err_set(&feed->err, -ENOMEM, "out of memory");
+        (void)pthread_cond_broadcast(&local->arrived);
+        return NULL;
+    }
+    chunk->local = local;
+    chunk->job = job;
+    chunk->fetch = (struct registry_fetch){.off = feed->asked_bytes, .len = len, .buf = slot};
+    feed->held++;
+    TAILQ_INSERT_TAIL(&feed->chunks, chunk, link);
+    return chunk;
 }
 
 static void drop_locked(struct local *local, struct feed *feed, struct chunk *chunk)

@@ -6,7 +6,6 @@
 #include "local/internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* A registry that does worse than this is left to containerd. */
 enum { CHUNK_BUDGET_MS = 300 * 1000, CHUNK_WAIT_MS = 10 * 1000 };
@@ -17,17 +16,17 @@ static bool can_ask_locked(const struct local *local, const struct job *job)
 {
     const struct feed *feed = &job->feed;
 
+    if (feed->in_one)
+        return stream_can_go_on_locked(local, job);
     return feed->is_open && feed->rc == 0 && feed->asked_bytes < feed->size_bytes &&
-           !atomic_load(&job->cancelled) && job->pull->gets < local->options.gets_per_image &&
-           slots_have_locked(local, job);
+           !atomic_load(&job->cancelled) && local->gets < local->options.gets &&
+           job->pull->gets < local->options.gets_per_image && slots_have_locked(local, job);
 }
 
 static struct job *next_locked(const struct local *local)
 {
     struct job *job, *found = NULL;
 
-    if (local->gets >= local->options.gets)
-        return NULL;
     TAILQ_FOREACH(job, &local->jobs, link)
     {
         if ((found != NULL && !job->taken) || !can_ask_locked(local, job))
@@ -48,6 +47,8 @@ static void settle_locked(struct chunk *chunk, int rc, const struct err *err)
     chunk->rc = rc;
     if (rc < 0 && err != NULL)
         chunk->err = *err;
+    if (rc == -EOPNOTSUPP)
+        chunk->job->pull->ignores_ranges = true;
     chunk->settled = true;
     chunk->job->pull->gets--;
     local->gets--;
@@ -68,28 +69,16 @@ static struct chunk *chunk_new_locked(struct local *local, struct job *job)
     struct feed *feed = &job->feed;
     uint64_t left = feed->size_bytes - feed->asked_bytes;
     size_t len = left < local->options.chunk_bytes ? (size_t)left : local->options.chunk_bytes;
-    struct chunk *chunk = calloc(1, sizeof(*chunk));
-    void *slot = chunk == NULL ? NULL : slot_take_locked(local);
+    struct chunk *chunk = feed_add_chunk_locked(local, job, len);
 
-    if (slot == NULL) {
-        free(chunk);
-        feed->rc = err_set(&feed->err, -ENOMEM, "out of memory");
-        (void)pthread_cond_broadcast(&local->arrived);
+    if (chunk == NULL)
         return NULL;
-    }
-    chunk->local = local;
-    chunk->job = job;
-    chunk->fetch = (struct registry_fetch){.off = feed->asked_bytes,
-                                           .len = len,
-                                           .buf = slot,
-                                           .from_origin = feed->from_origin,
-                                           .ranges_only = true,
-                                           .budget_ms = CHUNK_BUDGET_MS,
-                                           .longest_wait_ms = CHUNK_WAIT_MS,
-                                           .done = on_done};
+    chunk->fetch.from_origin = feed->from_origin;
+    chunk->fetch.ranges_only = true;
+    chunk->fetch.budget_ms = CHUNK_BUDGET_MS;
+    chunk->fetch.longest_wait_ms = CHUNK_WAIT_MS;
+    chunk->fetch.done = on_done;
     feed->asked_bytes += len;
-    feed->held++;
-    TAILQ_INSERT_TAIL(&feed->chunks, chunk, link);
     job->pull->gets++;
     local->gets++;
     return chunk;
@@ -98,13 +87,9 @@ static struct chunk *chunk_new_locked(struct local *local, struct job *job)
 /* The feed cannot be closed meanwhile. */
 static int ask(struct local *local, struct job *job, struct chunk *chunk, struct err *err)
 {
-    const struct local_registry *registry = local->options.registry;
-    struct feed *feed = &job->feed;
-    int rc = 0;
+    int rc = feed_open_blob(local, job, err);
 
-    if (feed->blob == NULL)
-        rc = registry->blob_open(job->pull->repo, &job->layer, feed->size_bytes, &feed->blob, err);
-    return rc < 0 ? rc : registry->blob_fetch(feed->blob, &chunk->fetch, err);
+    return rc < 0 ? rc : local->options.registry->blob_fetch(job->feed.blob, &chunk->fetch, err);
 }
 
 static void ask_locked(struct local *local, struct job *job)
@@ -136,7 +121,9 @@ static void *fetcher_main(void *arg)
     while (!local->stopping) {
         struct job *job = next_locked(local);
 
-        if (job != NULL)
+        if (job != NULL && job->feed.in_one)
+            stream_go_on_locked(local, job);
+        else if (job != NULL)
             ask_locked(local, job);
         else
             (void)pthread_cond_wait(&local->room, &local->lock);

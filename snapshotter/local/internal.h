@@ -47,6 +47,7 @@ struct pull {
     struct digest manifest;       /* of the image */
     char *namespace_;             /* for which its layers are kept; NULL: they are not */
     int64_t asked_ms;             /* lock; when a layer of it was last begun or waited for */
+    bool ignores_ranges;          /* lock; the registry does */
     bool reading;                 /* lock; somebody fetches `content` */
     struct oci_manifest *content; /* lock, and fixed once it is set. Sizes are from here */
     int rc;         /* lock; why `content` could not be had, with `err`: then no job can be done */
@@ -65,13 +66,24 @@ struct chunk {
 };
 TAILQ_HEAD(chunk_list, chunk);
 
+/* A whole layer by one request: its bytes are put into chunks as they come. */
+struct stream {
+    struct registry_fetch fetch; /* first */
+    struct local *local;         /* fixed while it is under way, as is `job` */
+    struct job *job;
+    bool begun;   /* lock */
+    bool no_room; /* lock; it waits for registry_fetch_resume() */
+};
+
 /* The bytes of a layer on their way. */
 struct feed {
-    bool is_open;               /* lock; more may be asked for */
-    bool from_origin;           /* fixed while it is open: not from mirrors */
+    bool is_open;     /* lock; more may be asked for */
+    bool from_origin; /* fixed while it is open: not from mirrors */
+    bool in_one;      /* the same: by `stream` */
+    struct stream stream;
     bool asking;                /* lock; the fetcher is busy with it */
     uint64_t size_bytes;        /* fixed while it is open */
-    uint64_t asked_bytes;       /* lock */
+    uint64_t asked_bytes;       /* lock; `in_one`: what has come */
     uint64_t passed_on_bytes;   /* the worker's */
     size_t held;                /* lock; chunks of it, each with memory */
     struct chunk_list chunks;   /* lock; in order */
@@ -159,6 +171,14 @@ void workers_join(struct local *local);
 MUST_CHECK int fetcher_start(struct local *local, struct err *err);
 void fetcher_join(struct local *local);
 
+/* ---- stream.c: a whole layer by one request ---------------------------------------------------
+ */
+
+/* Is there something to ask, or to go on with? */
+bool stream_can_go_on_locked(const struct local *local, const struct job *job);
+/* Ask for it, or have it go on. The lock is let go meanwhile. */
+void stream_go_on_locked(struct local *local, struct job *job);
+
 /* ---- slots.c --------------------------------------------------------------------------------- */
 
 /* May the job have memory for one more chunk? */
@@ -173,6 +193,10 @@ void slots_free(struct local *local);
 void feed_init(struct feed *feed);
 /* From now on the fetcher asks for the layer. */
 void feed_open_locked(struct local *local, struct job *job, uint64_t size_bytes, bool from_origin);
+/* The feed's of the layer, opened if need be. It cannot be closed meanwhile. */
+MUST_CHECK int feed_open_blob(struct local *local, struct job *job, struct err *err);
+/* At the end of the list, empty and with memory. NULL: out of memory, which is noted. */
+struct chunk *feed_add_chunk_locked(struct local *local, struct job *job, size_t len);
 /* What is under way is cancelled and what is there dropped. Not from the network's thread. */
 void feed_close(struct local *local, struct job *job);
 /* Blocks. 1: *ret are the next bytes, until the next call. 0: that was all. -ECANCELED: the job is;

@@ -24,6 +24,7 @@ static const struct local_registry real_registry = {
     .get_manifest = registry_get_manifest,
     .blob_open = registry_blob_open,
     .blob_fetch = registry_blob_fetch,
+    .blob_resume = registry_fetch_resume,
     .blob_close = registry_blob_close,
     .ref = registry_repo_ref,
     .unref = registry_repo_unref,

@@ -9,7 +9,8 @@
  *
  * A layer's bytes are asked for in ranges, many at once and of several layers, those first that are
  * needed first, and unpacked in order while later ones are on their way. What came and is not
- * unpacked yet is in memory, which is bounded: a slow disk slows down the network.
+ * unpacked yet is in memory, which is bounded: a slow disk slows down the network. Of a registry
+ * that ignores ranges a layer comes by one request, which waits when the memory is used up.
  *
  * A layer is unpacked in a directory of its own below `dir`, which is on the file system of the
  * snapshots, so that handing it over is a rename. What nobody takes is removed after some minutes;
@@ -38,6 +39,7 @@ struct local_registry {
     int (*blob_open)(struct registry_repo *repo, const struct digest *digest, uint64_t size_bytes,
                      struct registry_blob **ret, struct err *err);
     int (*blob_fetch)(struct registry_blob *blob, struct registry_fetch *fetch, struct err *err);
+    void (*blob_resume)(struct registry_blob *blob, const struct registry_fetch *fetch);
     void (*blob_close)(struct registry_blob *blob);
     struct registry_repo *(*ref)(struct registry_repo *repo);
     void (*unref)(struct registry_repo *repo);

@@ -165,14 +165,23 @@ static int make(struct local *local, struct job *job, struct local_layer **ret, 
     return 0;
 }
 
-static void open_again(struct local *local, struct job *job)
+static void open_again(struct local *local, struct job *job, bool from_origin)
 {
     uint64_t size_bytes = job->feed.size_bytes;
 
     feed_close(local, job);
     (void)pthread_mutex_lock(&local->lock);
-    feed_open_locked(local, job, size_bytes, true);
+    feed_open_locked(local, job, size_bytes, from_origin);
     (void)pthread_mutex_unlock(&local->lock);
+}
+
+/* Was it asked for in ranges, and would come in one piece the next time? */
+static bool may_come_in_one(struct local *local, const struct job *job)
+{
+    LOCKED(&local->lock);
+
+    return job->pull->ignores_ranges && !job->feed.in_one &&
+           job->feed.size_bytes > local->options.chunk_bytes;
 }
 
 int layer_make(struct local *local, struct job *job, struct local_layer **ret, struct err *err)
@@ -181,11 +190,15 @@ int layer_make(struct local *local, struct job *job, struct local_layer **ret, s
     struct err first = ERR_NONE;
     int rc = make(local, job, ret, &first);
 
+    if (rc == -EOPNOTSUPP && may_come_in_one(local, job)) {
+        open_again(local, job, false);
+        rc = make(local, job, ret, &first);
+    }
     if (rc == -EBADMSG) {
         digest_format(&job->layer, text);
         log_warn("layer is not what its digest says, asking the registry itself once more",
                  "layer=%s err=%s", text, err_text(&first));
-        open_again(local, job);
+        open_again(local, job, true);
         rc = make(local, job, ret, &first);
     }
     if (rc < 0 && err != NULL)

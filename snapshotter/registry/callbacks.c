@@ -77,6 +77,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     }
     if (rc == 0)
         rc = req->kind->add(req, body, &req->err);
+    if (rc == REQUEST_NO_ROOM) {
+        req->is_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (rc == REQUEST_ENOUGH)
         req->is_enough = true;
     else if (rc < 0)

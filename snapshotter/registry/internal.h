@@ -190,6 +190,7 @@ struct registry {
     struct registry_options options;   /* fixed, defaults filled in */
     struct request_limits limits;      /* fixed */
     struct request_limits blob_limits; /* fixed: for ranges */
+    struct request_limits all_limits;  /* fixed: for whole blobs that are taken as they come */
     struct mirror *mirrors;            /* fixed */
     size_t mirror_count;               /* fixed */
     char *user_agent;                  /* fixed */
@@ -201,6 +202,7 @@ struct registry {
     struct request_list inbox; /* lock */
     struct repo_list answered; /* lock: repositories whose keychain or realm has answered */
     bool cancel_asked;         /* lock: some request's cancel flag was set */
+    bool resume_asked;         /* lock: the same of resume */
     bool cancel_all;           /* lock: registry_cancel_all() was called */
     bool stop;                 /* lock */
 
@@ -331,11 +333,12 @@ int64_t presigned_life_s(const char *url, int64_t now_s);
 /* ---- request.c ------------------------------------------------------------------------------- */
 
 /* What becomes of a good answer's body, and who is told. All are called in the network thread. */
-enum { REQUEST_ENOUGH = 1 };
+enum { REQUEST_ENOUGH = 1, REQUEST_NO_ROOM = 2 };
 struct request_kind {
     /* The headers of a 2xx are here: 0, or an error that ends the request. */
     int (*begin)(struct request *req, struct err *err);
-    /* 0, REQUEST_ENOUGH (the rest is not wanted), or an error that ends the request. */
+    /* 0, REQUEST_ENOUGH (the rest is not wanted), REQUEST_NO_ROOM (the same again later), or an
+     * error that ends the request. */
     int (*add)(struct request *req, struct bytes body, struct err *err);
     /* At the end of the body: false is a short one, to be asked for again. */
     bool (*is_complete)(const struct request *req);
@@ -375,6 +378,7 @@ struct request {
 
     TAILQ_ENTRY(request) link; /* inbox: lock; live: network thread */
     bool cancelled;            /* lock */
+    bool resume;               /* lock: there is room again */
 
     /* the network thread's */
     enum request_state state;
@@ -399,6 +403,7 @@ struct request {
     bool was_authorized;
     bool is_sent;
     bool has_begun;
+    bool is_paused; /* there is no room for the body */
     bool is_enough;
     bool has_new_roots; /* it was begun again with them */
     bool has_stalled;   /* some connection is no good: the next attempt gets one of its own */

@@ -34,6 +34,7 @@ struct intake {
     struct request_list requests;
     struct repo_list answered;
     bool cancel_asked;
+    bool resume_asked;
     bool cancel_all;
     bool stop;
 };
@@ -49,6 +50,8 @@ static void take_in(struct registry *registry, struct intake *intake)
     TAILQ_CONCAT(&intake->answered, &registry->answered, answered_link);
     intake->cancel_asked = registry->cancel_asked;
     registry->cancel_asked = false;
+    intake->resume_asked = registry->resume_asked;
+    registry->resume_asked = false;
     intake->stop = registry->stop;
     intake->cancel_all = registry->cancel_all || registry->stop;
 }
@@ -94,6 +97,31 @@ static void end_cancelled(struct registry *registry, bool all)
     }
 }
 
+static bool may_resume(struct registry *registry, struct request *req)
+{
+    bool resume;
+    LOCKED(&registry->lock);
+
+    resume = req->resume;
+    req->resume = false;
+    return resume && req->is_paused;
+}
+
+/* curl hands over what it holds from inside of its call, and may be paused again. */
+static void resume_paused(struct registry *registry)
+{
+    struct request *req;
+
+    TAILQ_FOREACH(req, &registry->live, link)
+    {
+        if (!may_resume(registry, req))
+            continue;
+        req->is_paused = false;
+        req->active_ms = clock_mono_ms();
+        (void)curl_easy_pause(req->easy, CURLPAUSE_CONT);
+    }
+}
+
 /* ---- transfers and time ---------------------------------------------------------------------- */
 
 static void hear_curl(struct registry *registry)
@@ -114,7 +142,7 @@ static void hear_curl(struct registry *registry)
 
 static void end_stalled(struct request *req, int64_t now_ms)
 {
-    if (!req->is_sent || now_ms - req->active_ms < transfer_patience_ms(req))
+    if (!req->is_sent || req->is_paused || now_ms - req->active_ms < transfer_patience_ms(req))
         return;
     (void)snprintf(req->curl_error, sizeof(req->curl_error), "nothing came for %lld ms",
                    (long long)transfer_patience_ms(req));
@@ -164,7 +192,7 @@ static int poll_ms(const struct registry *registry)
 
         if (req->state == REQUEST_WAITING)
             left_ms = req->due_ms - now_ms;
-        else if (req->state == REQUEST_RUNNING && req->is_sent)
+        else if (req->state == REQUEST_RUNNING && req->is_sent && !req->is_paused)
             left_ms = req->active_ms + transfer_patience_ms(req) - now_ms;
         if (req->end_ms != 0 && req->end_ms - now_ms < left_ms)
             left_ms = req->end_ms - now_ms;
@@ -194,6 +222,8 @@ static void *net_main(void *arg)
         hear_answers(&intake);
         if (intake.cancel_asked || intake.cancel_all)
             end_cancelled(registry, intake.cancel_all);
+        if (intake.resume_asked)
+            resume_paused(registry);
         if (intake.stop) {
             /* A look-up under way reports before its pool is gone, and holds its repository until
              * then. */

@@ -71,6 +71,8 @@ static int begin_part(struct range_request *range, struct err *err)
 
     range->skip = 0;
     range->is_in_parts = is_in_parts(answer);
+    if (range->fetch->take != NULL)
+        return err_set(err, -EPROTO, "a part when none was asked for");
     if (range->is_in_parts) {
         multipart_init(&range->parts, answer->boundary);
         return 0;
@@ -132,7 +134,7 @@ static void keep(struct request *req, struct bytes bytes)
 {
     struct registry_fetch *fetch = of(req)->fetch;
 
-    if (bytes.len > 0)
+    if (bytes.len > 0 && fetch->take == NULL)
         memcpy(fetch->buf + (req->range_first - fetch->off), bytes.data, bytes.len);
     req->range_first += bytes.len;
     req->end_ms = of(req)->end_ms;
@@ -154,6 +156,18 @@ static int keep_part(void *arg, const struct content_range *part, struct bytes b
     return rc;
 }
 
+/* What is not taken comes again, with what was before it. */
+static int hand_over(struct range_request *range, struct bytes body, struct bytes wanted)
+{
+    size_t taken = wanted.len == 0 ? 0 : range->fetch->take(range->fetch, wanted);
+
+    keep(&range->req, bytes_of(wanted.data, taken));
+    if (taken == wanted.len)
+        return 0;
+    range->skip = (uint64_t)(wanted.data - body.data) + taken;
+    return REQUEST_NO_ROOM;
+}
+
 static int add(struct request *req, struct bytes body, struct err *err)
 {
     struct range_request *range = of(req);
@@ -168,7 +182,13 @@ static int add(struct request *req, struct bytes body, struct err *err)
             return err_set(err, -EPROTO, "more bytes than were asked for");
         wanted.len = (size_t)left;
     }
-    keep(req, wanted);
+    if (range->fetch->take != NULL) {
+        int rc = hand_over(range, body, wanted);
+        if (rc != 0)
+            return rc;
+    } else {
+        keep(req, wanted);
+    }
     return req->is_enough && req->answer.status == 200 ? REQUEST_ENOUGH : 0;
 }
 
@@ -297,13 +317,14 @@ int registry_blob_fetch(struct registry_blob *blob, struct registry_fetch *fetch
     range->req.method = "GET";
     range->req.url = blob->url;
     range->req.path = fetch->from_origin ? NULL : blob->path;
-    range->req.limits = &blob->repo->registry->blob_limits;
+    range->req.limits = fetch->take != NULL ? &blob->repo->registry->all_limits
+                                            : &blob->repo->registry->blob_limits;
     range->req.longest_wait_ms = fetch->longest_wait_ms;
     range->end_ms = fetch->budget_ms > 0 ? clock_mono_ms() + fetch->budget_ms : 0;
     range->req.end_ms = first_end_ms(range);
     range->req.until_end = fetch->is_awaited && fetch->budget_ms > 0 &&
                            blob->repo->registry->options.blob_until_budget;
-    range->req.ranged = true;
+    range->req.ranged = fetch->take == NULL;
     range->req.range_first = fetch->off;
     range->req.range_last = fetch->off + fetch->len - 1;
     range->req.landings = blob->landings;
@@ -323,5 +344,21 @@ void registry_fetch_cancel(struct registry_blob *blob, struct registry_fetch *fe
     {
         if (range->fetch == fetch)
             request_cancel_locked(&range->req);
+    }
+}
+
+void registry_fetch_resume(struct registry_blob *blob, const struct registry_fetch *fetch)
+{
+    struct registry *registry = blob->repo->registry;
+    struct range_request *range;
+    LOCKED(&registry->lock);
+
+    TAILQ_FOREACH(range, &blob->ranges, blob_link)
+    {
+        if (range->fetch != fetch)
+            continue;
+        range->req.resume = true;
+        registry->resume_asked = true;
+        (void)curl_multi_wakeup(registry->multi);
     }
 }

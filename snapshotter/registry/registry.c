@@ -62,6 +62,8 @@ static void set_limits(struct registry *registry, const struct registry_options 
     blob->max_retries = retries_or(options->blob_max_retries, limits->max_retries);
     blob->min_wait_ms = positive_or(options->blob_min_wait_ms, limits->min_wait_ms);
     blob->max_wait_ms = positive_or(options->blob_max_wait_ms, limits->max_wait_ms);
+    registry->all_limits = *blob;
+    registry->all_limits.timeout_ms = 0;
 }
 
 static void free_parts(struct registry *registry)

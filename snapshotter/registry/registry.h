@@ -187,8 +187,13 @@ DEFINE_SCOPED_PTR(registry_blob, struct registry_blob, registry_blob_close)
 /* One ranged GET in the caller's storage, untouched by the caller until done(). */
 struct registry_fetch {
     uint64_t off;
-    size_t len;       /* > 0; off + len <= the blob's size */
-    uint8_t *buf;     /* filled wholly on success */
+    size_t len;   /* > 0; off + len <= the blob's size */
+    uint8_t *buf; /* filled wholly on success; NULL with take() */
+    /* Instead: all of it by one plain request, for a registry that knows no ranges; a retry reads
+     * past what was there, and an attempt has no limit but that something must come. The next bytes
+     * are in `bytes`; so many of them are taken. Fewer than all: there is no room, and no more come
+     * until registry_fetch_resume(), however long that takes. Otherwise as progress(). */
+    size_t (*take)(struct registry_fetch *fetch, struct bytes bytes);
     bool from_origin; /* not from mirrors: what came was wrong */
     /* Of a registry that ignores ranges nothing is taken, unless this one is all of the blob:
      * -EOPNOTSUPP. Else it is read past what is before the range. */
@@ -216,5 +221,8 @@ MUST_CHECK int registry_blob_fetch(struct registry_blob *blob, struct registry_f
                                    struct err *err);
 /* Ask for an early end: done() still comes, with -ECANCELED unless it was quicker. Any thread. */
 void registry_fetch_cancel(struct registry_blob *blob, struct registry_fetch *fetch);
+
+/* There is room again for take(). Any thread; what has ended or was not waiting is left alone. */
+void registry_fetch_resume(struct registry_blob *blob, const struct registry_fetch *fetch);
 
 #endif

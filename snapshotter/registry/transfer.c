@@ -159,7 +159,7 @@ static void forget_last_attempt(struct request *req)
     req->refusal.len = 0;
     req->refusal_read = 0;
     req->rc = 0;
-    req->is_sent = req->has_begun = req->is_enough = false;
+    req->is_sent = req->has_begun = req->is_enough = req->is_paused = false;
     req->body_sent = 0;
     req->curl_error[0] = '\0';
     req->active_ms = clock_mono_ms();

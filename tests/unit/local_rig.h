@@ -29,6 +29,7 @@ struct registry_blob {
     size_t layer;
     pthread_t threads[FETCHES_MAX];
     size_t count;
+    atomic_bool closing, resume; /* for one that is taken as it comes */
 };
 
 struct world {
@@ -41,9 +42,12 @@ struct world {
     struct local_image image;
     struct local *local;
     atomic_int manifest_rc;
-    atomic_int fetch_rc; /* of every fetch */
-    bool wrong_bytes;    /* fixed before calls, as the next: fetches give other ones */
-    bool mirror_lies;    /* the same, but not of the registry itself */
+    atomic_int fetch_rc;       /* of every fetch */
+    bool wrong_bytes;          /* fixed before calls, as the next: fetches give other ones */
+    bool mirror_lies;          /* the same, but not of the registry itself */
+    bool no_ranges;            /* the same: it gives layers as a whole alone, */
+    size_t piece_bytes;        /* in pieces of so many bytes */
+    atomic_int wholes, pauses; /* layers that were asked for so; how often there was no room */
     atomic_int fetch_takes_ms;
     atomic_int manifests, opens, fetches, under_way, most_under_way;
     int opened[FETCHES_MAX]; /* the layers of blobs, in the order in which they were opened */
@@ -81,8 +85,35 @@ static inline int fake_open(struct registry_repo *repo, const struct digest *dig
 
 struct answer {
     struct registry_fetch *fetch;
+    struct registry_blob *blob;
     size_t layer;
 };
+
+/* The whole layer, at the pace of who takes it. 0, or -ECANCELED. */
+static inline int hand_over(const struct answer *answer)
+{
+    const struct buf *tar = &the_world->tars[answer->layer];
+    size_t off = 0;
+
+    while (off < tar->len) {
+        size_t len =
+            tar->len - off < the_world->piece_bytes ? tar->len - off : the_world->piece_bytes;
+        size_t taken;
+
+        atomic_store(&answer->blob->resume, false);
+        taken = answer->fetch->take(answer->fetch, bytes_of(tar->data + off, len));
+        assert_true(taken <= len);
+        off += taken;
+        if (taken == len)
+            continue;
+        atomic_fetch_add(&the_world->pauses, 1);
+        while (!atomic_load(&answer->blob->resume) && !atomic_load(&answer->blob->closing))
+            clock_sleep_ms(1);
+        if (atomic_load(&answer->blob->closing))
+            return -ECANCELED;
+    }
+    return 0;
+}
 
 static inline void *answer_main(void *arg)
 {
@@ -94,6 +125,21 @@ static inline void *answer_main(void *arg)
     free(arg);
     for (until_ms = 0; until_ms < atomic_load(&w->fetch_takes_ms); until_ms += 10)
         clock_sleep_ms(10);
+    if (answer.fetch->take != NULL) {
+        int rc = w->fetch_rc < 0 ? w->fetch_rc : hand_over(&answer);
+
+        atomic_fetch_sub(&w->under_way, 1);
+        if (rc < 0)
+            (void)err_set(&err, rc, "no bytes");
+        answer.fetch->done(answer.fetch, rc, &err);
+        return NULL;
+    }
+    if (w->no_ranges && answer.fetch->len < w->tars[answer.layer].len) {
+        assert_true(answer.fetch->ranges_only);
+        atomic_fetch_sub(&w->under_way, 1);
+        answer.fetch->done(answer.fetch, err_set(&err, -EOPNOTSUPP, "no ranges"), &err);
+        return NULL;
+    }
     memcpy(answer.fetch->buf, w->tars[answer.layer].data + answer.fetch->off, answer.fetch->len);
     if (w->wrong_bytes || (w->mirror_lies && !answer.fetch->from_origin))
         answer.fetch->buf[answer.fetch->len - 1] ^= 1;
@@ -116,12 +162,21 @@ static inline int fake_fetch(struct registry_blob *blob, struct registry_fetch *
     atomic_fetch_add(&the_world->fetches, 1);
     if (now > atomic_load(&the_world->most_under_way))
         atomic_store(&the_world->most_under_way, now);
-    *answer = (struct answer){fetch, blob->layer};
+    if (fetch->take != NULL)
+        atomic_fetch_add(&the_world->wholes, 1);
+    *answer = (struct answer){fetch, blob, blob->layer};
     return thread_start(&blob->threads[blob->count++], "answer", answer_main, answer);
+}
+
+static inline void fake_resume(struct registry_blob *blob, const struct registry_fetch *fetch)
+{
+    assert_non_null(fetch->take);
+    atomic_store(&blob->resume, true);
 }
 
 static inline void fake_close(struct registry_blob *blob)
 {
+    atomic_store(&blob->closing, true);
     for (size_t i = 0; i < blob->count; i++)
         (void)pthread_join(blob->threads[i], NULL);
     free(blob);
@@ -142,6 +197,7 @@ static const struct local_registry fake_registry = {
     .get_manifest = fake_manifest,
     .blob_open = fake_open,
     .blob_fetch = fake_fetch,
+    .blob_resume = fake_resume,
     .blob_close = fake_close,
     .ref = fake_ref,
     .unref = fake_unref,
@@ -225,6 +281,7 @@ static inline int setup(void **state)
     assert_non_null(mkdtemp(w->root));
     w->dir = path_join(w->root, "unpack");
     w->repo.refs = 1;
+    w->piece_bytes = 5000;
     w->image = (struct local_image){.repo = &w->repo, .name = "host/app"};
     for (size_t i = 0; i < LAYERS; i++)
         make_layer(w, i, 1000 + 20000 * i);

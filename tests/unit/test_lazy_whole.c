@@ -23,6 +23,7 @@ static const struct local_registry foreign_registry = {
     .get_manifest = fake_manifest,
     .blob_open = fake_open,
     .blob_fetch = fake_fetch,
+    .blob_resume = fake_resume,
     .blob_close = fake_close,
     .ref = ref_none,
     .unref = unref_none,

@@ -116,6 +116,61 @@ static void a_range_that_fails_ends_its_layer_and_no_other(void **state)
     take_all(w, &w->image);
 }
 
+/* ---- a registry that ignores ranges -----------------------------------------------------------
+ */
+
+static void layers_come_as_a_whole_where_there_are_no_ranges(void **state)
+{
+    struct world *w = *state;
+
+    w->no_ranges = true;
+    local_begin(w->local, &w->image, w->layers, LAYERS);
+    take_all(w, &w->image);
+    assert_int_equal(atomic_load(&w->wholes), 3); /* one is smaller than a chunk */
+}
+
+static void one_too_large_for_the_memory_waits_in_the_middle(void **state)
+{
+    struct world *w = *state;
+
+    w->no_ranges = true;
+    w->piece_bytes = 60000; /* more than there is memory for */
+    start_again(w, (struct local_options){.memory_bytes = 1, .unpacks = 2});
+    local_begin(w->local, &w->image, w->layers, LAYERS);
+    take_all(w, &w->image);
+    assert_int_equal(atomic_load(&w->wholes), 3);
+    assert_true(atomic_load(&w->pauses) > 3);
+}
+
+static void who_gives_up_ends_one_that_waits_in_the_middle(void **state)
+{
+    struct world *w = *state;
+
+    w->no_ranges = true;
+    w->piece_bytes = 60000;
+    start_again(w, (struct local_options){.memory_bytes = 1, .unpacks_per_image = 1});
+    local_begin(w->local, &w->image, &w->layers[1], LAYERS - 1);
+    wait_for(&w->pauses, 1);
+    local_abandon(w->local, &w->image, true);
+    take_all(w, &w->image); /* made anew */
+}
+
+static void what_fails_as_a_whole_says_why(void **state)
+{
+    struct world *w = *state;
+    SCOPED(local_layer) struct local_layer *layer = NULL;
+    struct err err = ERR_NONE;
+
+    w->no_ranges = true;
+    take_all(w, &w->image);
+    local_begin(w->local, &w->image, w->layers, 1); /* so that the image stays known */
+    w->fetch_rc = -EIO;
+    assert_int_equal(take(w, 3, &layer, &err), -EIO);
+    assert_non_null(strstr(err_text(&err), "no bytes"));
+    w->fetch_rc = 0;
+    assert_ok(take(w, 3, &layer, &err));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -129,6 +184,10 @@ int main(void)
         TEST(bytes_of_layers_whose_turn_to_be_unpacked_has_not_come_come_all_the_same),
         TEST(what_somebody_waits_for_comes_first),
         TEST(a_range_that_fails_ends_its_layer_and_no_other),
+        TEST(layers_come_as_a_whole_where_there_are_no_ranges),
+        TEST(one_too_large_for_the_memory_waits_in_the_middle),
+        TEST(who_gives_up_ends_one_that_waits_in_the_middle),
+        TEST(what_fails_as_a_whole_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -296,6 +296,170 @@ static void a_registry_that_ignores_ranges_is_refused_when_they_are_wanted(void 
     assert_memory_equal(got->buf, f->content, sizeof(f->content));
 }
 
+/* ---- a whole blob, taken as it comes ----------------------------------------------------------
+ */
+
+/* Room for so much, and then for nothing until more is made. */
+struct taker {
+    struct fetched got; /* first; its lock is for all of this */
+    size_t room, taken;
+    unsigned refusals;
+};
+
+static size_t take_some(struct registry_fetch *fetch, struct bytes bytes)
+{
+    struct taker *taker = (struct taker *)fetch;
+    size_t len;
+    LOCKED(&taker->got.lock);
+
+    len = bytes.len < taker->room ? bytes.len : taker->room;
+    assert_true(len <= sizeof(taker->got.buf) - taker->taken);
+    memcpy(taker->got.buf + taker->taken, bytes.data, len);
+    taker->taken += len;
+    taker->room -= len;
+    taker->refusals += len < bytes.len;
+    (void)pthread_cond_broadcast(&taker->got.settled);
+    return len;
+}
+
+static struct taker *taker_start(struct registry_blob *blob, size_t room)
+{
+    struct taker *taker = calloc(1, sizeof(*taker));
+    struct err err = ERR_NONE;
+
+    assert_non_null(taker);
+    fetched_init(&taker->got, 0, sizeof(taker->got.buf));
+    taker->got.fetch.buf = NULL;
+    taker->got.fetch.take = take_some;
+    taker->room = room;
+    assert_ok(registry_blob_fetch(blob, &taker->got.fetch, &err));
+    return taker;
+}
+
+/* Until it waits for room, or has ended: then false. */
+static bool wait_for_refusal(struct taker *taker, unsigned refusals)
+{
+    LOCKED(&taker->got.lock);
+
+    while (taker->got.done == 0 && taker->refusals <= refusals)
+        (void)clock_cond_wait_until(&taker->got.settled, &taker->got.lock,
+                                    clock_mono_ms() + DEADLINE_MS);
+    return taker->got.done == 0;
+}
+
+static void make_room(struct taker *taker, struct registry_blob *blob, size_t room)
+{
+    {
+        LOCKED(&taker->got.lock);
+        taker->room += room;
+    }
+    registry_fetch_resume(blob, &taker->got.fetch);
+}
+
+/* So much at a time until the end. */
+static int take_all(struct taker *taker, struct registry_blob *blob, size_t room)
+{
+    for (unsigned refusals = 0; wait_for_refusal(taker, refusals); refusals++)
+        make_room(taker, blob, room);
+    return fetched_wait(&taker->got);
+}
+
+static void plain_requests_only(void *self, struct http_exchange *x)
+{
+    if (x->range[0] != '\0')
+        http_reply_text(x, 400, NULL, "");
+    else
+        ignore_ranges(self, x);
+}
+
+static void a_whole_blob_comes_as_there_is_room_for_it(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(plain_requests_only, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct taker *taker = taker_start(blob, 1);
+
+    (void)state;
+    assert_ok(take_all(taker, blob, 9999));
+    assert_int_equal(taker->taken, sizeof(f->content));
+    assert_memory_equal(taker->got.buf, f->content, sizeof(f->content));
+    assert_int_equal(taker->refusals, 11);
+    assert_int_equal(http_server_count(f->server, "GET "), 1);
+}
+
+static void one_that_waits_for_room_has_not_stalled(void **state)
+{
+    SCOPED(fixture)
+    struct fixture *f = fixture_make(4 * IMPATIENCE_MS, ignore_ranges, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct taker *taker = taker_start(blob, 1000);
+
+    (void)state;
+    assert_true(wait_for_refusal(taker, 0));
+    clock_sleep_ms(8 * IMPATIENCE_MS);
+    make_room(taker, blob, sizeof(f->content));
+    assert_ok(fetched_wait(&taker->got));
+    assert_memory_equal(taker->got.buf, f->content, sizeof(f->content));
+    assert_int_equal(http_server_count(f->server, "GET "), 1);
+}
+
+static void half_then_all(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    if (x->number > 0) {
+        ignore_ranges(self, x);
+        return;
+    }
+    http_send_text(x, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    http_send(x, f->content, 50000);
+    http_pause(x, 20);
+    http_cut(x);
+}
+
+static void after_a_break_what_was_taken_is_read_past(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(half_then_all, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct taker *taker = taker_start(blob, 7);
+
+    (void)state;
+    assert_ok(take_all(taker, blob, 30001));
+    assert_int_equal(taker->taken, sizeof(f->content));
+    assert_memory_equal(taker->got.buf, f->content, sizeof(f->content));
+    assert_int_equal(http_server_count(f->server, "GET "), 2);
+}
+
+static void one_that_waits_for_room_ends_with_its_blob(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(ignore_ranges, NULL, NULL);
+    struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct taker *taker = taker_start(blob, 7);
+
+    (void)state;
+    assert_true(wait_for_refusal(taker, 0));
+    registry_blob_close(blob);
+    assert_int_equal(fetched_wait(&taker->got), -ECANCELED);
+    assert_int_equal(taker->taken, 7);
+}
+
+static void answer_with_a_part(void *self, struct http_exchange *x)
+{
+    struct fixture *f = self;
+
+    http_reply(x, 206, "Content-Range: bytes 0-9/100000\r\n", bytes_of(f->content, 10));
+}
+
+static void a_part_of_what_should_come_as_a_whole_is_refused(void **state)
+{
+    SCOPED(fixture) struct fixture *f = fixture_open(answer_with_a_part, NULL, NULL);
+    SCOPED(registry_blob) struct registry_blob *blob = open_blob(f);
+    SCOPED(mem) struct taker *taker = taker_start(blob, sizeof(f->content));
+
+    (void)state;
+    assert_int_equal(fetched_wait(&taker->got), -EPROTO);
+    assert_int_equal(taker->taken, 0);
+}
+
 static void a_registry_that_ignores_ranges_is_read_past(void **state)
 {
     (void)state;
@@ -771,6 +935,11 @@ int main(void)
         cmocka_unit_test(a_reset_connection_is_replaced),
         cmocka_unit_test(a_slow_answer_is_not_a_stalled_one),
         cmocka_unit_test(a_registry_that_ignores_ranges_is_read_past),
+        cmocka_unit_test(a_whole_blob_comes_as_there_is_room_for_it),
+        cmocka_unit_test(one_that_waits_for_room_has_not_stalled),
+        cmocka_unit_test(after_a_break_what_was_taken_is_read_past),
+        cmocka_unit_test(one_that_waits_for_room_ends_with_its_blob),
+        cmocka_unit_test(a_part_of_what_should_come_as_a_whole_is_refused),
         cmocka_unit_test(a_registry_that_ignores_ranges_is_refused_when_they_are_wanted),
         cmocka_unit_test(a_body_in_parts_is_put_together),
         cmocka_unit_test(parts_of_something_else_are_refused),
