@@ -48,6 +48,7 @@ extern const size_t cli_global_flag_count;
 
 extern const struct cli_verb cli_verb_convert;
 extern const struct cli_verb cli_verb_create;
+extern const struct cli_verb cli_verb_index;
 extern const struct cli_verb cli_verb_prefetch;
 extern const struct cli_verb cli_verb_push;
 extern const struct cli_verb cli_verb_ztoc;

@@ -66,8 +66,13 @@ const struct flag cli_global_flags[] = {
 };
 const size_t cli_global_flag_count = ARRAY_LEN(cli_global_flags);
 
-static const struct cli_verb *const top_verbs[] = {
-    &cli_verb_convert, &cli_verb_create, &cli_verb_prefetch, &cli_verb_push, &cli_verb_ztoc, NULL};
+static const struct cli_verb *const top_verbs[] = {&cli_verb_convert,
+                                                   &cli_verb_create,
+                                                   &cli_verb_index,
+                                                   &cli_verb_prefetch,
+                                                   &cli_verb_push,
+                                                   &cli_verb_ztoc,
+                                                   NULL};
 const struct cli_verb cli_top = {
     .name = "soci",
     .args = "[global flags] command [flags] [args]",

@@ -2,6 +2,7 @@
 /* prefetch_list.c – `soci prefetch list`: the prefetch artifacts that were made here, as a table or
  * as JSON. */
 #include "cli/prefetch.h"
+#include "cli/table.h"
 
 #include "base/clock.h"
 
@@ -19,21 +20,6 @@ struct listing {
     bool json;
     size_t count;
 };
-
-/* As Go writes a duration: 59s, 1m0s, 26h3m4s. */
-static void format_age(int64_t created_ns, char *out, size_t out_bytes)
-{
-    int64_t age_ns = clock_wall_ns() - created_ns;
-    int64_t sec = age_ns < 0 ? 0 : (age_ns + 500000000) / 1000000000;
-
-    if (sec < 60)
-        (void)snprintf(out, out_bytes, "%" PRId64 "s ago", sec);
-    else if (sec < 3600)
-        (void)snprintf(out, out_bytes, "%" PRId64 "m%" PRId64 "s ago", sec / 60, sec % 60);
-    else
-        (void)snprintf(out, out_bytes, "%" PRId64 "h%" PRId64 "m%" PRId64 "s ago", sec / 3600,
-                       sec / 60 % 60, sec % 60);
-}
 
 /* As wide as a digest for every row, so none has to wait for those below it. */
 static void print_row(const char *digest, const char *layer, const char *spans, const char *created)
@@ -76,11 +62,11 @@ static int print_artifact(void *arg, const struct artifact *artifact, struct err
     if (listing->json) {
         print_json(listing, digest, layer, spans, artifact);
     } else {
-        char number[32] = "N/A", age[64];
+        char number[32] = "N/A", age[CLI_AGE_BYTES];
 
         if (spans >= 0)
             (void)snprintf(number, sizeof(number), "%" PRId64, spans);
-        format_age(artifact->created_ns, age, sizeof(age));
+        cli_age(artifact->created_ns, age);
         print_row(digest, layer, number, age);
     }
     listing->count++;
