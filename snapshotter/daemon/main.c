@@ -157,6 +157,40 @@ static int start(const struct options *options)
     return run(options);
 }
 
+/* What is asked for on the command line; the daemon itself when nothing is. */
+static int act(const struct options *options)
+{
+    switch (options->action) {
+    case OPTIONS_HELP:
+        return print_help(stdout, 0);
+    case OPTIONS_VERSION:
+        return printf(PROGRAM " version %s %s\n", SOCI_VERSION, SOCI_REVISION) < 0 ? 1 : 0;
+    case OPTIONS_CONFIG_DEFAULT:
+        return print_config(options, false);
+    case OPTIONS_CONFIG_DUMP:
+        return print_config(options, true);
+    case OPTIONS_STATUS:
+        return status_main(&(struct status_options){
+            .address = options->address, .image = options->image, .json = options->json});
+    case OPTIONS_CHECK:
+        return check_main(options);
+    case OPTIONS_PROBE:
+        return probe_main(options->root, options->json);
+    case OPTIONS_RUN:
+        break;
+    }
+    return start(options);
+}
+
+/* A result that nobody can have got is no success. */
+static int check_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    (void)fprintf(stderr, PROGRAM ": standard output: not all of it could be written\n");
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -170,24 +204,5 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, PROGRAM ": %s\n", err_text(&err));
         return 1;
     }
-    switch (options.action) {
-    case OPTIONS_HELP:
-        return print_help(stdout, 0);
-    case OPTIONS_VERSION:
-        return printf(PROGRAM " version %s %s\n", SOCI_VERSION, SOCI_REVISION) < 0 ? 1 : 0;
-    case OPTIONS_CONFIG_DEFAULT:
-        return print_config(&options, false);
-    case OPTIONS_CONFIG_DUMP:
-        return print_config(&options, true);
-    case OPTIONS_STATUS:
-        return status_main(&(struct status_options){
-            .address = options.address, .image = options.image, .json = options.json});
-    case OPTIONS_CHECK:
-        return check_main(&options);
-    case OPTIONS_PROBE:
-        return probe_main(options.root, options.json);
-    case OPTIONS_RUN:
-        break;
-    }
-    return start(&options);
+    return check_output(act(&options));
 }

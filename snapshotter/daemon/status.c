@@ -97,11 +97,11 @@ static int tell(const struct status_report *report, const struct status_options 
     int rc = options->json ? status_print_json(report, &text)
                            : status_print_table(report, &style, &text);
 
-    if (rc < 0 || fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0) {
-        (void)fprintf(stderr, PROGRAM ": status: cannot print it\n");
+    if (rc < 0) {
+        (void)fprintf(stderr, PROGRAM ": status: out of memory\n");
         return 1;
     }
-    return 0;
+    return fwrite(text.data, 1, text.len, stdout) == text.len ? 0 : 1; /* main() says so */
 }
 
 int status_main(const struct status_options *options)
