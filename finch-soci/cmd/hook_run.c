@@ -124,6 +124,15 @@ static void keep(const struct hook_files *files, const char *path, const struct 
         say_warning("%s", err_text(&err));
 }
 
+/* The same of what we print from now on. */
+static void print_to_log(const struct hook_files *files)
+{
+    struct err err = ERR_NONE;
+
+    if (platform_print_to(files->log, &err) < 0)
+        say_warning("%s", err_text(&err));
+}
+
 /* In the log it is already. */
 static void tell(const struct session *session, const struct options *options,
                  const struct hook_record *record)
@@ -168,11 +177,11 @@ static int run_start(const struct cmd_globals *globals, const void *self, struct
         say(globals, "Another vm-start looks after the machine.");
         return CMD_FINE;
     }
-    hook_log_rotate(&hooking.files);
-    if (rc == 0 && options->log)
-        rc = platform_print_to(hooking.files.log, err);
     if (rc < 0)
         return rc;
+    hook_log_rotate(&hooking.files);
+    if (options->log)
+        print_to_log(&hooking.files);
     return work(&session, &hooking.files, options, err);
 }
 
@@ -204,10 +213,10 @@ static int run_stop(const struct cmd_globals *globals, const void *self, struct 
     struct outcome outcome;
     int rc = open_all(globals, &session, &hooking, err);
 
-    if (rc == 0 && options->log)
-        rc = platform_print_to(hooking.files.log, err);
     if (rc < 0)
         return rc;
+    if (options->log)
+        print_to_log(&hooking.files);
     outcome = outcome_of_stop(hook_look(session.places.instance_dir).kind);
     hook_record_fill(&record, outcome.result, false, 0, outcome.text);
     keep(&hooking.files, hooking.files.stop, &record);

@@ -44,7 +44,8 @@ static void check_system(struct guest_state *state, const struct guest_facts *fa
     if (!guest_flag(facts, "systemd"))
         add(state, "system", "# use a machine with systemd", "no systemd runs here");
     else if (!guest_is_booted(facts))
-        add(state, "system", "finch vm start", "the machine has not finished booting");
+        add(state, "system", "# wait until it has booted, else: finch-soci vm restart",
+            "the machine has not finished booting");
     else
         add(state, "system", NULL, "%s, systemd%s", guest_arch(facts),
             guest_flag(facts, "lima") ? ", Lima's" : "");

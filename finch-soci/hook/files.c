@@ -87,10 +87,18 @@ static void clean(char *text)
     }
 }
 
+/* Nobody waits for who reads a pipe. */
+static bool may_log(const struct hook_files *files)
+{
+    struct stat st;
+
+    return stat(files->log, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 void hook_log(const struct hook_files *files, const char *fmt, ...)
 {
     char text[LOG_LINE_BYTES], time[CLOCK_RFC3339_BYTES];
-    SCOPED(file) FILE *log = fopen(files->log, "a");
+    SCOPED(file) FILE *log = may_log(files) ? fopen(files->log, "a") : NULL;
     va_list args;
 
     if (log == NULL)

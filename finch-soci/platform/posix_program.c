@@ -66,7 +66,9 @@ char *platform_absolute(const char *path)
 
 int platform_print_to(const char *path, struct err *err)
 {
-    SCOPED(fd) int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* Not blocking is for a pipe that nobody reads: files know nothing of it. */
+    SCOPED(fd)
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
     if (fd < 0)
         return err_sys(err, -errno, "%s", path);
