@@ -3,7 +3,6 @@
  * it from us for a while. */
 #include "platform/platform.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
@@ -11,20 +10,8 @@
 
 extern char **environ;
 
-/* Whoever starts us may have closed these. The next file or connection of ours would be in their
- * place then, and what is printed would go there. They are opened the wrong way round, so that
- * using them fails as if they were closed. */
-static void hold_standard_files(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-    }
-}
-
 void platform_start(void)
 {
-    hold_standard_files();
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
