@@ -171,6 +171,8 @@ static int log_in(struct ssh *ssh, const struct machine_ssh *options, int64_t de
     rc = file_read(options->identity, KEY_MAX_BYTES, &key, err);
     if (rc < 0)
         return rc == -ENOENT ? err_prefix(err, rc, "key") : err_prefix(err, -EACCES, "key");
+    if (buf_str(&key) == NULL) /* libssh2 up to 1.10 takes the key for text, without its length */
+        return err_set(err, -ENOMEM, "out of memory");
     SSH_CALL(ssh, deadline_ms, rc,
              libssh2_userauth_publickey_frommemory(ssh->session, options->user,
                                                    strlen(options->user), NULL, 0,
