@@ -146,12 +146,16 @@ snapshotter_start() {
 # pull NAME SNAPSHOTTER REF
 pull() { ctr_of "$1" image pull --plain-http --snapshotter "$2" "$3" >>"$logs/ctr.log"; }
 
+# own_output: $own_output are words for `ctr run` that have all of what a container prints come out here.
+own_output() { own_output=(--log-uri "binary://$E2E_ROOT/tests/e2e/lib/container-output?pid=$BASHPID&err=$logs/ctr.log"); }
+
 # run NAME SNAPSHOTTER REF COMMAND…: in a new container that is gone afterwards; output and exit code are the command's.
 run() {
     local name=$1 snapshotter=$2 ref=$3
     shift 3
     containers_run=$((${containers_run:-0} + 1))
-    ctr_of "$name" run --rm --net-host --snapshotter "$snapshotter" "$ref" "run-$BASHPID-$containers_run" "$@"
+    own_output
+    ctr_of "$name" run --rm --net-host "${own_output[@]}" --snapshotter "$snapshotter" "$ref" "run-$BASHPID-$containers_run" "$@"
 }
 
 # publish NAME REF [SOCI_CREATE_ARGS…]: the SOCI index of an image that is in the registry, made from the store of
