@@ -49,10 +49,11 @@ int lazy_whole_begin(struct lazy *lazy, const struct lazy_target *target,
     if (is_refused(lazy, &target->manifest))
         return err_set(err, -ENOENT, "another layer of the image was just left to containerd");
     lazy_begin_unpacking(lazy, &image, labels, NULL);
-    return err_set(err, SNAPSHOT_UNPACK, "unpacking the whole image, %s",
-                   lazy->options.whole == LAZY_WHOLE_ALWAYS
-                       ? "as pull_modes.parallel_pull_unpack says"
-                       : "which has no index");
+    (void)err_set(err, -ENOENT, "unpacking the whole image, %s",
+                  lazy->options.whole == LAZY_WHOLE_ALWAYS
+                      ? "as pull_modes.parallel_pull_unpack says"
+                      : "which has no index");
+    return SNAPSHOT_UNPACK;
 }
 
 bool lazy_whole_is(const struct lazy *lazy, const struct text_map *found)

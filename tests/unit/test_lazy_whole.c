@@ -169,6 +169,7 @@ static void the_first_layer_begins_all_of_them_and_is_unpacked(void **state)
     rig_start(&rig, w);
     make_labels(w, 0, &labels);
     assert_int_equal(mount(&rig, &labels, &found, &err), SNAPSHOT_UNPACK);
+    assert_int_equal(err.code, -ENOENT);
     assert_ok(lazy_get_events(rig.lazy, &events, &event_count, &err));
     assert_int_equal(event_count, 1); /* for who asks why it is not lazy */
     assert_int_equal(events[0].kind, LAZY_EVENT_UNPACKED);
