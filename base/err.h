@@ -51,4 +51,21 @@ int err_prefix(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
 /* The text to show: never empty, "unknown error" when nothing was set. Borrowed from err. */
 const char *err_text(const struct err *err);
 
+/* The static analyzer does not look into another file: told nothing, it follows paths on which a
+ * failed call returned 0. It reads here what is promised above: the code comes back, and is
+ * negative. No compiler sees this. */
+#ifdef __clang_analyzer__
+#define ERR_TOLD(tell, err, code, ...)                                                             \
+    ({                                                                                             \
+        int err_told_ = (code);                                                                    \
+        (void)(tell)((err), err_told_, __VA_ARGS__);                                               \
+        if (err_told_ >= 0)                                                                        \
+            __builtin_unreachable();                                                               \
+        err_told_;                                                                                 \
+    })
+#define err_set(err, code, ...) ERR_TOLD(err_set, err, code, __VA_ARGS__)
+#define err_sys(err, code, ...) ERR_TOLD(err_sys, err, code, __VA_ARGS__)
+#define err_prefix(err, code, ...) ERR_TOLD(err_prefix, err, code, __VA_ARGS__)
+#endif
+
 #endif
