@@ -196,7 +196,7 @@ static inline int ztoc_build(enum ztoc_compression compression, uint64_t span_si
 
         rc = ztoc_builder_feed(builder, bytes_of(layer.data + off, len), err);
     }
-    return rc == 0 ? ztoc_builder_finish(builder, ret, info, err) : rc;
+    return rc < 0 ? rc : ztoc_builder_finish(builder, ret, info, err);
 }
 
 /* A layer in memory as a source, and a buffer as a sink. */
