@@ -118,7 +118,7 @@ static void time_lists(struct snapshotter *s, const char *name, const char *filt
     struct samples samples = {.name = name};
     size_t i;
 
-    for (i = 0; i<PROBES; i += expected> 1 ? PROBES / 10 : 1) {
+    for (i = 0; i < PROBES; i += (expected > 1 ? PROBES / 10 : 1)) {
         SCOPED(text_list) struct text_list filters = TEXT_LIST_EMPTY;
         SCOPED(mem) char *number = text_format("%zu", i * 7919 % count);
         SCOPED(mem) char *filter = text_format("%s%s", filter_format, number);
@@ -187,7 +187,9 @@ int main(int argc, char **argv)
     int64_t started_us;
     size_t i;
 
-    if (root == NULL || mkdtemp(root) == NULL || (argc > 2 && text_parse_u64(argv[2], &count) < 0))
+    if (argc > 2 && (text_parse_u64(argv[2], &count) < 0 || count == 0))
+        return 2;
+    if (root == NULL || mkdtemp(root) == NULL)
         return 2;
     check(store_open(root, &store, &err), &err);
     options.store = store;

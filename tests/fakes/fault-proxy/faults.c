@@ -106,13 +106,12 @@ static void trickle(struct fault_case *c)
 static void status(struct fault_case *c)
 {
     const char *retry = strstr(c->arg, "retry="), *basic = strstr(c->arg, "basic");
-    char headers[256] = "";
+    char headers[ORDER_WORD_BYTES + 64];
 
-    if (retry != NULL)
-        (void)snprintf(headers, sizeof(headers), "Retry-After: %.*s\r\n",
-                       (int)strcspn(retry + 6, ","), retry + 6);
-    if (basic != NULL)
-        (void)strcat(headers, "WWW-Authenticate: Basic realm=\"nowhere\"\r\n");
+    (void)snprintf(headers, sizeof(headers), "%s%.*s%s%s", retry == NULL ? "" : "Retry-After: ",
+                   retry == NULL ? 0 : (int)strcspn(retry + 6, ","), retry == NULL ? "" : retry + 6,
+                   retry == NULL ? "" : "\r\n",
+                   basic == NULL ? "" : "WWW-Authenticate: Basic realm=\"nowhere\"\r\n");
     http_reply_text(c->x, atoi(c->arg), headers, "{\"errors\":[{\"message\":\"as ordered\"}]}");
 }
 

@@ -16,9 +16,9 @@ bool order_parse(const char *text, struct order *ret)
     arg = strchr(word, '=');
     if (arg != NULL) {
         *arg = '\0';
-        (void)strcpy(ret->arg, arg + 1);
+        (void)snprintf(ret->arg, sizeof(ret->arg), "%s", arg + 1);
     }
-    (void)strcpy(ret->fault, word);
+    (void)snprintf(ret->fault, sizeof(ret->fault), "%s", word);
     return fault_is_known(ret->fault);
 }
 
