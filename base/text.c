@@ -45,7 +45,7 @@ bool text_has_suffix(const char *s, const char *suffix)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
 bool text_equal_nocase(const char *a, const char *b)

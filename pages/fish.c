@@ -143,7 +143,8 @@ int page_fish(const struct page_program *program, struct buf *ret)
     if (function == NULL)
         return -ENOMEM;
     for (char *c = function; *c != '\0'; c++)
-        *c = *c == '-' ? '_' : *c;
+        if (*c == '-')
+            *c = '_';
     rc = buf_addf(ret, "# Completion for fish, made of the table of commands of %s.\n\n",
                   program->top.name);
     if (rc == 0)

@@ -109,6 +109,7 @@ static int add_files(const cJSON *files, struct bundle *bundle, struct err *err)
 
     if (!cJSON_IsArray(files) || count < 1 || count > BUNDLE_FILES_MAX)
         return err_set(err, -EBADMSG, "no list of 1 to %d files", BUNDLE_FILES_MAX);
+    bundle->count = 0;
     bundle->entries = calloc((size_t)count, sizeof(*bundle->entries));
     if (bundle->entries == NULL)
         return err_set(err, -ENOMEM, "out of memory");

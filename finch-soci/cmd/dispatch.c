@@ -138,7 +138,7 @@ static int run_verb(const struct cmd_verb *verb, const char *path, struct cmd_gl
     if (verb->words_max > 0) {
         const struct text_list *taken = &words;
 
-        memcpy((char *)options + verb->words_offset, &taken, sizeof(taken));
+        memcpy((char *)options + verb->words_offset, &taken, sizeof(const struct text_list *));
     }
     return run(verb, globals, options);
 }

@@ -108,7 +108,7 @@ int finch_config_verify(const struct yaml_text *before, struct bytes after,
         rc = finch_config_top(before, &top_before, err);
     if (rc == 0)
         rc = finch_config_top(&yaml, &top, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     key = list_key(&yaml, top);
     if (key == YAML_NONE)

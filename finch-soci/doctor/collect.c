@@ -39,7 +39,7 @@ int doctor_docker_config(struct bytes text, struct buf *ret)
     SCOPED(mem) char *shown = NULL;
     cJSON *next;
 
-    if (!cJSON_IsObject(root))
+    if (root == NULL || !cJSON_IsObject(root))
         return buf_add_str(ret, "it is no JSON, and so left out\n");
     for (cJSON *item = root->child; item != NULL; item = next) {
         next = item->next;

@@ -54,7 +54,7 @@ static int add_line(struct doctor_facts *facts, struct bytes line, struct err *e
     if (facts->count == DOCTOR_FACTS_MAX)
         return bad(err, "lines without an end");
     for (size_t i = 0; i < line.len; i++)
-        text[i] = line.data[i] == '\0' ? '?' : (char)line.data[i];
+        text[i] = (char)(line.data[i] == '\0' ? '?' : line.data[i]);
     text[line.len] = '\0';
     space = strchr(text, ' ');
     if (space == NULL)

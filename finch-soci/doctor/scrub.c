@@ -170,7 +170,7 @@ static int scrub_names(const char *in, struct buf *out)
             const char *name = in, *value = in + len + gap;
             size_t blank = strspn(value, " \t\\"), skip;
 
-            quote = value[blank] == '"' || value[blank] == '\'' ? value[blank] : '\0';
+            quote = (char)(value[blank] == '"' || value[blank] == '\'' ? value[blank] : '\0');
             blank += quote == '\0' ? 0 : 1;
             /* "NAME=a b": the whole assignment is quoted, with no quote between name and sign */
             if (quote == '\0' && (before == '"' || before == '\'') && strchr(":=", in[len]) != NULL)

@@ -31,7 +31,7 @@ static int scrub_variables(const char *in, struct buf *out)
     int rc = 0;
 
     while (*in != '\0' && rc == 0) {
-        char quote = *in == '"' || *in == '\'' ? *in : '\0';
+        char quote = (char)(*in == '"' || *in == '\'' ? *in : '\0');
         const char *name = in + (quote == '\0' ? 0 : 1);
         size_t len = strcspn(name, "= \t\"'"), all;
 

@@ -67,7 +67,7 @@ static bool is_odd(const char *plain, const char *table)
 static void find(struct bytes text, const char *table, const char *key, struct found *ret)
 {
     struct line line = {.end = 0};
-    char current[256] = "", plain[256], header[256];
+    char current[256] = "", plain[256] = "", header[256];
 
     (void)snprintf(header, sizeof(header), "[%s]", table);
     *ret = (struct found){.has_table = table[0] == '\0'};

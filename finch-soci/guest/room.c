@@ -71,7 +71,7 @@ int guest_explain_room(struct machine *machine, uint64_t bytes, int rc, struct e
 
     if (rc != -EIO && rc != -ENOSPC)
         return rc;
-    (void)snprintf(input, sizeof(input), "%llu\n", (unsigned long long)(bytes / KIB + 1));
+    (void)snprintf(input, sizeof(input), "%llu\n", (unsigned long long)bytes / KIB + 1);
     run.input = bytes_of_str(input);
     if (machine_run(machine, &run, &result, NULL) < 0 || result.out.len == 0 ||
         !parse_room(buf_str(&result.out), &room))

@@ -178,7 +178,7 @@ int platform_waiter_set_dirs(struct platform_waiter *waiter, const char *const *
             continue;
         if (!take_watched(waiter->watched, waiter->watched_count, &st, &next[count]))
             added = add_watched(waiter, &fd, &st, &next[count]);
-        if (added < 0)
+        if (added != 0)
             rc = err_sys(err, added, "watch %s", dirs[i]);
         else
             count++;

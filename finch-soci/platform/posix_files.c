@@ -159,7 +159,7 @@ static int resolve(const char *path, const struct bytes *was, char *ret, struct 
         return err_set(err, -ENOENT, "%s is a link to a file that is not there", path);
     if (strlen(path) >= PATH_MAX)
         return err_set(err, -EINVAL, "%s: the name is too long", path);
-    (void)strcpy(ret, path);
+    memcpy(ret, path, strlen(path) + 1);
     return make_dir_of(path, err);
 }
 

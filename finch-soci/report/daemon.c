@@ -201,6 +201,7 @@ static int add_events(struct report_daemon *daemon, const cJSON *root, const cha
     const cJSON *object;
     int rc = 0;
 
+    daemon->event_count = 0;
     daemon->events = calloc(REPORT_EVENTS_MAX, sizeof(*daemon->events));
     if (daemon->events == NULL)
         return -ENOMEM;

@@ -242,13 +242,16 @@ static int by_name(const void *a, const void *b)
 int report_add_images(struct report *report, const struct report_found *found, size_t count,
                       struct err *err)
 {
-    size_t own_count = report->image_count;
+    size_t own_count;
     int rc = 0;
 
-    if (report->images == NULL)
+    if (report->images == NULL) {
+        report->image_count = 0;
         report->images = calloc(REPORT_IMAGES_MAX, sizeof(*report->images));
+    }
     if (report->images == NULL)
         return err_set(err, -ENOMEM, "out of memory");
+    own_count = report->image_count;
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = add_found(report, own_count, &found[i]);
     if (rc < 0)

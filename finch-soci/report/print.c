@@ -173,7 +173,7 @@ static void layers_text(const struct report_image *image, char ret[CELL_BYTES])
     add_count(ret, image->pending, "on the way");
     add_count(ret, image->failed, "broken");
     if (ret[0] == '\0')
-        (void)strcpy(ret, "none");
+        (void)snprintf(ret, CELL_BYTES, "none");
 }
 
 /* Of 100, down; what is said to be more than all is all. */

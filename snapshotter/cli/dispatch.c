@@ -183,6 +183,7 @@ static int run_verb(const struct cli_verb *verb, const char *path, struct cli_gl
         if (rc == 0 && verb->needs_root_dir)
             rc = make_root(globals, &err);
         if (rc == 0)
+            /* NOLINTNEXTLINE(*-core.CallAndMessage): only a verb with verbs below has none */
             rc = verb->run(globals, options, &words, &err);
         if (rc < 0)
             status = fail(&err);

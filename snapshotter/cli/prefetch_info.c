@@ -72,7 +72,7 @@ static int find(const struct cli_globals *globals, const char *name, struct arti
         rc = artifacts_open(globals->root, &artifacts, err);
     if (rc == 0)
         rc = artifacts_get(artifacts, &digest, ret, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (ret->kind != ARTIFACT_PREFETCH)
         return err_set(err, -EINVAL, "the provided digest is not a prefetch artifact (type: %s)",
@@ -95,7 +95,7 @@ static int run(const struct cli_globals *globals, void *arg, const struct text_l
     rc = find(globals, words->items[0], &artifact, err);
     if (rc == 0)
         rc = cli_prefetch_load(globals, &artifact.digest, &prefetch, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     print_head(&artifact, &prefetch);
     print_spans(&prefetch);

@@ -115,7 +115,7 @@ static int place(struct writer *w, tree_id id, uint64_t *pos, struct err *err)
         rc = content_bytes(w, id, &n, &p->size, err);
     if (rc == 0)
         rc = xattrs_bytes(w, id, &xattrs, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
 
     head = p->is_compact ? COMPACT_BYTES : EXTENDED_BYTES;

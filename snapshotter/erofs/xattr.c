@@ -196,9 +196,9 @@ int xattrs_collect(struct writer *w, struct err *err)
     if (w->options->no_xattrs || !tree_has_xattrs(w->tree))
         return 0;
     count = count_all(w->tree);
-    all = calloc(count + 1, sizeof(*all)); /* one more: where the end is asked for */
-    x->groups = calloc(count, sizeof(*x->groups));
-    x->group_of = calloc(count, sizeof(*x->group_of));
+    all = calloc(count + 1, sizeof(*all)); /* one more: where the end is asked for, and never 0 */
+    x->groups = calloc(count + 1, sizeof(*x->groups));
+    x->group_of = calloc(count + 1, sizeof(*x->group_of));
     x->first = calloc(tree_count(w->tree) + 2, sizeof(*x->first));
     if (all == NULL || x->groups == NULL || x->group_of == NULL || x->first == NULL)
         return err_sys(err, -ENOMEM, "extended attributes");

@@ -128,7 +128,7 @@ static int gather_ztocs(struct layer_job *jobs, size_t count, struct soci_index 
 {
     size_t i;
 
-    index->ztocs = calloc(count, sizeof(*index->ztocs));
+    index->ztocs = calloc(count == 0 ? 1 : count, sizeof(*index->ztocs));
     if (index->ztocs == NULL)
         return err_set(err, -ENOMEM, "out of memory");
     for (i = 0; i < count; i++) {

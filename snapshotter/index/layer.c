@@ -115,7 +115,7 @@ static int build(const struct index_build_options *options, struct index_printer
                                    err);
     if (rc == 0)
         rc = ztoc_builder_finish(builder, &blob, &info, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (info.comp_size != layer->size_bytes)
         return err_set(err, -EBADMSG, "the content store gave %llu bytes, the image says %llu",

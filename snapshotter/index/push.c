@@ -230,7 +230,7 @@ static int push_all(struct push *push, const struct digest *digest, struct err *
     if (rc == 0)
         rc = soci_index_parse(buf_bytes(&json), &index, err);
     digest_format(digest, text);
-    if (rc < 0)
+    if (rc != 0)
         return err_prefix(err, rc, "soci index %s", text);
     if (!index->has_subject)
         return err_set(err, -EINVAL, "soci index %s belongs to no image manifest", text);

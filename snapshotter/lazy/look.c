@@ -59,6 +59,7 @@ static int path_of(const struct looks *l, tree_id dir, char path[PATH_MAX], cons
 
     path[at] = '\0';
     for (; dir != TREE_ROOT; dir = tree_parent(l->tree, dir)) {
+        /* NOLINTNEXTLINE(*-core.NonNullParamChecker): all but the root have a name */
         size_t len = strlen(l->names[dir]);
 
         if (len + 1 > at)

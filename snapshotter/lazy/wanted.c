@@ -159,7 +159,7 @@ static int find_used(struct lazy *lazy, const uint64_t *ids, size_t count, struc
 {
     LOCKED(&lazy->lock);
 
-    ret->layers = calloc(count + 1, sizeof(*ret->layers));
+    ret->layers = calloc(count + 1, sizeof(struct layer *));
     if (ret->layers == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)

@@ -25,7 +25,7 @@ static int read_usage(struct usage *ret)
     if (file_read("/proc/self/stat", STAT_MAX_BYTES, &text, NULL) < 0 ||
         (stat = buf_str(&text)) == NULL || (fields = strrchr(stat, ')')) == NULL)
         return -1;
-    return sscanf(fields + 1,
+    return sscanf(fields + 1, /* NOLINT(cert-err34-c): the kernel's numbers fit */
                   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d"
                   " %llu %llu %llu",
                   &ret->user_ticks, &ret->system_ticks, &ret->start_ticks, &ret->virtual_bytes,
@@ -42,7 +42,7 @@ static unsigned long long boot_s(void)
     char line[256];
 
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "btime %llu", &seconds) == 1)
+        if (sscanf(line, "btime %llu", &seconds) == 1) /* NOLINT(cert-err34-c): likewise */
             break;
     }
     return seconds;

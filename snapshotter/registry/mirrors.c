@@ -130,7 +130,7 @@ int repo_add_mirrors(struct registry_repo *repo, const char *repository, struct 
 
     if (registry->mirror_count == 0)
         return 0;
-    repo->mirrors = calloc(registry->mirror_count, sizeof(repo->mirrors[0]));
+    repo->mirrors = calloc(registry->mirror_count, sizeof(struct registry_repo *));
     if (repo->mirrors == NULL)
         return err_set(err, -ENOMEM, "repository: out of memory");
     for (size_t i = 0; i < registry->mirror_count && rc == 0; i++) {

@@ -89,7 +89,7 @@ static void unescape_colons(char *text)
     for (const char *from = text; *from != '\0';) {
         bool is_colon = strncasecmp(from, "%3A", 3) == 0;
 
-        *to++ = is_colon ? ':' : *from;
+        *to++ = (char)(is_colon ? ':' : *from);
         from += is_colon ? 3 : 1;
     }
     *to = '\0';

@@ -50,7 +50,7 @@ static void check_found(const struct registry_credentials *cred, const struct he
     must(cred->identity_token == NULL || is_set(cred->identity_token));
     if (helper->was_asked && helper->answer == KNOWS_SOMEBODY)
         must(cred->username == NULL && cred->password == NULL && cred->registry_token == NULL &&
-             strcmp(cred->identity_token, "token") == 0);
+             is_set(cred->identity_token) && strcmp(cred->identity_token, "token") == 0);
 }
 
 static void check_error(int rc, const struct err *err)

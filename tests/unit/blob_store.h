@@ -11,13 +11,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BLOBS_MAX = 20 };
+enum { BLOBS_MAX = 20, LABELS_BYTES = 512 };
 
 struct world {
     struct {
         struct digest digest;
         struct buf content;
-        char labels[512];
+        char labels[LABELS_BYTES];
     } blobs[BLOBS_MAX];
     size_t count;
     struct buf lines;
@@ -41,6 +41,7 @@ static inline int content_write(void *self, const struct digest *digest, struct 
 {
     struct world *w = self;
     struct digest real;
+    size_t used = 0;
 
     (void)err;
     for (size_t i = 0; i < w->count; i++) {
@@ -53,8 +54,10 @@ static inline int content_write(void *self, const struct digest *digest, struct 
     w->blobs[w->count].digest = *digest;
     assert_ok(buf_add(&w->blobs[w->count].content, content.data, content.len));
     for (size_t i = 0; labels != NULL && i < labels->count; i++) {
-        (void)strcat(w->blobs[w->count].labels, labels->items[i].key);
-        (void)strcat(w->blobs[w->count].labels, " ");
+        char *text = w->blobs[w->count].labels;
+
+        used += (size_t)snprintf(text + used, LABELS_BYTES - used, "%s ", labels->items[i].key);
+        assert_true(used < LABELS_BYTES);
     }
     w->count++;
     return 0;

@@ -35,7 +35,7 @@ static short wait_for(int fd, short events, int timeout_ms)
     int ready = socket_poll(&one, 1, timeout_ms);
 
     assert_true(ready >= 0);
-    return ready == 0 ? 0 : one.revents;
+    return (short)(ready == 0 ? 0 : one.revents);
 }
 
 static int connect_to(const struct sockaddr_in *address)

@@ -57,14 +57,14 @@ static int write_blob(void *self, const struct digest *digest, struct bytes cont
                       const struct text_map *labels, struct err *err)
 {
     struct store *store = self;
-    char text[DIGEST_TEXT_BYTES + 8];
+    char digest_text[DIGEST_TEXT_BYTES], text[DIGEST_TEXT_BYTES + 8];
     int rc;
 
     (void)err;
     (void)pthread_mutex_lock(&store->lock);
-    digest_format(digest, text);
+    digest_format(digest, digest_text);
+    (void)snprintf(text, sizeof(text), "%s%s", digest_text, labels == NULL ? "" : "+labels");
     if (labels != NULL) {
-        (void)strcat(text, "+labels");
         store->last_index.len = 0;
         assert_ok(buf_add(&store->last_index, content.data, content.len));
         assert_ok(text_map_copy(&store->last_labels, labels));

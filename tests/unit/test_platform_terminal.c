@@ -72,16 +72,18 @@ static void interrupts_are_told_and_told_again_after_a_program(void **state)
 
 /* ---- the lock -------------------------------------------------------------------------------- */
 
-static void make_dir(char *dir)
+enum { DIR_BYTES = 64 };
+
+static void make_dir(char dir[DIR_BYTES])
 {
-    (void)strcpy(dir, "/tmp/platform-test-XXXXXX");
+    (void)snprintf(dir, DIR_BYTES, "/tmp/platform-test-XXXXXX");
     assert_non_null(mkdtemp(dir));
 }
 
 static void a_lock_is_held_by_one_at_a_time(void **state)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL, *second = NULL;
-    char dir[64], path[128];
+    char dir[DIR_BYTES], path[128];
     struct err err = ERR_NONE;
 
     (void)state;
@@ -98,7 +100,7 @@ static void a_lock_is_held_by_one_at_a_time(void **state)
 static void a_directory_is_a_lock_too_and_nothing_is_put_into_it(void **state)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL, *second = NULL;
-    char dir[64];
+    char dir[DIR_BYTES];
 
     (void)state;
     make_dir(dir);
@@ -110,7 +112,7 @@ static void a_directory_is_a_lock_too_and_nothing_is_put_into_it(void **state)
 static void a_lock_goes_with_the_process_that_held_it(void **state)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL;
-    char dir[64], path[128];
+    char dir[DIR_BYTES], path[128];
     int status = 0;
     pid_t pid;
 
@@ -130,7 +132,7 @@ static void a_lock_goes_with_the_process_that_held_it(void **state)
 static void a_lock_is_no_link_and_needs_its_directory(void **state)
 {
     SCOPED(platform_lock) struct platform_lock *lock = NULL;
-    char dir[64], path[128];
+    char dir[DIR_BYTES], path[128];
 
     (void)state;
     make_dir(dir);

@@ -112,10 +112,12 @@ static void expect_failure(const char *host, int rc, const char *text)
 static int set_up(void **state)
 {
     char *dir = strdup("/tmp/test-keychain.XXXXXX");
+    const char *inherited = getenv("PATH");
     SCOPED(mem) char *path = NULL;
 
     assert_non_null(mkdtemp(dir));
-    old_path = strdup(getenv("PATH"));
+    assert_non_null(inherited);
+    old_path = strdup(inherited);
     path = text_format("%s:%s", dir, old_path);
     assert_int_equal(setenv("PATH", path, 1), 0);
     assert_int_equal(setenv("DOCKER_CONFIG", dir, 1), 0);

@@ -154,7 +154,7 @@ static enum rig_answer hold_and_note(void *arg, size_t call, const struct span_f
     LOCKED(&noted->lock);
 
     if (call < NOTED_MAX)
-        memcpy(&noted->fetches[call], &fetch, sizeof(fetch));
+        memcpy(&noted->fetches[call], &fetch, sizeof(struct span_fetch *));
     return RIG_HOLD;
 }
 

@@ -80,7 +80,7 @@ int main(int argc, char **argv)
     rc = build(argv[1], argv[2], argv[3], &blob, &info, &err);
     if (rc == 0 && argc == 5)
         rc = file_replace(argv[4], buf_bytes(&blob), 0644, &err);
-    if (rc < 0) {
+    if (rc != 0) {
         (void)fprintf(stderr, "build_ztoc: %s\n", err_text(&err));
         return 1;
     }

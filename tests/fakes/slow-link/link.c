@@ -39,6 +39,6 @@ void link_log(const struct link *link)
 {
     if (link->log == NULL || link->free_ns == link->busy_ns)
         return;
-    (void)fprintf(link->log, "%lld %lld\n", (long long)(link->busy_ns + link->delay_ns),
-                  (long long)(link->free_ns + link->delay_ns));
+    (void)fprintf(link->log, "%lld %lld\n", (long long)link->busy_ns + link->delay_ns,
+                  (long long)link->free_ns + link->delay_ns);
 }
