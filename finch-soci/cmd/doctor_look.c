@@ -68,7 +68,8 @@ static void add_hook_row(const struct report *report, const struct report_row *r
         finding.fix = DOCTOR_FIX_HOOK;
     else if (report->hook.start.failed)
         finding.fix = DOCTOR_FIX_PROVISION;
-    (void)snprintf(finding.area, sizeof(finding.area), "%s", row->name);
+    (void)snprintf(finding.area, sizeof(finding.area), "%.*s", (int)sizeof(finding.area) - 1,
+                   row->name);
     (void)snprintf(finding.text, sizeof(finding.text), "%s", row->text);
     (void)snprintf(finding.mend, sizeof(finding.mend), "%s", row->mend);
     doctor_add(doctor, &finding);
