@@ -10,8 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-void cli_build_flags_fini(struct cli_build_flags *flags)
+void cli_build_set_defaults(void *flags)
 {
+    *(struct cli_build_flags *)flags = (struct cli_build_flags){
+        .span_size = INDEX_SPAN_SIZE_BYTES, .min_layer_size = INDEX_MIN_LAYER_BYTES};
+}
+
+void cli_build_fini(void *arg)
+{
+    struct cli_build_flags *flags = arg;
+
+    text_list_fini(&flags->platforms.wanted);
     text_list_fini(&flags->optimizations);
     cli_prefetch_files_fini(&flags->prefetch);
 }

@@ -7,39 +7,41 @@
 #include "cli/cli.h"
 #include "cli/prefetch.h"
 
+/* The options of both verbs. */
 struct cli_build_flags {
+    struct cli_platforms platforms;
     uint64_t span_size;
     uint64_t min_layer_size;
     struct text_list optimizations;
     bool force;
     struct cli_prefetch_files prefetch;
 };
-#define CLI_BUILD_DEFAULTS                                                                         \
-    {                                                                                              \
-        .span_size = INDEX_SPAN_SIZE_BYTES, .min_layer_size = INDEX_MIN_LAYER_BYTES                \
-    }
-#define CLI_BUILD_FLAGS(type, member)                                                              \
-    CLI_PREFETCH_FLAGS(type, member.prefetch),                                                     \
+#define CLI_BUILD_FLAGS                                                                            \
+    CLI_PLATFORM_FLAGS(struct cli_build_flags, platforms),                                         \
+        CLI_PREFETCH_FLAGS(struct cli_build_flags, prefetch),                                      \
         {.name = "span-size",                                                                      \
          .kind = FLAG_SIZE,                                                                        \
-         .offset = offsetof(type, member.span_size),                                               \
+         .offset = offsetof(struct cli_build_flags, span_size),                                    \
          .value = "<bytes>",                                                                       \
          .help = "tar bytes per span (default: 4194304)"},                                         \
         {.name = "min-layer-size",                                                                 \
          .kind = FLAG_SIZE,                                                                        \
-         .offset = offsetof(type, member.min_layer_size),                                          \
+         .offset = offsetof(struct cli_build_flags, min_layer_size),                               \
          .value = "<bytes>",                                                                       \
          .help = "smaller layers get no ztoc and are downloaded whole (default: 10485760)"},       \
         {.name = "optimizations",                                                                  \
          .kind = FLAG_LIST,                                                                        \
-         .offset = offsetof(type, member.optimizations),                                           \
+         .offset = offsetof(struct cli_build_flags, optimizations),                                \
          .value = "<name>",                                                                        \
          .help = "xattr: mark layers that have no extended attributes"},                           \
     {                                                                                              \
-        .name = "force", .alias = "f", .kind = FLAG_BOOL, .offset = offsetof(type, member.force),  \
+        .name = "force", .alias = "f", .kind = FLAG_BOOL,                                          \
+        .offset = offsetof(struct cli_build_flags, force),                                         \
         .help = "build ztocs that were built before, too"                                          \
     }
-void cli_build_flags_fini(struct cli_build_flags *flags);
+/* For the verbs' tables: `flags` is a struct cli_build_flags. */
+void cli_build_set_defaults(void *flags);
+void cli_build_fini(void *flags);
 
 /* What one run needs, opened once. */
 struct cli_build {

@@ -10,24 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct convert_options {
-    struct cli_platforms platforms;
-    struct cli_build_flags build;
-};
-
-static void set_defaults(void *options)
-{
-    *(struct convert_options *)options = (struct convert_options){.build = CLI_BUILD_DEFAULTS};
-}
-
-static void fini(void *arg)
-{
-    struct convert_options *options = arg;
-
-    text_list_fini(&options->platforms.wanted);
-    cli_build_flags_fini(&options->build);
-}
-
 /* ---- the name of what is made ---------------------------------------------------------------- */
 
 static int bad_name(const char *why, struct err *err)
@@ -215,8 +197,8 @@ static int convert_loaded(struct cli_build *build, struct cli_convert *convert, 
 static int convert_image(struct cli_build *build, void *arg, struct err *err)
 {
     struct cli_convert *convert = arg;
-    int rc = cli_image_load(build->containerd, convert->source, convert->platforms, &convert->image,
-                            err);
+    int rc = cli_image_load(build->containerd, convert->source, &build->flags->platforms,
+                            &convert->image, err);
 
     return rc < 0 ? rc : convert_loaded(build, convert, err);
 }
@@ -224,8 +206,7 @@ static int convert_image(struct cli_build *build, void *arg, struct err *err)
 static int run(const struct cli_globals *globals, void *arg, const struct text_list *words,
                struct err *err)
 {
-    const struct convert_options *options = arg;
-    struct cli_convert convert = {.platforms = &options->platforms};
+    struct cli_convert convert = {.source = NULL};
     int rc;
 
     if (words->count < 1 || words->items[0][0] == '\0')
@@ -236,15 +217,12 @@ static int run(const struct cli_globals *globals, void *arg, const struct text_l
     convert.destination = words->items[1];
     rc = cli_convert_check_name(convert.destination, err);
     if (rc == 0)
-        rc = cli_build_run(globals, &options->build, convert_image, &convert, err);
+        rc = cli_build_run(globals, arg, convert_image, &convert, err);
     convert_fini(&convert);
     return rc;
 }
 
-static const struct flag flags[] = {
-    CLI_PLATFORM_FLAGS(struct convert_options, platforms),
-    CLI_BUILD_FLAGS(struct convert_options, build),
-};
+static const struct flag flags[] = {CLI_BUILD_FLAGS};
 const struct cli_verb cli_verb_convert = {
     .name = "convert",
     .args = "[flags] <image> <new image>",
@@ -254,9 +232,9 @@ const struct cli_verb cli_verb_convert = {
                "not needed.",
     .flags = flags,
     .flag_count = ARRAY_LEN(flags),
-    .options_bytes = sizeof(struct convert_options),
-    .set_defaults = set_defaults,
-    .fini = fini,
+    .options_bytes = sizeof(struct cli_build_flags),
+    .set_defaults = cli_build_set_defaults,
+    .fini = cli_build_fini,
     .needs_root_dir = true,
     .run = run,
 };

@@ -24,7 +24,6 @@ struct cli_rewritten {
 };
 
 struct cli_convert {
-    const struct cli_platforms *platforms;
     const char *source, *destination;
     struct cli_image image;
     struct buf list; /* the source's list of manifests, or one that was made for it */

@@ -8,24 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-struct create_options {
-    struct cli_platforms platforms;
-    struct cli_build_flags build;
-};
-
-static void set_defaults(void *options)
-{
-    *(struct create_options *)options = (struct create_options){.build = CLI_BUILD_DEFAULTS};
-}
-
-static void fini(void *arg)
-{
-    struct create_options *options = arg;
-
-    text_list_fini(&options->platforms.wanted);
-    cli_build_flags_fini(&options->build);
-}
-
 /* The image record keeps the index alive. One label per platform: with one label for all, as the
  * reference has it, only the last platform's index survives garbage collection. The first keeps the
  * reference's name. */
@@ -55,17 +37,10 @@ static int create_index(struct cli_build *build, const struct cli_image *image, 
     return rc < 0 ? rc : keep_with_image(build, image->name, &built.digest, n, err);
 }
 
-struct create {
-    const struct create_options *options;
-    const char *ref;
-};
-
-static int create_all(struct cli_build *build, void *arg, struct err *err)
+static int create_all(struct cli_build *build, void *ref, struct err *err)
 {
-    const struct create *create = arg;
     SCOPED(cli_image) struct cli_image image = {.name = NULL};
-    int rc =
-        cli_image_load(build->containerd, create->ref, &create->options->platforms, &image, err);
+    int rc = cli_image_load(build->containerd, ref, &build->flags->platforms, &image, err);
 
     for (size_t i = 0; rc == 0 && i < image.manifest_count; i++)
         rc = create_index(build, &image, i, err);
@@ -75,18 +50,12 @@ static int create_all(struct cli_build *build, void *arg, struct err *err)
 static int run(const struct cli_globals *globals, void *arg, const struct text_list *words,
                struct err *err)
 {
-    struct create create = {.options = arg};
-
     if (words->count == 0)
         return err_set(err, -EINVAL, "source image needs to be specified");
-    create.ref = words->items[0];
-    return cli_build_run(globals, &create.options->build, create_all, &create, err);
+    return cli_build_run(globals, arg, create_all, words->items[0], err);
 }
 
-static const struct flag flags[] = {
-    CLI_PLATFORM_FLAGS(struct create_options, platforms),
-    CLI_BUILD_FLAGS(struct create_options, build),
-};
+static const struct flag flags[] = {CLI_BUILD_FLAGS};
 const struct cli_verb cli_verb_create = {
     .name = "create",
     .args = "[flags] <image>",
@@ -95,9 +64,9 @@ const struct cli_verb cli_verb_create = {
                "index beside the image.",
     .flags = flags,
     .flag_count = ARRAY_LEN(flags),
-    .options_bytes = sizeof(struct create_options),
-    .set_defaults = set_defaults,
-    .fini = fini,
+    .options_bytes = sizeof(struct cli_build_flags),
+    .set_defaults = cli_build_set_defaults,
+    .fini = cli_build_fini,
     .needs_root_dir = true,
     .run = run,
 };
