@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "artifacts/artifacts.h"
+#include "base/system.h"
 #include "cli/table.h"
 #include "containerd/containerd.h"
 
@@ -90,15 +91,15 @@ static bool is_wanted(const struct listing *listing, const struct artifact *arti
 static int add_row(void *arg, const struct artifact *artifact, struct err *err)
 {
     struct listing *listing = arg;
-    struct artifact *bigger;
+    struct artifact *rows;
 
     if (!is_wanted(listing, artifact))
         return 0;
-    bigger = realloc(listing->rows, (listing->count + 1) * sizeof(*bigger));
-    if (bigger == NULL)
+    rows = system_grow(listing->rows, listing->count, sizeof(*rows));
+    if (rows == NULL)
         return err_set(err, -ENOMEM, "out of memory");
-    listing->rows = bigger;
-    bigger[listing->count++] = *artifact;
+    rows[listing->count++] = *artifact;
+    listing->rows = rows;
     return 0;
 }
 
